@@ -1,0 +1,161 @@
+/* Counted allocation with injected failure, and the arena. The size of a block
+ * is kept in front of it so that frees can be counted too. */
+#include "base/mem.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_size_t used_bytes;
+static atomic_long fail_countdown;
+
+struct block_head {
+    size_t size;
+    unsigned char pad[MEM_ALIGN - sizeof(size_t)];
+};
+
+static int injected_failure(void)
+{
+    if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) <= 0)
+        return 0;
+    return atomic_fetch_sub(&fail_countdown, 1) == 1;
+}
+
+static int product(size_t n, size_t size, size_t *out)
+{
+    return __builtin_mul_overflow(n, size, out) ||
+           *out > SIZE_MAX - 2 * sizeof(struct block_head);
+}
+
+void *mem_alloc_raw(size_t n, size_t size)
+{
+    struct block_head *head;
+    size_t bytes, whole;
+
+    if (product(n, size, &bytes) || injected_failure())
+        return NULL;
+    whole = (sizeof(*head) + bytes + MEM_ALIGN - 1) & ~(size_t)(MEM_ALIGN - 1);
+    head = aligned_alloc(MEM_ALIGN, whole);
+    if (!head)
+        return NULL;
+    head->size = bytes;
+    atomic_fetch_add(&used_bytes, bytes);
+    return head + 1;
+}
+
+void *mem_alloc(size_t n, size_t size)
+{
+    void *p = mem_alloc_raw(n, size);
+
+    if (p)
+        memset(p, 0, n * size);
+    return p;
+}
+
+void *mem_grow(void *p, size_t old_n, size_t n, size_t size)
+{
+    size_t keep = old_n < n ? old_n : n;
+    unsigned char *fresh = mem_alloc_raw(n, size);
+
+    if (!fresh)
+        return NULL;
+    if (p)
+        memcpy(fresh, p, keep * size);
+    memset(fresh + keep * size, 0, (n - keep) * size);
+    mem_free(p);
+    return fresh;
+}
+
+char *mem_strdup(const char *s)
+{
+    size_t n = strlen(s) + 1;
+    char *copy = mem_alloc_raw(n, 1);
+
+    if (copy)
+        memcpy(copy, s, n);
+    return copy;
+}
+
+void mem_free(void *p)
+{
+    struct block_head *head;
+
+    if (!p)
+        return;
+    head = (struct block_head *)p - 1;
+    atomic_fetch_sub(&used_bytes, head->size);
+    free(head);
+}
+
+size_t mem_used(void)
+{
+    return atomic_load(&used_bytes);
+}
+
+void mem_fail_after(long n)
+{
+    atomic_store(&fail_countdown, n);
+}
+
+int mem_reserve(void **array, size_t n, size_t *cap, size_t size)
+{
+    size_t want;
+    void *fresh;
+
+    if (n < *cap)
+        return 0;
+    want = *cap ? *cap * 2 : 16;
+    fresh = mem_grow(*array, *cap, want, size);
+    if (!fresh)
+        return -1;
+    *array = fresh;
+    *cap = want;
+    return 0;
+}
+
+enum fusor_status mem_fail(struct fusor_error *err, const char *what,
+                           size_t bytes)
+{
+    return fusor_fail(err, FUSOR_ENOMEM, "%s: no memory for %zu bytes", what,
+                      bytes);
+}
+
+enum fusor_status arena_init(struct arena *a, size_t size_bytes,
+                             struct fusor_error *err)
+{
+    a->base = mem_alloc_raw(size_bytes, 1);
+    if (!a->base)
+        return mem_fail(err, "arena", size_bytes);
+    a->size = size_bytes;
+    a->used = 0;
+    a->peak = 0;
+    return FUSOR_OK;
+}
+
+void arena_clear(struct arena *a)
+{
+    mem_free(a->base);
+    memset(a, 0, sizeof(*a));
+}
+
+void *arena_take(struct arena *a, size_t n, size_t size)
+{
+    size_t bytes;
+    void *p;
+
+    if (product(n, size, &bytes))
+        return NULL;
+    bytes = (bytes + MEM_ALIGN - 1) & ~(size_t)(MEM_ALIGN - 1);
+    if (bytes > a->size - a->used)
+        return NULL;
+    p = a->base + a->used;
+    a->used += bytes;
+    if (a->used > a->peak)
+        a->peak = a->used;
+    return p;
+}
+
+void arena_rewind(struct arena *a, size_t used)
+{
+    a->used = used;
+}

@@ -1,0 +1,91 @@
+/* Moving messages between the processes of a job. One contract, two makers: zmq
+ * (sockets) and sim (a seeded network with virtual time in one process). Shard,
+ * client and coordinator are state machines that see only this.
+ *
+ * A message is a small encoded header (wire/header.h) and one payload of bytes.
+ * Peers are named by struct peer; an endpoint talks to a peer only after
+ * transport_connect() (client side) or after the peer spoke first (server
+ * side). Delivery is at most once and in order per pair while both live;
+ * anything may be lost when a peer dies or a link is cut, so requests carry ids
+ * and are sent again. Nothing is ever queued without bound: a full pipe gives
+ * EAGAIN.
+ *
+ * Threads: an endpoint belongs to one thread, except transport_wake(). */
+#ifndef TRANSPORT_TRANSPORT_H
+#define TRANSPORT_TRANSPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "fusor/status.h"
+
+/* The role processes of a job. number: server shard, worker process. */
+enum peer_kind { PEER_COORDINATOR = 1, PEER_SHARD, PEER_WORKER };
+
+struct peer {
+    enum peer_kind kind;
+    uint32_t number;
+    uint32_t incarnation; // 0: the newest known
+};
+
+/* A payload with its owner: release() is called exactly once, when the last
+ * holder (which may be the network thread) is done with data. */
+struct payload {
+    const void *data;
+    size_t size;
+    void (*release)(void *data, void *hint); // NULL: copied at once
+    void *hint;
+};
+
+struct transport {
+    const struct transport_ops *ops;
+};
+
+/* What arrives. Valid until the next receive on this endpoint. */
+struct delivery {
+    struct peer from;
+    const void *header;
+    size_t header_size;
+    const void *payload;
+    size_t payload_size;
+};
+
+struct transport_ops {
+    enum fusor_status (*connect)(struct transport *t, struct peer to,
+                                 const char *endpoint, struct fusor_error *err);
+    /** On FUSOR_OK the payload is taken; on EAGAIN (pipe full) or ECLOSED
+     * (unknown or gone) it stays the caller's. Blocks: never. */
+    enum fusor_status (*send)(struct transport *t, struct peer to,
+                              const void *header, size_t header_size,
+                              const struct payload *payload,
+                              struct fusor_error *err);
+    /** Wait for one message.
+     * @param timeout_ms 0: only look; < 0: until one comes or a wake
+     * @return FUSOR_OK, EAGAIN (timeout or woken), EPROTO (a malformed message
+     * was dropped; its sender is cut off), ECLUSTER (security refused us) */
+    enum fusor_status (*receive)(struct transport *t, struct delivery *d,
+                                 int timeout_ms, struct fusor_error *err);
+    /** Make a receive that waits return EAGAIN. Threads: any. */
+    void (*wake)(struct transport *t);
+    void (*destroy)(struct transport *t);
+    const struct clock_source *(*clock)(struct transport *t);
+};
+
+static inline enum fusor_status
+transport_send(struct transport *t, struct peer to, const void *header,
+               size_t header_size, const struct payload *payload,
+               struct fusor_error *err)
+{
+    return t->ops->send(t, to, header, header_size, payload, err);
+}
+
+static inline enum fusor_status transport_receive(struct transport *t,
+                                                  struct delivery *d,
+                                                  int timeout_ms,
+                                                  struct fusor_error *err)
+{
+    return t->ops->receive(t, d, timeout_ms, err);
+}
+
+#endif

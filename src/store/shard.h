@@ -1,0 +1,144 @@
+/* One shard: the rows of the buckets it owns, its segments of the dense blocks,
+ * and the optimizer state of both. The same code stands behind the messages of
+ * a parameter server and inside the local store.
+ *
+ * All parameters live in the shard's slab (slab.h); the index of the rows is
+ * private memory and can be rebuilt from the rows. Rows never move: a reference
+ * (slab offset / 16, 0 = no row) and a pointer to values stay valid until the
+ * shard is destroyed.
+ *
+ * Dense values: with config.dense the shard works in place on its segments of a
+ * flat vector of n_dense floats that somebody else owns, and dense gradients
+ * are flat vectors too. Without, values lie packed in the slab, segment after
+ * segment, and dense gradients are packed vectors of shard_dense_size() floats.
+ *
+ * Threads: one owner calls everything. Others may call shard_resolve() with
+ * RESOLVE_PEEK and shard_row_values() while the owner changes nothing.
+ */
+#ifndef STORE_SHARD_H
+#define STORE_SHARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/params.h"
+#include "optim/optim.h"
+#include "store/block_slice.h"
+#include "store/bucket.h"
+#include "store/tree.h"
+
+struct shard;
+
+struct shard_config {
+    const struct param_spec
+        *params; // outlives the shard, with all it points to
+    const struct optim_spec *table_optim; // [n_tables], copied
+    const struct optim_spec *block_optim; // [n_blocks], copied
+    unsigned shard;                       // 0..n_shards-1
+    unsigned n_shards;
+    const uint16_t *bucket_map; // [BUCKET_COUNT] copied; NULL: the default one
+    uint64_t cap_bytes;         // slab + index + scratch; 0: no cap
+    float *dense; // [n_dense] filled and owned by the caller, or NULL: own
+    int fd;       // slab to go on with (taken over), or -1: a new one
+    int huge;     // try for huge pages
+    uint64_t job_id;
+};
+
+/* Where training stands: what the optimizers' rates are made of. */
+struct shard_time {
+    uint64_t clock; // unit being applied; its gradients make clock + 1
+    uint64_t epoch;
+    uint64_t units_per_epoch;
+    double plateau; // factor on every learning rate, 1 when unused
+};
+
+enum resolve_mode {
+    RESOLVE_PEEK,  // unknown keys give 0; changes nothing
+    RESOLVE_TRAIN, // unknown keys are created; counts a touch; rows whose l2
+                   // covers the table are brought up to the clock
+    RESOLVE_PUSH   // as TRAIN without the count: keys of a push without ticket
+};
+
+/* Gradient rows of one table in one push; refs of this shard, no repeats. */
+struct shard_rows {
+    uint32_t n;
+    const uint32_t *refs; // [n]; a 0 (not admitted) is dropped and counted
+    float *const *grads;  // [n] each [width], or NULL: see packed. Scribbled on
+    float *packed;        // [n, width] when grads is NULL. Scribbled on
+};
+
+/* One node of the tree of micro-batches (params.h) as one shard sees it. */
+struct shard_push {
+    uint32_t lo;                     // first micro-batch of the node
+    const float *dense;              // flat or packed (above), or NULL: none
+    const struct shard_rows *tables; // [n_tables]
+};
+
+struct shard_counters {
+    uint64_t rows; // alive
+    uint64_t rows_created;
+    uint64_t rows_resolved; // keys looked up to train
+    uint64_t rows_applied;  // optimizer steps on rows
+    uint64_t rows_dropped;  // gradients of reference 0
+    uint64_t units_applied; // calls of shard_apply()
+    uint64_t slab_bytes, index_bytes, scratch_bytes;
+    uint64_t huge_wanted, huge_got; // extents of 2 MiB
+};
+
+/** Make a shard, or go on with the slab of config.fd: rows are scanned, the
+ * index is rebuilt.
+ * @return FUSOR_ENOMEM (cap: the text names memory.per_server), FUSOR_EINVAL,
+ * FUSOR_ESHAPE (a row over 2 MiB), FUSOR_EDATA (the slab is of another job or
+ * shape) */
+enum fusor_status shard_create(const struct shard_config *config,
+                               struct shard **out, struct fusor_error *err);
+void shard_destroy(struct shard *s);
+
+/** Find the rows of keys that this shard owns, by batches with prefetch.
+ * @param keys [n] any order; repeats are fine
+ * @param time where training stands; only RESOLVE_TRAIN and RESOLVE_PUSH use it
+ * @param refs [n] filled; on failure its contents mean nothing
+ * @return FUSOR_ENOMEM (cap), FUSOR_EINVAL (a key of another shard) */
+enum fusor_status shard_resolve(struct shard *s, uint32_t table,
+                                const uint64_t *keys, size_t n,
+                                enum resolve_mode mode,
+                                const struct shard_time *time, uint32_t *refs,
+                                struct fusor_error *err);
+
+/** [width] values of a row. ref 0 gives zeros. Inline cost: one add. */
+const float *shard_row_values(const struct shard *s, uint32_t ref);
+
+/** Is this a reference shard_resolve() gave out for this table? For references
+ * that came back over the network. */
+int shard_ref_is_valid(const struct shard *s, uint32_t table, uint32_t ref);
+
+/** Apply one unit: combine the pushes per key in the order of the tree of
+ * micro-batches, then one optimizer step per key and per segment. A unit
+ * without any push still counts as a step of dense rules only by its clock.
+ * @param pushes [n] ascending lo, disjoint nodes of one tree
+ * @return FUSOR_ENOMEM before anything was changed */
+enum fusor_status shard_apply(struct shard *s, const struct shard_push *pushes,
+                              size_t n, const struct shard_time *time,
+                              struct fusor_error *err);
+
+/** Bring rows whose l2 covers the table up to the clock: at cuts. */
+void shard_catch_up_all(struct shard *s, const struct shard_time *time);
+
+/** Segments of blocks this shard owns; packed positions are in order. */
+const struct block_segment *shard_segments(const struct shard *s, size_t *n);
+/** Floats of all segments. */
+uint64_t shard_dense_size(const struct shard *s);
+/** Packed values of all segments, or NULL with an external vector. */
+const float *shard_dense(const struct shard *s);
+
+/** Which descriptor holds the slab; stays the shard's. */
+int shard_fd(const struct shard *s);
+/** What the slab's header carries for whoever resumes. */
+struct shard_position {
+    uint64_t epoch, clock, samples_done;
+};
+struct shard_position shard_position(const struct shard *s);
+void shard_set_position(struct shard *s, struct shard_position position);
+struct shard_counters shard_counters(const struct shard *s);
+
+#endif

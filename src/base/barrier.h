@@ -9,6 +9,7 @@
 struct barrier {
     atomic_uint arrived;
     atomic_uint round;
+    atomic_uint sleepers; // in the kernel, or about to be
     atomic_int broken;
     unsigned n;
 };

@@ -4,9 +4,9 @@
 #include <string.h>
 
 static const char *const type_names[] = {
-    [FIELD_DENSE] = "dense",       [FIELD_CATEGORICAL] = "categorical",
-    [FIELD_MULTI] = "multi",       [FIELD_SEQUENCE] = "sequence",
-    [FIELD_BAG] = "bag",           [FIELD_TEXT] = "text",
+    [FIELD_DENSE] = "dense",   [FIELD_CATEGORICAL] = "categorical",
+    [FIELD_MULTI] = "multi",   [FIELD_SEQUENCE] = "sequence",
+    [FIELD_BAG] = "bag",       [FIELD_TEXT] = "text",
     [FIELD_VECTOR] = "vector",
 };
 #define N_TYPES (sizeof(type_names) / sizeof(type_names[0]))

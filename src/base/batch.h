@@ -48,10 +48,10 @@ struct batch_field {
 };
 
 struct batch {
-    uint32_t n;                // samples
-    uint32_t n_queries;        // distinct queries, 1 <= n_queries <= n
-    const uint32_t *query_of;  // [n] ascending, below n_queries
-    const uint32_t *query_n;   // [n_queries] samples of each query
+    uint32_t n;               // samples
+    uint32_t n_queries;       // distinct queries, 1 <= n_queries <= n
+    const uint32_t *query_of; // [n] ascending, below n_queries
+    const uint32_t *query_n;  // [n_queries] samples of each query
     uint32_t n_fields;
     const struct batch_field *fields; // [n_fields], in schema order
     const float *label;               // [n]

@@ -11,7 +11,7 @@
 #define FS_PATH_MAX 1024
 
 /** Join two parts of a path; b wins when it is absolute.
- * @return out */
+ * @return out; empty when it would be too long, so that using it fails */
 char *fs_join(char out[FS_PATH_MAX], const char *a, const char *b);
 int fs_exists(const char *path);
 int fs_is_dir(const char *path);

@@ -1,7 +1,8 @@
 /* A JSON writer: commas and quoting are its business. Numbers are printed so
  * that they read back the same (9 digits for float, 17 for double when
- * needed); NaN and infinities become null. Reading JSON: yaml.h, whose language
- * contains it. */
+ * needed); NaN and infinities become null; bytes that are no UTF-8 become
+ * U+FFFD. Values on the outermost level stand on lines of their own. Reading
+ * JSON: yaml.h, whose language contains it. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 

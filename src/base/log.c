@@ -71,9 +71,9 @@ void log_line(enum log_level level, const char *module, const char *format, ...)
     clock_gettime(CLOCK_REALTIME, &now);
     localtime_r(&now.tv_sec, &tm);
     n = strftime(line, sizeof(line), "%H:%M:%S", &tm);
-    n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03d %s %s %s: ",
-                          (int)(now.tv_nsec / 1000000), log_role, names[level],
-                          module);
+    n += (size_t)snprintf(line + n, sizeof(line) - n,
+                          ".%03d %s %s %s: ", (int)(now.tv_nsec / 1000000),
+                          log_role, names[level], module);
     text = line + n;
     va_start(ap, format);
     vsnprintf(text, sizeof(line) - n - 1, format, ap);

@@ -9,14 +9,14 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /** Who speaks in this process, e.g. "worker 1"; at most 31 characters. */
 void log_set_role(const char *role);
-/** Lines above this level are dropped from stderr. The file always gets info. */
+/** Drop lines above this level from stderr. The file always gets info. */
 void log_set_level(enum log_level level);
 /** Also append every line to this file (created when missing). */
 enum fusor_status log_open(const char *path, struct fusor_error *err);
 void log_close(void);
 
-void log_line(enum log_level level, const char *module, const char *format,
-              ...) __attribute__((format(printf, 3, 4)));
+void log_line(enum log_level level, const char *module, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #define log_error(...) log_line(LOG_ERROR, LOG_MODULE, __VA_ARGS__)
 #define log_warn(...) log_line(LOG_WARN, LOG_MODULE, __VA_ARGS__)

@@ -30,29 +30,45 @@ struct option_spec {
     const char *name;
     enum option_type type;
     size_t offset;
-    const char *fallback; // as written in YAML; NULL: required
-    double min, max;      // numbers
+    const char *fallback;     // as written in YAML; NULL: required
+    double min, max;          // numbers
     const char *const *names; // enum, NULL-terminated
     const char *help;
 };
 
 #define OPTION_AT(T, field) offsetof(T, field)
-#define OPTION_INT(T, f, def, lo, hi, h)                                       \
-    {#f, OPTION_TYPE_INT, offsetof(T, f), def, lo, hi, NULL, h}
-#define OPTION_SIZE(T, f, def, lo, hi, h)                                      \
-    {#f, OPTION_TYPE_SIZE, offsetof(T, f), def, lo, hi, NULL, h}
-#define OPTION_DOUBLE(T, f, def, lo, hi, h)                                    \
-    {#f, OPTION_TYPE_DOUBLE, offsetof(T, f), def, lo, hi, NULL, h}
-#define OPTION_BOOL(T, f, def, h)                                              \
-    {#f, OPTION_TYPE_BOOL, offsetof(T, f), def, 0, 0, NULL, h}
-#define OPTION_TEXT(T, f, def, h)                                              \
-    {#f, OPTION_TYPE_TEXT, offsetof(T, f), def, 0, 0, NULL, h}
-#define OPTION_ENUM(T, f, def, names, h)                                       \
-    {#f, OPTION_TYPE_ENUM, offsetof(T, f), def, 0, 0, names, h}
-#define OPTION_NODE(T, f, h)                                                   \
-    {#f, OPTION_TYPE_NODE, offsetof(T, f), "", 0, 0, NULL, h}
-#define OPTION_END                                                             \
-    {NULL, OPTION_TYPE_INT, 0, NULL, 0, 0, NULL, NULL}
+#define OPTION_INT(T, f, def, lo, hi, h)                          \
+    {                                                             \
+#f, OPTION_TYPE_INT, offsetof(T, f), def, lo, hi, NULL, h \
+    }
+#define OPTION_SIZE(T, f, def, lo, hi, h)                          \
+    {                                                              \
+#f, OPTION_TYPE_SIZE, offsetof(T, f), def, lo, hi, NULL, h \
+    }
+#define OPTION_DOUBLE(T, f, def, lo, hi, h)                          \
+    {                                                                \
+#f, OPTION_TYPE_DOUBLE, offsetof(T, f), def, lo, hi, NULL, h \
+    }
+#define OPTION_BOOL(T, f, def, h)                                \
+    {                                                            \
+#f, OPTION_TYPE_BOOL, offsetof(T, f), def, 0, 0, NULL, h \
+    }
+#define OPTION_TEXT(T, f, def, h)                                \
+    {                                                            \
+#f, OPTION_TYPE_TEXT, offsetof(T, f), def, 0, 0, NULL, h \
+    }
+#define OPTION_ENUM(T, f, def, names, h)                          \
+    {                                                             \
+#f, OPTION_TYPE_ENUM, offsetof(T, f), def, 0, 0, names, h \
+    }
+#define OPTION_NODE(T, f, h)                                    \
+    {                                                           \
+#f, OPTION_TYPE_NODE, offsetof(T, f), "", 0, 0, NULL, h \
+    }
+#define OPTION_END                                       \
+    {                                                    \
+        NULL, OPTION_TYPE_INT, 0, NULL, 0, 0, NULL, NULL \
+    }
 
 /** Fill *out from map (NULL: all defaults). Unknown key, wrong type, out of
  * range or a missing required one: file:line:column, what, the nearest name.
@@ -64,14 +80,14 @@ enum fusor_status option_read(const struct option_spec *specs,
 
 /** Check that every key of map is one of names (NULL-terminated). */
 enum fusor_status option_check_keys(const struct yaml_node *map,
-                                    const char *const *names,
-                                    const char *where,
+                                    const char *const *names, const char *where,
                                     struct fusor_error *err);
 
 /** One line per option: name, default, range or names, help. */
 void option_help(const struct option_spec *specs, struct strbuf *out);
 
-/** "name: value  # origin" lines of the values in *in, indented. */
+/** "name: value  # origin" lines of the values in *in, indented. An OPTION_NODE
+ * is left to whoever reads it. */
 void option_print(const struct option_spec *specs, const struct yaml_node *map,
                   const void *in, int indent, struct strbuf *out);
 

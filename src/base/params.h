@@ -15,7 +15,7 @@
 
 #define PARAM_NAME_MAX 64
 #define PARAM_MAX_TABLES 256
-#define PARAM_MAX_NODES 16 /* subtrees one worker can own of 16 micro-batches */
+#define PARAM_MAX_NODES 16 /* subtrees of 16 micro-batches one worker owns */
 
 enum param_init { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_UNIFORM };
 
@@ -68,13 +68,13 @@ struct step_rows {
  * micro-batches [lo, lo + span) that were not empty. */
 struct step_node {
     uint32_t lo;
-    uint32_t span; // a power of two; lo is a multiple of it
+    uint32_t span;      // a power of two; lo is a multiple of it
     const float *dense; // [n_dense], or NULL when every micro-batch was empty
     struct node_rows {
         uint32_t n;
         const uint32_t *index; // [n] into the step's keys, no repeats
         float *const *grads;   // [n] each [width]; the store may scribble
-    } *tables;                 // [n_tables]
+    } * tables;                // [n_tables]
 };
 
 struct step_grads {

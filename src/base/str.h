@@ -32,9 +32,15 @@ int str_to_u64(const char *s, uint64_t *out);
  * 1.5GB; never negative. */
 int str_to_size(const char *s, uint64_t *out);
 /** The n bytes at s (no terminator needed) as a number: the readers' path.
- * Same grammar as strtod without hex, inf and nan; correctly rounded. */
+ * Same grammar as strtod without hex, inf, nan and blanks around; correctly
+ * rounded.
+ * @return 0, or -1: none, above the largest double, over 1100 characters */
 int str_parse_float(const char *s, size_t n, double *out);
 int str_parse_u64(const char *s, size_t n, uint64_t *out);
+
+/** The shortest text that reads back as value (a finite one); writes to
+ * out[32]. */
+const char *str_double(double value, char out[32]);
 
 /** The nearest of names (NULL-terminated) to word by edit distance.
  * @return NULL when none is near enough to be meant */

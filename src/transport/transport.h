@@ -26,8 +26,16 @@ enum peer_kind { PEER_COORDINATOR = 1, PEER_SHARD, PEER_WORKER };
 struct peer {
     enum peer_kind kind;
     uint32_t number;
-    uint32_t incarnation; // 0: the newest known
+    uint32_t incarnation; // to send to: 0 is the newest known
 };
+
+/** One number that names a peer and its incarnation (of which 24 bits count),
+ * e.g. for assembler_add(). */
+static inline uint64_t peer_key(struct peer p)
+{
+    return (uint64_t)p.kind << 56 | (uint64_t)(p.incarnation & 0xffffff) << 32 |
+           p.number;
+}
 
 /* A payload with its owner: release() is called exactly once, when the last
  * holder (which may be the network thread) is done with data. */
@@ -42,9 +50,10 @@ struct transport {
     const struct transport_ops *ops;
 };
 
-/* What arrives. Valid until the next receive on this endpoint. */
+/* What arrives. Valid until the next receive on this endpoint. payload stands
+ * at a multiple of 8. */
 struct delivery {
-    struct peer from;
+    struct peer from; // a peer we connected to: as named in connect()
     const void *header;
     size_t header_size;
     const void *payload;
@@ -52,10 +61,15 @@ struct delivery {
 };
 
 struct transport_ops {
+    /** Name a peer to talk to and where it is; again for a known peer: moves
+     * there, and what was under way is lost. Does not wait for the peer, which
+     * may come later, go and come back.
+     * @param endpoint text as its listener gave it; copied */
     enum fusor_status (*connect)(struct transport *t, struct peer to,
                                  const char *endpoint, struct fusor_error *err);
     /** On FUSOR_OK the payload is taken; on EAGAIN (pipe full) or ECLOSED
-     * (unknown or gone) it stays the caller's. Blocks: never. */
+     * (unknown or gone) and EINVAL (too large) it stays the caller's.
+     * @param payload NULL: none. Blocks: never. */
     enum fusor_status (*send)(struct transport *t, struct peer to,
                               const void *header, size_t header_size,
                               const struct payload *payload,
@@ -63,14 +77,30 @@ struct transport_ops {
     /** Wait for one message.
      * @param timeout_ms 0: only look; < 0: until one comes or a wake
      * @return FUSOR_OK, EAGAIN (timeout or woken), EPROTO (a malformed message
-     * was dropped; its sender is cut off), ECLUSTER (security refused us) */
+     * was dropped; its sender, d->from, is cut off; go on receiving), ECLUSTER
+     * (security refused us), ECLOSED (this endpoint itself is dead: sim).
+     * Old incarnations of a peer that has a newer one are not heard. */
     enum fusor_status (*receive)(struct transport *t, struct delivery *d,
                                  int timeout_ms, struct fusor_error *err);
-    /** Make a receive that waits return EAGAIN. Threads: any. */
+    /** Ignore a peer that spoke to us (its incarnation, 0: the newest) from
+     * now on: what it sent was no sense. Sends to it give ECLOSED. */
+    void (*cut)(struct transport *t, struct peer who);
+    /** Make a receive that waits, or the next one, return EAGAIN. Threads:
+     * any, while the endpoint lives. */
     void (*wake)(struct transport *t);
+    /** Payloads not yet sent are released. NULL is fine in
+     * transport_destroy(). */
     void (*destroy)(struct transport *t);
     const struct clock_source *(*clock)(struct transport *t);
 };
+
+static inline enum fusor_status transport_connect(struct transport *t,
+                                                  struct peer to,
+                                                  const char *endpoint,
+                                                  struct fusor_error *err)
+{
+    return t->ops->connect(t, to, endpoint, err);
+}
 
 static inline enum fusor_status
 transport_send(struct transport *t, struct peer to, const void *header,
@@ -86,6 +116,27 @@ static inline enum fusor_status transport_receive(struct transport *t,
                                                   struct fusor_error *err)
 {
     return t->ops->receive(t, d, timeout_ms, err);
+}
+
+static inline void transport_cut(struct transport *t, struct peer who)
+{
+    t->ops->cut(t, who);
+}
+
+static inline void transport_wake(struct transport *t)
+{
+    t->ops->wake(t);
+}
+
+static inline void transport_destroy(struct transport *t)
+{
+    if (t)
+        t->ops->destroy(t);
+}
+
+static inline const struct clock_source *transport_clock(struct transport *t)
+{
+    return t->ops->clock(t);
 }
 
 #endif

@@ -1,0 +1,20 @@
+/* Sending a logical message: its chunks, one after the other, through any
+ * transport. */
+#ifndef TRANSPORT_MESSAGE_H
+#define TRANSPORT_MESSAGE_H
+
+#include "transport/transport.h"
+#include "wire/chunk.h"
+
+/** Send the chunks from source->next on.
+ * @return FUSOR_OK: all are out; FUSOR_EAGAIN: the pipe is full, call again
+ * with the same source; FUSOR_ECLOSED */
+enum fusor_status transport_send_message(struct transport *t, struct peer to,
+                                         struct chunk_source *source,
+                                         struct fusor_error *err);
+/** Send a header without a payload. */
+enum fusor_status transport_send_header(struct transport *t, struct peer to,
+                                        const struct wire_header *h,
+                                        struct fusor_error *err);
+
+#endif

@@ -1,0 +1,111 @@
+/* What travels behind a header: pooled, reference-counted buffers, and bounded
+ * cursors that write and read little-endian sections in them.
+ *
+ * A section is [u64 count][elements][zeros up to a multiple of 8]. A cursor
+ * that runs over its end sets failed, writes or reads nothing more and gives
+ * zeros and NULLs; look at it once, at the end. Cursors start at an address
+ * that is a multiple of 8 (buffers and deliveries do), so sections are used in
+ * place, without a copy.
+ *
+ * Threads: a cursor belongs to one; pool and references: any (the network
+ * thread drops the last one). */
+#ifndef WIRE_PAYLOAD_H
+#define WIRE_PAYLOAD_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fusor/status.h"
+
+struct payload_pool;
+
+struct payload_buffer {
+    uint8_t *data; // aligned to MEM_ALIGN
+    size_t size;   // bytes in use, set by who fills it
+    size_t capacity;
+    atomic_uint refs;
+    unsigned size_class;
+    struct payload_pool *pool;
+    struct payload_buffer *next;
+};
+
+/** Make a pool that never holds more than max_bytes, idle buffers included. */
+enum fusor_status payload_pool_create(size_t max_bytes,
+                                      struct payload_pool **out,
+                                      struct fusor_error *err);
+/** Buffers still in use stay valid; the last one takes the pool along. NULL is
+ * fine. */
+void payload_pool_destroy(struct payload_pool *pool);
+/** Bytes of buffers in use and idle. */
+size_t payload_pool_bytes(struct payload_pool *pool);
+
+/** Take a buffer of at least capacity bytes with one reference and size 0; its
+ * bytes are not zeroed.
+ * @return FUSOR_OK, or FUSOR_ENOMEM: the pool's bound or the machine's */
+enum fusor_status payload_buffer_take(struct payload_pool *pool,
+                                      size_t capacity,
+                                      struct payload_buffer **out,
+                                      struct fusor_error *err);
+struct payload_buffer *payload_buffer_ref(struct payload_buffer *b);
+/** Drop one reference; NULL is fine. */
+void payload_buffer_unref(struct payload_buffer *b);
+/** payload_buffer_unref(hint), in the shape of struct payload's release. */
+void payload_buffer_release(void *data, void *hint);
+
+struct payload_writer {
+    uint8_t *data;
+    size_t size; // room
+    size_t used;
+    int failed;
+};
+
+/** Bytes that n elements of this size take as a section. */
+size_t payload_section_bytes(size_t n, size_t element);
+
+void payload_writer_init(struct payload_writer *w, void *data, size_t size);
+/** Write into all of b's capacity; payload_writer_finish() sets b->size. */
+void payload_writer_init_buffer(struct payload_writer *w,
+                                struct payload_buffer *b);
+/** @return FUSOR_OK with b->size set, or FUSOR_EINVAL: it did not fit */
+enum fusor_status payload_writer_finish(const struct payload_writer *w,
+                                        struct payload_buffer *b,
+                                        struct fusor_error *err);
+/* One scalar, 8 bytes each so that what follows stays aligned. */
+void payload_put_u64(struct payload_writer *w, uint64_t v);
+void payload_put_f64(struct payload_writer *w, double v);
+/* One section, copied from v[n]. */
+void payload_put_bytes(struct payload_writer *w, const void *v, size_t n);
+void payload_put_u32s(struct payload_writer *w, const uint32_t *v, size_t n);
+void payload_put_u64s(struct payload_writer *w, const uint64_t *v, size_t n);
+void payload_put_f32s(struct payload_writer *w, const float *v, size_t n);
+/* One section to be filled in place, all of it, by the caller.
+ * Return its elements, or NULL when it does not fit. */
+uint32_t *payload_reserve_u32s(struct payload_writer *w, size_t n);
+uint64_t *payload_reserve_u64s(struct payload_writer *w, size_t n);
+float *payload_reserve_f32s(struct payload_writer *w, size_t n);
+
+struct payload_reader {
+    const uint8_t *data;
+    size_t size;
+    size_t used;
+    int failed;
+};
+
+/** @param data a multiple of 8, or the reader fails at once */
+void payload_reader_init(struct payload_reader *r, const void *data,
+                         size_t size);
+uint64_t payload_get_u64(struct payload_reader *r);
+double payload_get_f64(struct payload_reader *r);
+/* One section, borrowed from the payload; *n is its count. */
+const void *payload_get_bytes(struct payload_reader *r, size_t *n);
+const uint32_t *payload_get_u32s(struct payload_reader *r, size_t *n);
+const uint64_t *payload_get_u64s(struct payload_reader *r, size_t *n);
+const float *payload_get_f32s(struct payload_reader *r, size_t *n);
+/** @return FUSOR_OK when nothing failed and all bytes were read, else
+ * FUSOR_EPROTO naming what */
+enum fusor_status payload_reader_finish(const struct payload_reader *r,
+                                        const char *what,
+                                        struct fusor_error *err);
+
+#endif

@@ -54,15 +54,25 @@ int64_t fs_size(const char *path)
     return stat(path, &st) == 0 ? (int64_t)st.st_size : -1;
 }
 
-/* Read up to *size bytes (the room) until the end of the file. */
-static enum fusor_status read_to_end(int fd, char *data, size_t room,
-                                     size_t *size, const char *path,
-                                     struct fusor_error *err)
+static enum fusor_status too_big(const char *path, uint64_t size, size_t most,
+                                 struct fusor_error *err)
+{
+    return fusor_fail(err, FUSOR_EDATA,
+                      "%s: %llu bytes or more, at most %zu are read", path,
+                      (unsigned long long)size, most);
+}
+
+/* Read until the end. A file may tell no size (a pipe, /proc) or grow while it
+ * is read, so room for one byte more than is there is kept.
+ * @param data [room] and its owner stay the caller's, also on failure */
+static enum fusor_status read_to_end(int fd, char **data, size_t room,
+                                     size_t max_bytes, size_t *size,
+                                     const char *path, struct fusor_error *err)
 {
     size_t n = 0;
 
-    while (n < room) {
-        ssize_t r = read(fd, data + n, room - n);
+    for (;;) {
+        ssize_t r = read(fd, *data + n, room - n);
 
         if (r < 0 && errno == EINTR)
             continue;
@@ -71,7 +81,18 @@ static enum fusor_status read_to_end(int fd, char *data, size_t room,
         if (r == 0)
             break;
         n += (size_t)r;
+        if (n > max_bytes)
+            return too_big(path, n, max_bytes, err);
+        if (n == room) {
+            char *more = mem_grow(*data, room, 2 * room, 1);
+
+            if (!more)
+                return mem_fail(err, path, 2 * room);
+            *data = more;
+            room *= 2;
+        }
     }
+    (*data)[n] = '\0';
     *size = n;
     return FUSOR_OK;
 }
@@ -83,7 +104,7 @@ enum fusor_status fs_read(const char *path, size_t max_bytes, char **data,
     char *text = NULL;
     enum fusor_status rc;
     struct stat st;
-    size_t n = 0;
+    size_t room;
 
     if (fd < 0)
         return io_fail(err, "open", path);
@@ -91,24 +112,16 @@ enum fusor_status fs_read(const char *path, size_t max_bytes, char **data,
         rc = io_fail(err, "read", path);
         goto out;
     }
-    // A pipe has no size: there the limit is the room, as a file may grow.
-    if (!S_ISREG(st.st_mode))
-        st.st_size = (off_t)max_bytes;
-    if ((uint64_t)st.st_size > max_bytes) {
-        rc = fusor_fail(err, FUSOR_EDATA, "%s: %lld bytes, at most %zu allowed",
-                        path, (long long)st.st_size, max_bytes);
+    if ((uint64_t)st.st_size > max_bytes && S_ISREG(st.st_mode)) {
+        rc = too_big(path, (uint64_t)st.st_size, max_bytes, err);
         goto out;
     }
-    text = mem_alloc_raw((size_t)st.st_size + 1, 1);
-    if (!text) {
-        rc = mem_fail(err, path, (size_t)st.st_size + 1);
-        goto out;
-    }
-    rc = read_to_end(fd, text, (size_t)st.st_size, &n, path, err);
+    room = S_ISREG(st.st_mode) && st.st_size ? (size_t)st.st_size + 1 : 4096;
+    text = mem_alloc_raw(room, 1);
+    rc = text ? read_to_end(fd, &text, room, max_bytes, size, path, err)
+              : mem_fail(err, path, room);
     if (rc == FUSOR_OK) {
-        text[n] = '\0';
         *data = text;
-        *size = n;
         text = NULL;
     }
 out:

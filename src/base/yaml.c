@@ -23,6 +23,8 @@ struct reader {
     yaml_parser_t parser;
     yaml_event_t event;
     struct yaml *y;
+    const char *text; // [n]
+    size_t n;
     const char *file;
     int placed;
     struct anchor *anchors;
@@ -54,6 +56,21 @@ static struct yaml_node place_now(const struct reader *r)
     return at;
 }
 
+/* libyaml tells the place of a bad byte only as its offset. */
+static void place_of_byte(const struct reader *r, size_t offset,
+                          struct yaml_node *at)
+{
+    at->line = 1;
+    at->column = 1;
+    for (size_t i = 0; i < offset && i < r->n; i++) {
+        at->column++;
+        if (r->text[i] == '\n') {
+            at->line++;
+            at->column = 1;
+        }
+    }
+}
+
 static enum fusor_status parser_fail(const struct reader *r,
                                      struct fusor_error *err)
 {
@@ -62,13 +79,12 @@ static enum fusor_status parser_fail(const struct reader *r,
 
     if (p->error == YAML_MEMORY_ERROR)
         return mem_fail(err, r->file, 0);
-    if (r->placed) {
+    if (r->placed && p->error == YAML_READER_ERROR) {
+        place_of_byte(r, p->problem_offset, &at);
+    } else if (r->placed) {
         at.line = to_int(p->problem_mark.line + 1);
         at.column = to_int(p->problem_mark.column + 1);
     }
-    if (p->error == YAML_READER_ERROR)
-        return yaml_fail(&at, err, "%s at byte %zu", p->problem,
-                         p->problem_offset);
     return yaml_fail(&at, err, "not YAML: %s%s%s",
                      p->problem ? p->problem : "unreadable",
                      p->context ? " " : "", p->context ? p->context : "");
@@ -408,7 +424,7 @@ enum fusor_status yaml_parse_into(struct yaml *y, const char *text, size_t n,
                                   struct yaml_node **out,
                                   struct fusor_error *err)
 {
-    struct reader r = {.y = y, .placed = placed};
+    struct reader r = {.y = y, .text = text, .n = n, .placed = placed};
     enum fusor_status rc;
 
     *out = NULL;

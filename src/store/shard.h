@@ -8,9 +8,10 @@
  * shard is destroyed.
  *
  * Dense values: with config.dense the shard works in place on its segments of a
- * flat vector of n_dense floats that somebody else owns, and dense gradients
- * are flat vectors too. Without, values lie packed in the slab, segment after
- * segment, and dense gradients are packed vectors of shard_dense_size() floats.
+ * flat vector of n_dense floats that somebody else owns (it fills them at the
+ * start), and dense gradients are flat vectors too. Without, values lie packed
+ * in the slab, segment after segment, and dense gradients are packed vectors of
+ * shard_dense_size() floats.
  *
  * Threads: one owner calls everything. Others may call shard_resolve() with
  * RESOLVE_PEEK and shard_row_values() while the owner changes nothing.
@@ -27,6 +28,10 @@
 #include "store/bucket.h"
 #include "store/tree.h"
 
+#define ROW_HEAD_BYTES 16
+#define ROW_WIDTH_MAX 16000  /* floats of a row's value */
+#define SHARD_SPANS_MAX 8192 /* epochs and plateau strikes of one job */
+
 struct shard;
 
 struct shard_config {
@@ -38,24 +43,15 @@ struct shard_config {
     unsigned n_shards;
     const uint16_t *bucket_map; // [BUCKET_COUNT] copied; NULL: the default one
     uint64_t cap_bytes;         // slab + index + scratch; 0: no cap
-    float *dense; // [n_dense] filled and owned by the caller, or NULL: own
-    int fd;       // slab to go on with (taken over), or -1: a new one
-    int huge;     // try for huge pages
+    float *dense;               // [n_dense] the caller's; NULL: own, packed
+    int fd;   // slab to go on with (taken over), or -1: a new one
+    int huge; // try for huge pages
     uint64_t job_id;
-};
-
-/* Where training stands: what the optimizers' rates are made of. */
-struct shard_time {
-    uint64_t clock; // unit being applied; its gradients make clock + 1
-    uint64_t epoch;
-    uint64_t units_per_epoch;
-    double plateau; // factor on every learning rate, 1 when unused
 };
 
 enum resolve_mode {
     RESOLVE_PEEK,  // unknown keys give 0; changes nothing
-    RESOLVE_TRAIN, // unknown keys are created; counts a touch; rows whose l2
-                   // covers the table are brought up to the clock
+    RESOLVE_TRAIN, // unknown keys are created; counts a touch
     RESOLVE_PUSH   // as TRAIN without the count: keys of a push without ticket
 };
 
@@ -88,41 +84,64 @@ struct shard_counters {
 /** Make a shard, or go on with the slab of config.fd: rows are scanned, the
  * index is rebuilt.
  * @return FUSOR_ENOMEM (cap: the text names memory.per_server), FUSOR_EINVAL,
- * FUSOR_ESHAPE (a row over 2 MiB), FUSOR_EDATA (the slab is of another job or
- * shape) */
+ * FUSOR_ESHAPE (a row over ROW_WIDTH_MAX), FUSOR_EDATA (the slab is of another
+ * job or shape) */
 enum fusor_status shard_create(const struct shard_config *config,
                                struct shard **out, struct fusor_error *err);
 void shard_destroy(struct shard *s);
 
+/** From span->from_clock on, this epoch and this plateau factor hold. Must be
+ * called before the first unit; later calls with ascending clocks. A span of
+ * the same clock as the last one replaces it.
+ * @return FUSOR_EINVAL (clock goes back), FUSOR_EUSAGE (over SHARD_SPANS_MAX)
+ */
+enum fusor_status shard_begin_span(struct shard *s,
+                                   const struct optim_span *span,
+                                   uint64_t units_per_epoch,
+                                   struct fusor_error *err);
+
 /** Find the rows of keys that this shard owns, by batches with prefetch.
  * @param keys [n] any order; repeats are fine
- * @param time where training stands; only RESOLVE_TRAIN and RESOLVE_PUSH use it
+ * @param clock of the unit the keys are for: the birthday of new rows
  * @param refs [n] filled; on failure its contents mean nothing
- * @return FUSOR_ENOMEM (cap), FUSOR_EINVAL (a key of another shard) */
+ * @return FUSOR_ENOMEM (cap), FUSOR_EINVAL (a new key of another shard) */
 enum fusor_status shard_resolve(struct shard *s, uint32_t table,
                                 const uint64_t *keys, size_t n,
-                                enum resolve_mode mode,
-                                const struct shard_time *time, uint32_t *refs,
-                                struct fusor_error *err);
+                                enum resolve_mode mode, uint64_t clock,
+                                uint32_t *refs, struct fusor_error *err);
 
-/** [width] values of a row. ref 0 gives zeros. Inline cost: one add. */
-const float *shard_row_values(const struct shard *s, uint32_t ref);
+/** Before values are read for a unit: bring these rows up to its clock where
+ * the table's l2 covers rows nobody touched; nothing otherwise. Apart from
+ * shard_resolve() because keys travel ahead of the units before them. */
+void shard_catch_up(struct shard *s, uint32_t table, const uint32_t *refs,
+                    size_t n, uint64_t clock);
+
+/** What references count from; constant for the life of the shard. */
+unsigned char *shard_base(const struct shard *s);
+
+/** [width] values of a row; reference 0 gives zeros. */
+static inline float *shard_row_values(unsigned char *base, uint32_t ref)
+{
+    return (float *)(void *)(base + (size_t)ref * 16 + ROW_HEAD_BYTES);
+}
 
 /** Is this a reference shard_resolve() gave out for this table? For references
  * that came back over the network. */
 int shard_ref_is_valid(const struct shard *s, uint32_t table, uint32_t ref);
 
 /** Apply one unit: combine the pushes per key in the order of the tree of
- * micro-batches, then one optimizer step per key and per segment. A unit
- * without any push still counts as a step of dense rules only by its clock.
- * @param pushes [n] ascending lo, disjoint nodes of one tree
+ * micro-batches, then one optimizer step per key and per segment.
+ * Segments without a dense gradient in any push stay as they are.
+ * @param pushes [n] ascending lo, disjoint nodes of one tree of at most
+ *        TREE_LEAVES_MAX leaves, n <= TREE_LEAVES_MAX
+ * @param clock of the unit
  * @return FUSOR_ENOMEM before anything was changed */
 enum fusor_status shard_apply(struct shard *s, const struct shard_push *pushes,
-                              size_t n, const struct shard_time *time,
+                              size_t n, uint64_t clock,
                               struct fusor_error *err);
 
 /** Bring rows whose l2 covers the table up to the clock: at cuts. */
-void shard_catch_up_all(struct shard *s, const struct shard_time *time);
+void shard_catch_up_all(struct shard *s, uint64_t clock);
 
 /** Segments of blocks this shard owns; packed positions are in order. */
 const struct block_segment *shard_segments(const struct shard *s, size_t *n);

@@ -1,0 +1,460 @@
+/* The local store: announce, values, push, drain over one shard a thread. */
+#include "store/local.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "store/local_private.h"
+
+static struct local_store *local_of(struct param_store *store)
+{
+    return (struct local_store *)(void *)store;
+}
+
+static void record_failure(struct local_store *s, const char *text,
+                           enum fusor_status rc)
+{
+    int expected = 0;
+
+    if (atomic_compare_exchange_strong(&s->failed, &expected, 1)) {
+        fusor_fail(&s->failure, rc, "%s", text);
+        atomic_store(&s->failed, 2);
+    }
+    barrier_break(&s->barrier);
+}
+
+/* The calling worker failed: wake the others, pass its own error on. */
+static enum fusor_status fail_all(struct local_store *s, enum fusor_status rc,
+                                  struct fusor_error *err)
+{
+    record_failure(s, err ? err->text : "a worker failed", rc);
+    return rc;
+}
+
+/* Somebody else failed. */
+static enum fusor_status broken(struct local_store *s, struct fusor_error *err)
+{
+    if (atomic_load(&s->failed) == 2)
+        return fusor_fail(err, s->failure.status,
+                          "local store: another worker failed: %s",
+                          s->failure.text);
+    return fusor_fail(err, FUSOR_ECLOSED, "local store: another worker failed");
+}
+
+static enum fusor_status meet(struct local_store *s, struct fusor_error *err)
+{
+    if (s->n > 1 && barrier_wait(&s->barrier))
+        return broken(s, err);
+    return FUSOR_OK;
+}
+
+static enum fusor_status local_announce(struct param_store *store,
+                                        unsigned worker, enum pull_mode mode,
+                                        uint64_t clock,
+                                        const struct step_keys *tables,
+                                        struct fusor_error *err)
+{
+    struct local_store *s = local_of(store);
+    struct local_worker *w = &s->workers[worker];
+    struct local_step *step;
+    enum fusor_status rc;
+
+    if (w->n_announced == LOCAL_DEPTH_MAX)
+        return fail_all(s,
+                        fusor_fail(err, FUSOR_EINVAL,
+                                   "local store: %d steps are announced and "
+                                   "none is valued",
+                                   LOCAL_DEPTH_MAX),
+                        err);
+    step = &w->ring[(w->head + w->n_announced) % (LOCAL_DEPTH_MAX + 1)];
+    step->mode = mode;
+    step->clock = clock;
+    step->tables = tables;
+    rc = local_group_keys(s, step, err);
+    if (rc != FUSOR_OK)
+        return fail_all(s, rc, err);
+    w->n_announced++;
+    return FUSOR_OK;
+}
+
+/* Shard o's part of one table of one worker's step: references, then where
+ * the values are. */
+static enum fusor_status resolve_group(struct local_store *s, unsigned o,
+                                       struct local_step *step, uint32_t t,
+                                       const float **rows,
+                                       struct fusor_error *err)
+{
+    struct local_keys *k = &step->keys[t];
+    uint32_t first = s->n > 1 ? k->starts[o] : 0;
+    size_t n = s->n > 1 ? k->starts[o + 1] - first : step->tables[t].n;
+    const uint64_t *keys = s->n > 1 ? k->keys + first : step->tables[t].keys;
+    uint32_t *refs = s->n > 1 ? k->found + first : k->refs;
+    unsigned char *base = shard_base(s->shards[o]);
+    int train = step->mode == PULL_TRAIN;
+
+    FUSOR_TRY(shard_resolve(s->shards[o], t, keys, n,
+                            train ? RESOLVE_TRAIN : RESOLVE_PEEK, step->clock,
+                            refs, err));
+    if (train)
+        shard_catch_up(s->shards[o], t, refs, n, step->clock);
+    if (s->n == 1) {
+        for (size_t i = 0; i < n; i++)
+            rows[i] = shard_row_values(base, refs[i]);
+        return FUSOR_OK;
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint32_t at = k->at[first + i];
+
+        k->refs[at] = refs[i];
+        rows[at] = shard_row_values(base, refs[i]);
+    }
+    return FUSOR_OK;
+}
+
+static enum fusor_status resolve_step(struct local_store *s, unsigned o,
+                                      struct local_worker *w,
+                                      struct fusor_error *err)
+{
+    for (uint32_t t = 0; t < s->params->n_tables; t++)
+        FUSOR_TRY(resolve_group(s, o, w->valued, t, w->out[t].rows, err));
+    return FUSOR_OK;
+}
+
+/* All nodes of all pushes as shard o sees them, ascending. */
+static enum fusor_status collect_pushes(struct local_store *s, unsigned o,
+                                        size_t *n, struct fusor_error *err)
+{
+    struct shard_push *pushes = s->workers[o].pushes;
+    uint32_t n_tables = s->params->n_tables;
+
+    *n = 0;
+    for (unsigned i = 0; i < s->n; i++) {
+        const struct local_worker *w = &s->workers[i];
+
+        for (uint32_t k = 0; w->pushed && k < w->pushed->n_nodes; k++) {
+            size_t at = *n;
+
+            if (*n == TREE_LEAVES_MAX)
+                return fusor_fail(err, FUSOR_EINVAL,
+                                  "local store: over %d nodes in a unit",
+                                  TREE_LEAVES_MAX);
+            for (; at && pushes[at - 1].lo > w->pushed->nodes[k].lo; at--)
+                pushes[at] = pushes[at - 1];
+            pushes[at] = (struct shard_push){
+                w->pushed->nodes[k].lo, w->pushed->nodes[k].dense,
+                w->rows + ((size_t)k * s->n + o) * n_tables};
+            ++*n;
+        }
+    }
+    return FUSOR_OK;
+}
+
+static enum fusor_status apply_unit(struct local_store *s, unsigned o,
+                                    struct fusor_error *err)
+{
+    struct shard_position position = shard_position(s->shards[o]);
+    uint64_t samples = 0, clock = 0;
+    size_t n;
+    int any = 0;
+
+    for (unsigned i = 0; i < s->n; i++) {
+        const struct step_grads *g = s->workers[i].pushed;
+
+        if (!g)
+            continue;
+        any = 1;
+        clock = g->clock;
+        samples += g->n_samples;
+    }
+    if (!any)
+        return FUSOR_OK;
+    FUSOR_TRY(collect_pushes(s, o, &n, err));
+    FUSOR_TRY(shard_apply(s->shards[o], s->workers[o].pushes, n, clock, err));
+    position.clock = clock + 1;
+    position.samples_done += samples;
+    shard_set_position(s->shards[o], position);
+    return FUSOR_OK;
+}
+
+/* A peek: this thread looks up in every shard by itself. */
+static enum fusor_status peek(struct local_store *s, struct local_worker *w,
+                              struct fusor_error *err)
+{
+    for (unsigned o = 0; o < s->n; o++)
+        FUSOR_TRY(resolve_step(s, o, w, err));
+    w->valued = NULL; // a peek takes no push
+    return FUSOR_OK;
+}
+
+static enum fusor_status train_values(struct local_store *s, unsigned worker,
+                                      struct fusor_error *err)
+{
+    enum fusor_status rc;
+
+    FUSOR_TRY(meet(s, err));
+    rc = apply_unit(s, worker, err);
+    for (unsigned i = 0; rc == FUSOR_OK && i < s->n; i++)
+        rc = resolve_step(s, worker, &s->workers[i], err);
+    if (rc != FUSOR_OK)
+        return fail_all(s, rc, err);
+    FUSOR_TRY(meet(s, err));
+    s->workers[worker].pushed = NULL;
+    return FUSOR_OK;
+}
+
+static enum fusor_status local_values(struct param_store *store,
+                                      unsigned worker, struct step_rows *tables,
+                                      const float **dense,
+                                      struct fusor_error *err)
+{
+    struct local_store *s = local_of(store);
+    struct local_worker *w = &s->workers[worker];
+
+    if (w->n_announced == 0)
+        return fail_all(s,
+                        fusor_fail(err, FUSOR_EINVAL,
+                                   "local store: values of a step that was "
+                                   "not announced"),
+                        err);
+    w->valued = &w->ring[w->head];
+    w->out = tables;
+    w->head = (w->head + 1) % (LOCAL_DEPTH_MAX + 1);
+    w->n_announced--;
+    *dense = s->dense;
+    if (w->valued->mode == PULL_PEEK)
+        return peek(s, w, err);
+    return train_values(s, worker, err);
+}
+
+static enum fusor_status local_push(struct param_store *store, unsigned worker,
+                                    const struct step_grads *grads,
+                                    struct fusor_error *err)
+{
+    struct local_store *s = local_of(store);
+    struct local_worker *w = &s->workers[worker];
+    enum fusor_status rc;
+
+    if (!w->valued)
+        rc = fusor_fail(err, FUSOR_EINVAL,
+                        "local store: a push without values to train on");
+    else
+        rc = local_group_grads(s, w, grads, err);
+    if (rc != FUSOR_OK)
+        return fail_all(s, rc, err);
+    w->pushed = grads;
+    w->valued = NULL;
+    return FUSOR_OK;
+}
+
+static enum fusor_status local_drain(struct param_store *store, unsigned worker,
+                                     struct fusor_error *err)
+{
+    struct local_store *s = local_of(store);
+    enum fusor_status rc;
+
+    FUSOR_TRY(meet(s, err));
+    rc = apply_unit(s, worker, err);
+    if (rc != FUSOR_OK)
+        return fail_all(s, rc, err);
+    shard_catch_up_all(s->shards[worker],
+                       shard_position(s->shards[worker]).clock);
+    FUSOR_TRY(meet(s, err));
+    s->workers[worker].pushed = NULL;
+    return FUSOR_OK;
+}
+
+static void worker_clear(struct local_store *s, struct local_worker *w)
+{
+    uint32_t n_tables = s->params->n_tables;
+
+    for (unsigned i = 0; i <= LOCAL_DEPTH_MAX; i++) {
+        for (uint32_t t = 0; w->ring[i].keys && t < n_tables; t++) {
+            local_keys_clear(&w->ring[i].keys[t]);
+            mem_free(w->ring[i].keys[t].starts);
+        }
+        mem_free(w->ring[i].keys);
+    }
+    for (uint32_t t = 0; w->grads && t < n_tables; t++)
+        local_grads_clear(&w->grads[t]);
+    mem_free(w->grads);
+    mem_free(w->rows);
+}
+
+static void local_destroy(struct param_store *store)
+{
+    struct local_store *s = local_of(store);
+
+    if (!s)
+        return;
+    for (unsigned i = 0; s->workers && i < s->n; i++)
+        worker_clear(s, &s->workers[i]);
+    for (unsigned i = 0; s->shards && i < s->n; i++)
+        shard_destroy(s->shards[i]);
+    mem_free(s->workers);
+    mem_free(s->shards);
+    mem_free(s->dense);
+    mem_free(s);
+}
+
+static enum fusor_status worker_init(struct local_store *s,
+                                     struct local_worker *w,
+                                     struct fusor_error *err)
+{
+    uint32_t n_tables = s->params->n_tables;
+
+    w->grads = mem_alloc(n_tables, sizeof(*w->grads));
+    w->rows =
+        mem_alloc((size_t)PARAM_MAX_NODES * s->n * n_tables, sizeof(*w->rows));
+    if (!w->grads || !w->rows)
+        return mem_fail(err, "local store", n_tables * sizeof(*w->grads));
+    for (unsigned i = 0; i <= LOCAL_DEPTH_MAX; i++) {
+        struct local_keys *keys = mem_alloc(n_tables, sizeof(*keys));
+
+        w->ring[i].keys = keys;
+        for (uint32_t t = 0; keys && t < n_tables; t++) {
+            keys[t].starts = mem_alloc(s->n + 1, sizeof(*keys[t].starts));
+            if (!keys[t].starts)
+                return mem_fail(err, "local store", s->n * sizeof(uint32_t));
+        }
+        if (!keys)
+            return mem_fail(err, "local store", n_tables * sizeof(*keys));
+    }
+    return FUSOR_OK;
+}
+
+static enum fusor_status create_parts(struct local_store *s,
+                                      const struct local_store_config *c,
+                                      struct fusor_error *err)
+{
+    struct shard_config part = {.params = c->params,
+                                .table_optim = c->table_optim,
+                                .block_optim = c->block_optim,
+                                .n_shards = s->n,
+                                .cap_bytes = c->cap_bytes / s->n,
+                                .fd = -1,
+                                .huge = c->huge,
+                                .job_id = c->job_id};
+
+    s->dense = mem_alloc((size_t)c->params->n_dense, sizeof(float));
+    s->shards = mem_alloc(s->n, sizeof(*s->shards));
+    s->workers = mem_alloc(s->n, sizeof(*s->workers));
+    if (!s->dense || !s->shards || !s->workers)
+        return mem_fail(err, "local store",
+                        (size_t)c->params->n_dense * sizeof(float));
+    part.dense = s->dense;
+    for (unsigned i = 0; i < s->n; i++) {
+        part.shard = i;
+        FUSOR_TRY(shard_create(&part, &s->shards[i], err));
+        FUSOR_TRY(worker_init(s, &s->workers[i], err));
+    }
+    return FUSOR_OK;
+}
+
+static const struct param_store_ops local_ops = {
+    .announce = local_announce,
+    .values = local_values,
+    .push = local_push,
+    .drain = local_drain,
+    .destroy = local_destroy,
+};
+
+enum fusor_status local_store_create(const struct local_store_config *config,
+                                     unsigned n_workers,
+                                     struct param_store **out,
+                                     struct fusor_error *err)
+{
+    struct local_store *s;
+    enum fusor_status rc;
+
+    if (n_workers < 1 || n_workers > LOCAL_WORKERS_MAX)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "local store: %u threads; 1..%d are possible",
+                          n_workers, LOCAL_WORKERS_MAX);
+    s = mem_alloc(1, sizeof(*s));
+    if (!s)
+        return mem_fail(err, "local store", sizeof(*s));
+    s->base.ops = &local_ops;
+    s->params = config->params;
+    s->n = n_workers;
+    barrier_init(&s->barrier, n_workers);
+    bucket_map_default(n_workers, s->bucket_map);
+    rc = create_parts(s, config, err);
+    if (rc != FUSOR_OK) {
+        local_destroy(&s->base);
+        return rc;
+    }
+    *out = &s->base;
+    return FUSOR_OK;
+}
+
+enum fusor_status local_store_begin_span(struct param_store *store,
+                                         const struct optim_span *span,
+                                         uint64_t units_per_epoch,
+                                         struct fusor_error *err)
+{
+    struct local_store *s = local_of(store);
+
+    for (unsigned i = 0; i < s->n; i++) {
+        struct shard_position position = shard_position(s->shards[i]);
+
+        FUSOR_TRY(shard_begin_span(s->shards[i], span, units_per_epoch, err));
+        position.epoch = span->epoch;
+        shard_set_position(s->shards[i], position);
+    }
+    return FUSOR_OK;
+}
+
+enum fusor_status local_store_set_epoch(struct param_store *store,
+                                        uint64_t clock, uint64_t epoch,
+                                        uint64_t units_per_epoch,
+                                        double plateau_factor,
+                                        struct fusor_error *err)
+{
+    struct optim_span span = {clock, epoch, plateau_factor};
+
+    return local_store_begin_span(store, &span, units_per_epoch, err);
+}
+
+void local_store_break(struct param_store *store, const char *why)
+{
+    record_failure(local_of(store), why, FUSOR_ECLOSED);
+}
+
+unsigned local_store_n_shards(const struct param_store *store)
+{
+    return ((const struct local_store *)(const void *)store)->n;
+}
+
+struct shard *local_store_shard(struct param_store *store, unsigned i)
+{
+    return local_of(store)->shards[i];
+}
+
+float *local_store_dense(struct param_store *store)
+{
+    return local_of(store)->dense;
+}
+
+struct shard_counters local_store_counters(const struct param_store *store)
+{
+    const struct local_store *s =
+        (const struct local_store *)(const void *)store;
+    struct shard_counters sum = {0};
+
+    for (unsigned i = 0; i < s->n; i++) {
+        struct shard_counters c = shard_counters(s->shards[i]);
+
+        sum.rows += c.rows;
+        sum.rows_created += c.rows_created;
+        sum.rows_resolved += c.rows_resolved;
+        sum.rows_applied += c.rows_applied;
+        sum.rows_dropped += c.rows_dropped;
+        sum.units_applied += i ? 0 : c.units_applied; // each saw every unit
+        sum.slab_bytes += c.slab_bytes;
+        sum.index_bytes += c.index_bytes;
+        sum.scratch_bytes += c.scratch_bytes;
+        sum.huge_wanted += c.huge_wanted;
+        sum.huge_got += c.huge_got;
+    }
+    return sum;
+}

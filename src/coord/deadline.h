@@ -1,0 +1,13 @@
+/* Every deadline of the cluster in one table (DESIGN section 4), in
+ * milliseconds. */
+#ifndef COORD_DEADLINE_H
+#define COORD_DEADLINE_H
+
+#define DEADLINE_RESEND_MS 200      // first resend of what was not answered,
+#define DEADLINE_RESEND_MAX_MS 2000 // doubling up to here
+#define DEADLINE_PING_MS 1000       // own ping, with progress and reason
+#define DEADLINE_SAY_MS 5000        // say who waits for whom, for what
+#define DEADLINE_SUSPECT_MS 15000   // a silent process is taken for dead
+#define DEADLINE_HANG_MS 120000     // nothing moves at all: exit code 5
+
+#endif

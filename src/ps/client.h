@@ -1,0 +1,54 @@
+/* The parameter store of a worker process whose shards are elsewhere: the
+ * param_store contract for its compute threads, and the pump that its network
+ * thread turns.
+ *
+ * A compute thread cuts its keys and gradients by shard, writes them into
+ * payloads and hands them to the network thread through a queue; answers come
+ * back through a queue of its own. Values stay where they arrived: rows point
+ * into the replies. A push is kept until every shard acknowledged it.
+ *
+ * Threads: param_store calls from each worker's thread; client_pump_* from the
+ * network thread. */
+#ifndef PS_CLIENT_H
+#define PS_CLIENT_H
+
+#include "coord/lease.h"
+#include "coord/member.h"
+#include "store/bucket.h"
+#include "transport/messenger.h"
+
+struct client;
+
+struct client_config {
+    const struct param_spec *params;
+    const unsigned char *whole_blocks; // [n_blocks] as the shards have it
+    struct messenger *messenger;
+    uint64_t job;
+    uint32_t incarnation;
+    uint32_t n_shards;
+    unsigned n_workers; // compute threads of this process
+    int wait_ms;        // a wait longer than this fails; 0: DEADLINE_HANG_MS
+};
+
+enum fusor_status client_create(const struct client_config *config,
+                                struct client **out, struct fusor_error *err);
+/** The contract; destroy it through client_destroy(). */
+struct param_store *client_store(struct client *c);
+void client_destroy(struct client *c);
+
+/** Tell which lease a worker holds from now on, before its first step. */
+void client_set_lease(struct client *c, unsigned worker,
+                      const struct lease *lease, uint64_t epoch);
+
+/** Network thread: take what compute threads handed over and send it. */
+void client_pump_submissions(struct client *c);
+/** Network thread: take a shard's answer. */
+void client_pump_message(struct client *c, const struct message *msg);
+/** Network thread: resend what is due. @return ms until the next time */
+int client_pump_tick(struct client *c);
+/** Network thread: what is waited for, for pings. */
+void client_pump_waits(const struct client *c, struct member_progress *out);
+/** Any thread: the job has failed, let every wait return. */
+void client_stop(struct client *c, const struct fusor_error *why);
+
+#endif

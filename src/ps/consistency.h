@@ -1,0 +1,45 @@
+/* The parameter server's decisions, as pure functions of facts: may this pull
+ * be answered, is this push new? The shard does the I/O.
+ *
+ * Staleness (Ho et al. 2013, SSP; DESIGN words: values for step t hold at least
+ * all units of clock < t - k; 0 = BSP; -1 = no bound). */
+#ifndef PS_CONSISTENCY_H
+#define PS_CONSISTENCY_H
+
+#include <stdint.h>
+
+#include "fusor/status.h"
+
+/** May values for the step of this clock be read?
+ * @param edge all units below it are applied */
+static inline int consistency_may_read(int staleness, uint64_t clock,
+                                       uint64_t edge)
+{
+    return staleness < 0 || edge + (uint64_t)staleness >= clock;
+}
+
+enum push_verdict { PUSH_NEW, PUSH_DUPLICATE, PUSH_REFUSED, PUSH_GAP };
+
+/** Is the push (lease, term, index) the next of its lease?
+ * @param term newest term seen for the lease
+ * @param next lowest index not yet taken
+ * A lower term is refused: its holder has lost the lease. A higher index than
+ * the next is a gap: the sender must start over from the next. */
+enum push_verdict consistency_judge_push(uint32_t term, uint64_t next,
+                                         uint32_t push_term,
+                                         uint64_t push_index);
+
+/* Which units are applied: all below edge, and a window of bits above it. */
+#define UNIT_WINDOW 4096
+
+struct unit_tracker {
+    uint64_t edge;
+    uint64_t bits[UNIT_WINDOW / 64];
+};
+
+void unit_tracker_init(struct unit_tracker *t, uint64_t edge);
+/** Mark a unit as applied by everyone who owes a part of it; moves the edge.
+ * @return 0, or -1 when the unit lies beyond the window or was marked before */
+int unit_tracker_mark(struct unit_tracker *t, uint64_t unit);
+
+#endif

@@ -1,0 +1,230 @@
+/* Keeps the list of requests under way, matches answers, sends again. */
+#include "ps/exchange.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "coord/deadline.h"
+
+struct exchange_core {
+    struct messenger *messenger;
+    const struct clock_source *clock;
+    uint64_t job;
+    uint64_t next_request;
+    uint32_t n_shards, incarnation;
+    struct exchange *active, **active_last;
+    struct exchange *done, **done_last;
+};
+
+struct exchange *exchange_create(uint32_t n_shards, struct fusor_error *err)
+{
+    size_t size =
+        sizeof(struct exchange) + n_shards * sizeof(struct exchange_leg);
+    struct exchange *x = mem_alloc(1, size);
+
+    if (!x)
+        mem_fail(err, "exchange", size);
+    return x;
+}
+
+void exchange_reset(struct exchange *x, uint32_t n_shards)
+{
+    for (uint32_t i = 0; i < n_shards; i++) {
+        payload_buffer_unref(x->legs[i].out);
+        payload_buffer_unref(x->legs[i].reply);
+    }
+    memset(x, 0, sizeof(*x) + n_shards * sizeof(x->legs[0]));
+}
+
+void exchange_destroy(struct exchange *x, uint32_t n_shards)
+{
+    if (!x)
+        return;
+    exchange_reset(x, n_shards);
+    mem_free(x);
+}
+
+enum fusor_status exchange_core_create(struct messenger *m, uint64_t job,
+                                       uint32_t n_shards, uint32_t incarnation,
+                                       struct exchange_core **out,
+                                       struct fusor_error *err)
+{
+    struct exchange_core *c = mem_alloc(1, sizeof(*c));
+
+    if (!c)
+        return mem_fail(err, "exchanges", sizeof(*c));
+    c->messenger = m;
+    c->clock = messenger_clock(m);
+    c->job = job;
+    c->n_shards = n_shards;
+    c->incarnation = incarnation;
+    c->active_last = &c->active;
+    c->done_last = &c->done;
+    *out = c;
+    return FUSOR_OK;
+}
+
+static void destroy_list(struct exchange *x, uint32_t n_shards)
+{
+    struct exchange *next;
+
+    for (; x; x = next) {
+        next = x->next;
+        exchange_destroy(x, n_shards);
+    }
+}
+
+void exchange_core_destroy(struct exchange_core *c)
+{
+    if (!c)
+        return;
+    destroy_list(c->active, c->n_shards);
+    destroy_list(c->done, c->n_shards);
+    mem_free(c);
+}
+
+static void send_leg(struct exchange_core *c, struct exchange *x,
+                     uint32_t shard)
+{
+    struct exchange_leg *leg = &x->legs[shard];
+    struct peer to = {.kind = PEER_SHARD, .number = shard};
+    struct wire_header h = x->header;
+
+    h.shard = shard;
+    h.attempt = leg->attempt++;
+    messenger_send(c->messenger, to, &h, leg->out, NULL);
+    leg->backoff_ms =
+        leg->backoff_ms ? leg->backoff_ms * 2 : DEADLINE_RESEND_MS;
+    if (leg->backoff_ms > DEADLINE_RESEND_MAX_MS)
+        leg->backoff_ms = DEADLINE_RESEND_MAX_MS;
+    leg->resend_ms = clock_now_ms(c->clock) + leg->backoff_ms;
+}
+
+void exchange_core_submit(struct exchange_core *c, struct exchange *x)
+{
+    x->header.job = c->job;
+    x->header.request = ++c->next_request;
+    x->header.incarnation = c->incarnation;
+    x->n_open = c->n_shards;
+    x->sent_ms = clock_now_ms(c->clock);
+    x->status = FUSOR_OK;
+    x->next = NULL;
+    *c->active_last = x;
+    c->active_last = &x->next;
+    for (uint32_t i = 0; i < c->n_shards; i++)
+        send_leg(c, x, i);
+}
+
+static void finish(struct exchange_core *c, struct exchange **at)
+{
+    struct exchange *x = *at;
+
+    *at = x->next;
+    if (c->active_last == &x->next)
+        c->active_last = at;
+    x->next = NULL;
+    *c->done_last = x;
+    c->done_last = &x->next;
+}
+
+/* Values must outlive the message they came in. */
+static struct payload_buffer *keep_reply(struct exchange_core *c,
+                                         const struct message *msg)
+{
+    struct payload_buffer *b;
+
+    if (msg->buffer)
+        return payload_buffer_ref(msg->buffer);
+    if (payload_buffer_take(messenger_pool(c->messenger),
+                            msg->size ? msg->size : 1, &b, NULL) != FUSOR_OK)
+        return NULL;
+    if (msg->size)
+        memcpy(b->data, msg->data, msg->size);
+    b->size = msg->size;
+    return b;
+}
+
+static int is_answer(const struct exchange *x, const struct wire_header *h)
+{
+    if (h->request != x->header.request)
+        return 0;
+    if (x->header.kind == WIRE_KEYS)
+        return h->kind == WIRE_VALUES;
+    return h->kind == WIRE_ACK || h->kind == WIRE_REFUSED;
+}
+
+void exchange_core_on_message(struct exchange_core *c,
+                              const struct message *msg)
+{
+    struct exchange **at = &c->active;
+    struct exchange_leg *leg;
+
+    if (msg->from.kind != PEER_SHARD || msg->from.number >= c->n_shards ||
+        msg->header.job != c->job)
+        return;
+    while (*at && !is_answer(*at, &msg->header))
+        at = &(*at)->next;
+    if (!*at || (*at)->legs[msg->from.number].answered)
+        return; // the answer to something sent twice
+    leg = &(*at)->legs[msg->from.number];
+    if (msg->header.kind == WIRE_VALUES) {
+        leg->reply = keep_reply(c, msg);
+        if (!leg->reply)
+            return; // no room now: it is asked for again
+    }
+    if (msg->header.kind == WIRE_REFUSED)
+        (*at)->status = FUSOR_ECLOSED;
+    leg->answered = 1;
+    if (--(*at)->n_open == 0)
+        finish(c, at);
+}
+
+void exchange_core_tick(struct exchange_core *c)
+{
+    int64_t now = clock_now_ms(c->clock);
+
+    for (struct exchange *x = c->active; x; x = x->next)
+        for (uint32_t i = 0; i < c->n_shards; i++)
+            if (!x->legs[i].answered && now >= x->legs[i].resend_ms)
+                send_leg(c, x, i);
+}
+
+int exchange_core_timeout_ms(const struct exchange_core *c)
+{
+    int64_t due = INT64_MAX, now = clock_now_ms(c->clock);
+
+    for (const struct exchange *x = c->active; x; x = x->next)
+        for (uint32_t i = 0; i < c->n_shards; i++)
+            if (!x->legs[i].answered && x->legs[i].resend_ms < due)
+                due = x->legs[i].resend_ms;
+    if (due == INT64_MAX)
+        return DEADLINE_PING_MS;
+    return due > now ? (int)(due - now) : 0;
+}
+
+struct exchange *exchange_core_take_done(struct exchange_core *c)
+{
+    struct exchange *x = c->done;
+
+    if (!x)
+        return NULL;
+    c->done = x->next;
+    if (!c->done)
+        c->done_last = &c->done;
+    x->next = NULL;
+    return x;
+}
+
+int exchange_core_waits(const struct exchange_core *c, enum wire_kind *kind,
+                        uint32_t *shard)
+{
+    const struct exchange *x = c->active; // the oldest comes first
+
+    if (!x)
+        return 0;
+    *kind = x->header.kind;
+    for (*shard = 0; *shard + 1 < c->n_shards; ++*shard)
+        if (!x->legs[*shard].answered)
+            break;
+    return 1;
+}

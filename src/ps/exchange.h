@@ -1,0 +1,60 @@
+/* Requests under way from one worker process to the shards: a step's keys, or
+ * its gradients, to all shards at once, each sent again until it is answered.
+ * A state machine without threads or sockets: unit tests drive it over the
+ * simulated network, client.c from the network thread.
+ *
+ * Threads: one. */
+#ifndef PS_EXCHANGE_H
+#define PS_EXCHANGE_H
+
+#include "transport/messenger.h"
+
+struct exchange_leg {             // one shard's part
+    struct payload_buffer *out;   // the request
+    struct payload_buffer *reply; // VALUES, a private copy or reference
+    int answered;
+    uint32_t attempt;
+    int64_t resend_ms, backoff_ms;
+};
+
+struct exchange {
+    struct wire_header
+        header;      // kind, lease, term, index, clock, flags, samples
+    unsigned worker; // in this process: who waits for it
+    uint32_t n_open; // legs not yet answered
+    int64_t sent_ms;
+    enum fusor_status status; // FUSOR_OK, or why it failed
+    int returned;             // set by the worker once it has it back
+    struct exchange *next;
+    struct exchange_leg legs[]; // [n_shards]
+};
+
+struct exchange *exchange_create(uint32_t n_shards, struct fusor_error *err);
+void exchange_destroy(struct exchange *x, uint32_t n_shards);
+/** Ready for the next use; drops all buffers. */
+void exchange_reset(struct exchange *x, uint32_t n_shards);
+
+struct exchange_core;
+
+/** @param incarnation of this process */
+enum fusor_status exchange_core_create(struct messenger *m, uint64_t job,
+                                       uint32_t n_shards, uint32_t incarnation,
+                                       struct exchange_core **out,
+                                       struct fusor_error *err);
+void exchange_core_destroy(struct exchange_core *c);
+/** Send it; the exchange is the core's until it comes back as done. */
+void exchange_core_submit(struct exchange_core *c, struct exchange *x);
+/** Take a shard's answer. */
+void exchange_core_on_message(struct exchange_core *c,
+                              const struct message *msg);
+/** Send again what is due. */
+void exchange_core_tick(struct exchange_core *c);
+int exchange_core_timeout_ms(const struct exchange_core *c);
+/** The next exchange that is answered by all shards, or NULL. */
+struct exchange *exchange_core_take_done(struct exchange_core *c);
+/** Which shard is waited for longest, and for what (a KEYS or PUSH exchange).
+ * @return 0 when nothing is under way */
+int exchange_core_waits(const struct exchange_core *c, enum wire_kind *kind,
+                        uint32_t *shard);
+
+#endif

@@ -1,0 +1,48 @@
+/* What a shard remembers of one lease: who speaks for it, which of its pushes
+ * were taken, the pulls that wait for the clock and, at staleness 0, the push
+ * that waits for the rest of its unit. */
+#ifndef PS_LANE_H
+#define PS_LANE_H
+
+#include "base/params.h"
+#include "transport/messenger.h"
+
+#define LANE_PULLS 16 /* announced steps of one worker: depth is at most 8 */
+
+struct lane_pull {
+    struct peer peer;
+    struct wire_header header;   // of its KEYS, for the answer
+    struct payload_buffer *body; // its payload, kept until answered
+};
+
+struct lane {
+    uint32_t term;
+    uint64_t next; // lowest index not yet taken
+    uint32_t n_pulls;
+    struct lane_pull pulls[LANE_PULLS]; // waiting
+    uint64_t read_clock[LANE_PULLS];    // steps valued but not yet pushed, and
+    uint64_t read_edge[LANE_PULLS];     // the edge their values were read at
+    struct peer push_peer;              // staleness 0: the push that waits
+    struct wire_header push_header;
+    struct payload_buffer *push; // NULL: none
+};
+
+/** A private copy of a message's payload, or one more reference to it.
+ * @return NULL: no memory, *err filled */
+struct payload_buffer *lane_keep(struct messenger *m, const struct message *msg,
+                                 struct fusor_error *err);
+/** Remember a pull. @return 0, or -1: too many wait */
+int lane_add_pull(struct lane *l, const struct message *msg,
+                  struct payload_buffer *body);
+/** Is a pull with this request waiting? Then it was only sent again; its
+ * attempt is noted so that the answer fits. */
+int lane_note_repeat(struct lane *l, const struct wire_header *h);
+void lane_remove_pull(struct lane *l, uint32_t i);
+/** Note at which edge the values of a step were read. */
+void lane_note_read(struct lane *l, uint64_t clock, uint64_t edge);
+/** The edge noted for a step. @return 0 when it was not valued here */
+int lane_find_read(const struct lane *l, uint64_t clock, uint64_t *edge);
+/** Forget everything: a new epoch. */
+void lane_reset(struct lane *l);
+
+#endif

@@ -1,0 +1,67 @@
+/* Reads a push out of its payload, believing nothing. */
+#include "ps/payloads.h"
+
+static enum fusor_status read_rows(struct payload_reader *r, uint32_t width,
+                                   struct push_rows *out,
+                                   struct fusor_error *err)
+{
+    size_t n_keys, n_floats;
+    const uint64_t *keys = payload_get_u64s(r, &n_keys);
+    const float *grads = payload_get_f32s(r, &n_floats);
+
+    if (r->failed || n_keys > UINT32_MAX || n_floats != n_keys * width)
+        return fusor_fail(err, FUSOR_EPROTO,
+                          "push: %zu floats for %zu rows of %u", n_floats,
+                          n_keys, width);
+    *out =
+        (struct push_rows){(uint32_t)n_keys, keys, (float *)(uintptr_t)grads};
+    return FUSOR_OK;
+}
+
+static enum fusor_status read_node(const struct param_spec *params,
+                                   struct payload_reader *r,
+                                   uint64_t dense_size, struct push_node *out,
+                                   struct fusor_error *err)
+{
+    size_t n_dense;
+
+    out->lo = (uint32_t)payload_get_u64(r);
+    out->span = (uint32_t)payload_get_u64(r);
+    out->dense = payload_get_f32s(r, &n_dense);
+    if (r->failed || (n_dense != 0 && n_dense != dense_size))
+        return fusor_fail(err, FUSOR_EPROTO,
+                          "push: %zu dense floats instead of %llu", n_dense,
+                          (unsigned long long)dense_size);
+    if (n_dense == 0)
+        out->dense = NULL;
+    for (uint32_t t = 0; t < params->n_tables; t++)
+        FUSOR_TRY(read_rows(r, params->tables[t].width, &out->tables[t], err));
+    return FUSOR_OK;
+}
+
+enum fusor_status push_view_read(const struct param_spec *params, void *data,
+                                 size_t size, uint64_t dense_size,
+                                 struct push_view *out, struct fusor_error *err)
+{
+    struct payload_reader r;
+    uint64_t n_nodes, next = 0;
+
+    payload_reader_init(&r, data, size);
+    n_nodes = payload_get_u64(&r);
+    if (r.failed || n_nodes > PARAM_MAX_NODES)
+        return fusor_fail(err, FUSOR_EPROTO, "push: %llu nodes",
+                          (unsigned long long)n_nodes);
+    out->n_nodes = (uint32_t)n_nodes;
+    for (uint32_t i = 0; i < out->n_nodes; i++) {
+        struct push_node *node = &out->nodes[i];
+
+        node->tables = out->tables + (size_t)i * params->n_tables;
+        FUSOR_TRY(read_node(params, &r, dense_size, node, err));
+        if (node->lo < next || node->span == 0 || node->span > 16 ||
+            node->lo + node->span > 16)
+            return fusor_fail(err, FUSOR_EPROTO, "push: node %u+%u", node->lo,
+                              node->span);
+        next = node->lo + node->span;
+    }
+    return payload_reader_finish(&r, "push", err);
+}

@@ -1,0 +1,55 @@
+/* One shard behind messages: takes keys, gives values when the clock allows,
+ * takes gradients, applies them, acknowledges. It owns no socket and no thread:
+ * its owner feeds it messages; what it sends goes through the messenger.
+ *
+ * At staleness 0 pushes are kept until every lease has sent its part of the
+ * unit, then one optimizer step is made for all of them in the order of the
+ * tree of micro-batches. Otherwise each push is one unit and one step.
+ *
+ * Threads: one. */
+#ifndef PS_SERVER_H
+#define PS_SERVER_H
+
+#include "coord/command.h"
+#include "coord/member.h"
+#include "store/shard.h"
+#include "transport/messenger.h"
+
+struct server;
+
+struct server_config {
+    struct shard *shard; // stays the caller's
+    const struct param_spec *params;
+    struct messenger *messenger;
+    uint64_t job;
+    uint32_t number; // of this shard
+    int staleness;
+    uint32_t n_workers; // compute threads of the whole job
+};
+
+struct server_counters {
+    uint64_t pulls, pushes, duplicates, refused, malformed;
+    uint64_t staleness_count[64]; // units between values read and gradient
+                                  // applied; the last bin holds all above
+};
+
+enum fusor_status server_create(const struct server_config *config,
+                                struct server **out, struct fusor_error *err);
+void server_destroy(struct server *s);
+
+/** Take one message of a worker. A malformed one is counted and dropped.
+ * @return a failure of the shard itself: the job cannot go on */
+enum fusor_status server_on_message(struct server *s, const struct message *msg,
+                                    struct fusor_error *err);
+/** An epoch begins: leases start over, the optimizer's clock is set. */
+enum fusor_status server_begin(struct server *s, const struct command *c,
+                               struct fusor_error *err);
+/** An epoch ends: every unit must be applied; rows under a table-wide l2 are
+ * brought up to the clock.
+ * @return FUSOR_ECLUSTER: a unit is missing */
+enum fusor_status server_cut(struct server *s, struct fusor_error *err);
+/** What the server waits for, for pings. */
+struct member_progress server_progress(const struct server *s);
+struct server_counters server_counters(const struct server *s);
+
+#endif

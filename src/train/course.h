@@ -1,0 +1,51 @@
+/* The course of a job: the script that goes through stages and epochs,
+ * evaluates, lowers learning rates, stops early, saves. It writes what a run
+ * directory holds about training (metrics.jsonl, checkpoints, result.json) and
+ * shows progress. The coordinator drives it in a distributed job, course_run()
+ * in one process.
+ *
+ * Threads: one. */
+#ifndef TRAIN_COURSE_H
+#define TRAIN_COURSE_H
+
+#include "coord/command.h"
+#include "store/shard.h"
+#include "train/trainer.h"
+
+struct course;
+
+struct course_config {
+    const struct workload *workload;
+    const char *run_dir;     // exists
+    const char *config_text; // effective job file, kept in every checkpoint
+    uint64_t job_id;
+    uint32_t n_workers; // threads of the whole job
+    uint32_t n_shards;
+    int resume; // go on from run_dir's latest checkpoint
+    int quiet;  // no progress on stderr
+};
+
+enum fusor_status course_create(const struct course_config *config,
+                                struct course **out, struct fusor_error *err);
+void course_destroy(struct course *c);
+struct script *course_script(struct course *c);
+/** The job's end as JSON: best and last metrics, epochs, seconds, samples/s.
+ * For result.json, status.json and the screen. */
+void course_result(const struct course *c, struct strbuf *out);
+
+/** Train in this process: a local store with n_threads shards and threads. */
+enum fusor_status course_run(struct course *c, const struct workload *w,
+                             unsigned n_threads, struct fusor_error *err);
+
+/** Write one shard's file of a checkpoint; the SAVE command of every shard.
+ * @param c text is the folder, made by the script before
+ * @param result replaced by what the script wants back from a SAVE */
+enum fusor_status course_save_shard(struct shard *s, unsigned number,
+                                    const struct command *c, uint64_t job_id,
+                                    struct strbuf *result,
+                                    struct fusor_error *err);
+/** Load one shard's part of a checkpoint; the LOAD command of every shard. */
+enum fusor_status course_load_shard(struct shard *s, const struct command *c,
+                                    struct fusor_error *err);
+
+#endif

@@ -1,0 +1,207 @@
+/* Reads the training sections of a job file through their option tables. */
+#include "train/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "data/dataset.h"
+#include "data/plan.h"
+
+static const char *const order_names[] = {"random", "by_user", "time", NULL};
+
+const struct option_spec train_section_specs[] = {
+    OPTION_SIZE(struct train_section, global_batch, "4096", 1, 1e8,
+                "samples in one step over all workers"),
+    OPTION_SIZE(struct train_section, micro_batches, "0", 0, 16,
+                "pieces of a step; 0: global_batch / 512 within 1..16"),
+    OPTION_INT(struct train_section, epochs, "10", 0, 1e6,
+               "passes over the rows, where a stage says nothing else"),
+    OPTION_SIZE(struct train_section, seed, "1", 0, 9e15,
+                "of every random number of the job"),
+    OPTION_ENUM(struct train_section, order, "random", order_names,
+                "rows of an epoch: shuffled, shuffled in runs of one user, as "
+                "they stand"),
+    OPTION_SIZE(struct train_section, run, "32", 1, 1e6,
+                "by_user: most samples of one user in a run"),
+    OPTION_INT(struct train_section, depth, "1", 1, 8,
+               "steps whose keys travel ahead"),
+    OPTION_INT(struct train_section, eval_every, "1", 1, 1e6,
+               "epochs between evaluations on the validation rows"),
+    OPTION_NODE(struct train_section, stop,
+                "{metric: auc, patience: 2}: stop when it no longer improves"),
+    OPTION_NODE(struct train_section, plateau,
+                "{factor: 0.1, patience: 1}: lower the learning rate when the "
+                "stop metric (or the first of evaluate) no longer improves"),
+    OPTION_END,
+};
+
+struct stop_section {
+    const char *metric;
+    int64_t patience;
+};
+
+static const struct option_spec stop_specs[] = {
+    OPTION_TEXT(struct stop_section, metric, NULL, "one of evaluate"),
+    OPTION_INT(struct stop_section, patience, "2", 0, 1e6,
+               "evaluations without a better value"),
+    OPTION_END,
+};
+
+struct plateau_section {
+    double factor;
+    int64_t patience;
+};
+
+static const struct option_spec plateau_specs[] = {
+    OPTION_DOUBLE(struct plateau_section, factor, "0.1", 0, 1,
+                  "the learning rate is multiplied by it"),
+    OPTION_INT(struct plateau_section, patience, "0", 0, 1e6,
+               "evaluations without a better value"),
+    OPTION_END,
+};
+
+struct stage_section {
+    struct yaml_node *train;
+    int rows;
+    int64_t epochs;
+    struct yaml_node *optimizer, *stop, *plateau;
+};
+
+static const char *const rows_names[] = {"train", "validation", NULL};
+
+static const struct option_spec stage_specs[] = {
+    OPTION_NODE(struct stage_section, train, "[towers, fusion] to train"),
+    OPTION_ENUM(struct stage_section, rows, "train", rows_names,
+                "which rows it is fitted on"),
+    OPTION_INT(struct stage_section, epochs, "-1", -1, 1e6,
+               "passes; -1: as train.epochs"),
+    OPTION_NODE(struct stage_section, optimizer, "as the job's optimizer"),
+    OPTION_NODE(struct stage_section, stop, "as train.stop"),
+    OPTION_NODE(struct stage_section, plateau, "as train.plateau"),
+    OPTION_END,
+};
+
+static enum fusor_status read_stop(struct yaml_node *node, const char *where,
+                                   struct stop_rule *out,
+                                   struct fusor_error *err)
+{
+    struct stop_section s;
+    int64_t patience;
+
+    memset(out, 0, sizeof(*out));
+    if (!node)
+        return FUSOR_OK;
+    /* The short form {ndcg@10: 8} names metric and patience at once. */
+    if (node->kind == YAML_MAP && node->n == 1 &&
+        strcmp(node->keys[0], "metric") != 0) {
+        s.metric = node->keys[0];
+        FUSOR_TRY(yaml_to_i64(node->items[0], &patience, err));
+        s.patience = patience;
+    } else {
+        FUSOR_TRY(option_read(stop_specs, node, where, &s, err));
+    }
+    snprintf(out->metric, sizeof(out->metric), "%s", s.metric);
+    out->patience = (int)s.patience;
+    return FUSOR_OK;
+}
+
+static enum fusor_status read_plateau(struct yaml_node *node,
+                                      struct plateau_rule *out,
+                                      struct fusor_error *err)
+{
+    struct plateau_section s;
+
+    out->factor = 1;
+    out->patience = 0;
+    if (!node)
+        return FUSOR_OK;
+    FUSOR_TRY(option_read(plateau_specs, node, "plateau", &s, err));
+    out->factor = s.factor;
+    out->patience = (int)s.patience;
+    return FUSOR_OK;
+}
+
+static enum fusor_status read_names(struct yaml_node *node, struct stage *out,
+                                    struct fusor_error *err)
+{
+    if (!node)
+        return FUSOR_OK;
+    if (node->kind != YAML_LIST || node->n == 0 || node->n > TRAIN_MAX_NAMES)
+        return yaml_fail(node, err,
+                         "stages: train wants a list of 1 to %d tower names",
+                         TRAIN_MAX_NAMES);
+    for (size_t i = 0; i < node->n; i++)
+        FUSOR_TRY(yaml_to_text(node->items[i], &out->names[i], err));
+    return FUSOR_OK;
+}
+
+static enum fusor_status read_stage(struct yaml_node *node,
+                                    const struct train_options *job,
+                                    const struct stage *fallback,
+                                    struct stage *out, struct fusor_error *err)
+{
+    struct stage_section s;
+
+    FUSOR_TRY(option_read(stage_specs, node, "stages", &s, err));
+    *out = *fallback;
+    FUSOR_TRY(read_names(s.train, out, err));
+    out->split = s.rows == 0 ? SPLIT_TRAIN : SPLIT_VALID;
+    out->epochs = s.epochs >= 0 ? s.epochs : job->train.epochs;
+    out->optimizer = s.optimizer;
+    if (s.stop)
+        FUSOR_TRY(read_stop(s.stop, "stop", &out->stop, err));
+    if (s.plateau)
+        FUSOR_TRY(read_plateau(s.plateau, &out->plateau, err));
+    return FUSOR_OK;
+}
+
+static enum fusor_status read_stages(struct yaml_node *node,
+                                     struct train_options *out,
+                                     struct fusor_error *err)
+{
+    struct stage whole = {.split = SPLIT_TRAIN, .epochs = out->train.epochs};
+
+    FUSOR_TRY(read_stop(out->train.stop, "train.stop", &whole.stop, err));
+    FUSOR_TRY(read_plateau(out->train.plateau, &whole.plateau, err));
+    if (!node) {
+        out->n_stages = 1;
+        out->stages[0] = whole;
+        return FUSOR_OK;
+    }
+    if (node->kind != YAML_LIST || node->n == 0 || node->n > TRAIN_MAX_STAGES)
+        return yaml_fail(node, err, "stages: want a list of 1 to %d stages",
+                         TRAIN_MAX_STAGES);
+    out->n_stages = (uint32_t)node->n;
+    for (size_t i = 0; i < node->n; i++)
+        FUSOR_TRY(
+            read_stage(node->items[i], out, &whole, &out->stages[i], err));
+    return FUSOR_OK;
+}
+
+static enum fusor_status read_metrics(struct yaml_node *node,
+                                      struct train_options *out,
+                                      struct fusor_error *err)
+{
+    if (!node)
+        return FUSOR_OK;
+    if (node->kind != YAML_LIST || node->n > TRAIN_MAX_METRICS)
+        return yaml_fail(node, err,
+                         "evaluate: want a list of at most %d "
+                         "metrics, such as [auc, logloss]",
+                         TRAIN_MAX_METRICS);
+    for (size_t i = 0; i < node->n; i++)
+        FUSOR_TRY(yaml_to_text(node->items[i], &out->metrics[i], err));
+    out->n_metrics = (uint32_t)node->n;
+    return FUSOR_OK;
+}
+
+enum fusor_status train_options_read(struct yaml_node *job,
+                                     struct train_options *out,
+                                     struct fusor_error *err)
+{
+    memset(out, 0, sizeof(*out));
+    FUSOR_TRY(option_read(train_section_specs, yaml_get(job, "train"), "train",
+                          &out->train, err));
+    FUSOR_TRY(read_stages(yaml_get(job, "stages"), out, err));
+    return read_metrics(yaml_get(job, "evaluate"), out, err);
+}

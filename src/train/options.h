@@ -1,0 +1,61 @@
+/* The job's `train`, `stages`, `evaluate` and `optimizer` sections: what is
+ * trained, on which rows, how long, with which rule. */
+#ifndef TRAIN_OPTIONS_H
+#define TRAIN_OPTIONS_H
+
+#include "base/option.h"
+#include "model/model.h"
+#include "optim/optim.h"
+
+#define TRAIN_MAX_STAGES 16
+#define TRAIN_MAX_METRICS 16
+#define TRAIN_MAX_NAMES 32
+
+struct train_section {
+    uint64_t global_batch;
+    uint64_t micro_batches; // 0: batch / 512 within 1..16
+    int64_t epochs;
+    uint64_t seed;
+    int order; // enum plan_order_kind
+    uint64_t run;
+    int64_t depth;
+    int64_t eval_every;
+    struct yaml_node *stop, *plateau;
+};
+extern const struct option_spec train_section_specs[];
+
+/* Stop when the metric has not improved for more than patience evaluations. */
+struct stop_rule {
+    char metric[32]; // "" : never
+    int patience;
+};
+
+struct plateau_rule {
+    double factor; // 1: off
+    int patience;
+};
+
+struct stage {
+    const char
+        *names[TRAIN_MAX_NAMES + 1]; // towers or "fusion"; all NULL: everything
+    uint32_t split;                  // enum split of its rows
+    int64_t epochs;
+    struct stop_rule stop;
+    struct plateau_rule plateau;
+    struct yaml_node *optimizer; // NULL: the job's
+};
+
+struct train_options {
+    struct train_section train;
+    uint32_t n_stages;
+    struct stage stages[TRAIN_MAX_STAGES];
+    uint32_t n_metrics;
+    const char *metrics[TRAIN_MAX_METRICS];
+};
+
+/** Read the sections from the job's root. Texts point into the tree. */
+enum fusor_status train_options_read(struct yaml_node *job,
+                                     struct train_options *out,
+                                     struct fusor_error *err);
+
+#endif

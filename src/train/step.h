@@ -1,0 +1,52 @@
+/* One step of one worker, from row numbers to keys: its micro-batches, the
+ * distinct keys of every table, and where each looked-up value stands among
+ * them. Reused from step to step; grows only when lists are longer than ever
+ * before.
+ *
+ * Owner: one worker thread. */
+#ifndef TRAIN_STEP_H
+#define TRAIN_STEP_H
+
+#include "data/batcher.h"
+#include "model/model.h"
+#include "train/keyset.h"
+
+struct step_micro {
+    struct batcher *batcher;
+    struct batch batch;
+    uint32_t number;      // micro-batch of the unit
+    uint32_t **positions; // [n_lookups][n_values]
+    uint32_t *capacity;   // [n_lookups] room of each
+};
+
+struct step {
+    const struct model *model;
+    uint64_t clock;
+    uint32_t n_micros; // filled ones
+    uint32_t max_micros;
+    uint32_t n_samples;
+    struct step_micro *micros; // [max_micros]
+    uint32_t n_tables, n_lookups;
+    struct keyset *sets;    // [n_tables]
+    struct step_keys *keys; // [n_tables] views of the sets
+    struct step_rows *rows; // [n_tables] filled by the store
+    uint32_t *rows_cap;     // [n_tables]
+};
+
+/** @param micro_rows most samples of a micro-batch */
+enum fusor_status step_init(struct step *s, const struct model *model,
+                            const struct dataset *ds, uint32_t max_micros,
+                            uint32_t micro_rows, struct fusor_error *err);
+void step_clear(struct step *s);
+
+/** Begin an empty step. */
+void step_reset(struct step *s, uint64_t clock);
+/** The batcher of the next micro-batch, to be filled by the caller. */
+struct step_micro *step_next_micro(struct step *s, uint32_t number);
+/** Collect the keys of the micro-batch that was just filled. */
+enum fusor_status step_add_keys(struct step *s, struct step_micro *m,
+                                struct fusor_error *err);
+/** All micro-batches are in: make keys and rows ready for the store. */
+enum fusor_status step_seal(struct step *s, struct fusor_error *err);
+
+#endif

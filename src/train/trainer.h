@@ -1,0 +1,44 @@
+/* One process's compute threads: each carries out its lease of an epoch, or its
+ * share of an evaluation, over a parameter store that is either in this process
+ * or behind messages. It does not know which.
+ *
+ * Threads: trainer_run() from one thread at a time; trainer_progress() from
+ * any. */
+#ifndef TRAIN_TRAINER_H
+#define TRAIN_TRAINER_H
+
+#include "base/params.h"
+#include "coord/command.h"
+#include "coord/lease.h"
+#include "train/workload.h"
+
+struct trainer;
+
+struct trainer_config {
+    const struct workload *workload;
+    struct param_store *store; // stays the caller's
+    unsigned n_threads;        // compute threads of this process
+    uint32_t first_worker;     // number of its first thread in the job
+    uint32_t n_workers;        // threads of the whole job
+    int staleness;             // 0 for a local store
+    /* Told before an epoch which lease each thread holds; may be NULL. */
+    void (*set_lease)(void *context, unsigned thread, const struct lease *lease,
+                      uint64_t epoch);
+    void *context;
+};
+
+enum fusor_status trainer_create(const struct trainer_config *config,
+                                 struct trainer **out, struct fusor_error *err);
+void trainer_destroy(struct trainer *t);
+
+/** Carry out EPOCH or EVALUATE with all threads and wait for the end.
+ * @param result replaced by what train/result.h reads; free with strbuf_clear()
+ * @return the first failure of any thread, e.g. FUSOR_EDIVERGED */
+enum fusor_status trainer_run(struct trainer *t, const struct command *c,
+                              struct strbuf *result, struct fusor_error *err);
+
+/** Samples and loss of the command under way, steps ever made. */
+void trainer_progress(const struct trainer *t, uint64_t *samples,
+                      double *loss_sum, uint64_t *steps);
+
+#endif

@@ -1,0 +1,49 @@
+/* Everything a job file describes, made ready in one process: the data set, the
+ * model, the parameters with their update rules, the plan. The same in every
+ * process of a job, and constant, so that all of them agree without talking.
+ *
+ * Threads: read-only after workload_create(), shared by all threads. */
+#ifndef TRAIN_WORKLOAD_H
+#define TRAIN_WORKLOAD_H
+
+#include "base/yaml.h"
+#include "data/batcher.h"
+#include "data/dataset.h"
+#include "data/plan.h"
+#include "model/metric/metric.h"
+#include "model/model.h"
+#include "optim/optim.h"
+#include "train/options.h"
+
+struct workload {
+    struct yaml *job; // the caller's
+    struct train_options options;
+    struct dataset *data;
+    struct model *model; // everything trained; stages take their own view
+    const struct param_spec *params;
+    struct optim_spec *table_optim; // [n_tables]
+    struct optim_spec *block_optim; // [n_blocks]
+    unsigned char *whole_blocks;    // [n_blocks] never cut over shards
+    struct metric_spec metrics[TRAIN_MAX_METRICS];
+    uint32_t n_metrics;
+};
+
+/** What a process does not need it need not load. */
+enum workload_parts {
+    WORKLOAD_PARAMS, // a server: shapes and rules, no rows
+    WORKLOAD_ALL     // workers, the coordinator, a local run
+};
+
+/** @param job stays the caller's and must live as long
+ * @return FUSOR_EUSAGE with file:line:column, FUSOR_EDATA, FUSOR_EIO */
+enum fusor_status workload_create(struct yaml *job, enum workload_parts parts,
+                                  struct workload **out,
+                                  struct fusor_error *err);
+void workload_destroy(struct workload *w);
+/** The plan of one stage; an empty split is an error that names it. */
+enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
+                                struct plan *out, struct fusor_error *err);
+/** Shapes, rows and bytes of the whole graph, for --check. */
+void workload_describe(const struct workload *w, struct strbuf *out);
+
+#endif

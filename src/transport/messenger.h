@@ -1,0 +1,61 @@
+/* Whole messages over a transport: a header and a payload of any size up to a
+ * cap. Payloads are cut into chunks of at most 1 MiB, put together on the other
+ * side within a budget, and never copied on the way out. What a full pipe does
+ * not take waits here, in order per peer; senders hold requests back by
+ * credits, so this queue is bounded by what they may have outstanding, and a
+ * message over the bound is refused.
+ *
+ * Threads: one, the endpoint's. */
+#ifndef TRANSPORT_MESSENGER_H
+#define TRANSPORT_MESSENGER_H
+
+#include "transport/transport.h"
+#include "wire/header.h"
+#include "wire/payload.h"
+
+struct messenger;
+
+struct message {
+    struct peer from;
+    struct wire_header header;
+    const void *data; // whole payload, until the next receive
+    size_t size;
+    struct payload_buffer *buffer; // what data lies in when it came in several
+                                   // chunks: a reference may be taken; or NULL
+};
+
+/** @param max_bytes most a message and all halves of messages may hold
+ * @param t stays the caller's and outlives the messenger */
+enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
+                                   struct messenger **out,
+                                   struct fusor_error *err);
+void messenger_destroy(struct messenger *m);
+
+/** Send, now or as soon as the pipe takes it.
+ * @param payload NULL: none; a reference is taken, the caller keeps its own
+ * @return FUSOR_ECLOSED: the peer is unknown or gone */
+enum fusor_status messenger_send(struct messenger *m, struct peer to,
+                                 const struct wire_header *header,
+                                 struct payload_buffer *payload,
+                                 struct fusor_error *err);
+/** The same for a few bytes, copied. Small answers and failures. */
+enum fusor_status messenger_send_bytes(struct messenger *m, struct peer to,
+                                       const struct wire_header *header,
+                                       const void *data, size_t size,
+                                       struct fusor_error *err);
+/** Wait for one whole message; sends what waits while it does.
+ * @return FUSOR_OK, FUSOR_EAGAIN (timeout, woken), or a failure of the
+ * transport */
+enum fusor_status messenger_receive(struct messenger *m, struct message *out,
+                                    int timeout_ms, struct fusor_error *err);
+/** Forget what waits for a peer that has gone. */
+void messenger_drop_peer(struct messenger *m, struct peer peer);
+const struct clock_source *messenger_clock(struct messenger *m);
+/** Make a receive that waits return FUSOR_EAGAIN. Threads: any. */
+void messenger_wake(struct messenger *m);
+/** Where to take payloads from; its buffers outlive the messenger. */
+struct payload_pool *messenger_pool(struct messenger *m);
+/** Messages dropped because they were malformed. */
+uint64_t messenger_malformed(const struct messenger *m);
+
+#endif

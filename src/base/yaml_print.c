@@ -4,34 +4,69 @@
 
 #include "base/yaml_tree.h"
 
+/* Characters above ASCII that YAML takes for line breaks or drops; written as
+ * they are they would not come back. */
+static const char *escape_of(const char *s)
+{
+    static const char *const pairs[][2] = {
+        {"\xc2\x85", "\\N"},
+        {"\xe2\x80\xa8", "\\L"},
+        {"\xe2\x80\xa9", "\\P"},
+        {"\xef\xbb\xbf", "\\uFEFF"},
+    };
+
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        if (!strncmp(s, pairs[i][0], strlen(pairs[i][0])))
+            return pairs[i][1];
+    return NULL;
+}
+
 static void add_quoted(struct strbuf *out, const char *s)
 {
     strbuf_add(out, "\"");
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
+        const char *escape = c < 0x80 ? NULL : escape_of(s);
 
-        if (c == '"' || c == '\\')
+        if (escape) {
+            strbuf_add(out, escape);
+            s += c < 0xe0 ? 1 : 2;
+        } else if (c == '"' || c == '\\') {
             strbuf_addf(out, "\\%c", c);
-        else if (c == '\n')
+        } else if (c == '\n') {
             strbuf_add(out, "\\n");
-        else if (c == '\t')
+        } else if (c == '\t') {
             strbuf_add(out, "\\t");
-        else if (c < 0x20 || c == 0x7f)
+        } else if (c < 0x20 || c == 0x7f) {
             strbuf_addf(out, "\\x%02x", c);
-        else
+        } else {
             strbuf_add_n(out, s, 1);
+        }
     }
     strbuf_add(out, "\"");
 }
 
+/* Can s stand without quotes anywhere? Stricter than YAML, but every number,
+ * size and switch passes, and for other texts quotes change nothing. */
+static int stands_plain(const char *s)
+{
+    const char *first = s + (*s == '-' || *s == '+');
+
+    if (!strcmp(s, "~"))
+        return 1;
+    first += *first == '.';
+    if (!isalnum((unsigned char)*first) && *s != '_' && *s != '/')
+        return 0;
+    for (; *s; s++)
+        if (!isalnum((unsigned char)*s) && !strchr("_./+-", *s) &&
+            (*s != ' ' || s[1] == ' ' || !s[1]))
+            return 0;
+    return 1;
+}
+
 void yaml_add_text(struct strbuf *out, const char *text)
 {
-    const char *s = text;
-
-    while (isalnum((unsigned char)*s) || *s == '_' || *s == '.' || *s == '/' ||
-           (*s == '-' && s > text))
-        s++;
-    if (*s || s == text || !strcmp(text, "null"))
+    if (!stands_plain(text) || !strcmp(text, "null") || !strcmp(text, "~"))
         add_quoted(out, text);
     else
         strbuf_add(out, text);
@@ -49,7 +84,7 @@ static void add_inline(struct strbuf *out, const struct yaml_node *n)
 {
     if (n->kind != YAML_SCALAR)
         strbuf_add(out, n->kind == YAML_LIST ? "[]" : "{}");
-    else if (n->quoted || strchr(n->text, '\n'))
+    else if (n->quoted || (*n->text && !stands_plain(n->text)))
         add_quoted(out, n->text);
     else
         strbuf_add(out, n->text);
@@ -87,5 +122,7 @@ static void add_node(struct strbuf *out, const struct yaml_node *n, int indent,
 
 void yaml_print(const struct yaml_node *n, int with_origin, struct strbuf *out)
 {
+    if (n->kind == YAML_SCALAR && !n->quoted && !*n->text)
+        strbuf_add(out, "~"); // an empty text would be an empty map
     add_node(out, n, 0, with_origin, 0);
 }

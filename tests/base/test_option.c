@@ -190,7 +190,7 @@ static void values_print_with_origin(void)
                          "  global_batch: 4096  # default\n"
                          "  lr: 0.1  # job.yaml:3\n"
                          "  shuffle: true  # default\n"
-                         "  data: \"a b\"  # job.yaml:2\n"
+                         "  data: a b  # job.yaml:2\n"
                          "  optimizer: sgd  # --set\n"));
     strbuf_clear(&out);
     yaml_destroy(y);

@@ -1,0 +1,580 @@
+/* Gathers the columns of a data set into micro-batches: first the keys of all
+ * samples, then each field by plain loops over indices. */
+#include "data/batcher.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "data/dataset_private.h"
+
+#define PREFETCH_AHEAD 16 /* rows; a miss is about that many gathers long */
+#define NO_ROW UINT32_MAX
+
+/* Indices of the rows of one side of the batch. */
+struct side {
+    uint32_t n;
+    uint32_t *row;    // in its part; NO_ROW: a pair without a row
+    uint32_t *query;  // NO_KEY: missing
+    uint32_t *item;   // likewise; samples only
+    uint32_t *before; // events of the query before the row
+};
+
+struct field_buffer {
+    float *dense;      // [capacity, width]
+    uint64_t *ids;     // [capacity] or [n_values]
+    uint32_t *offsets; // [capacity + 1]
+    float *weights;    // [n_values], lists whose column has weights
+    size_t room;       // values that fit
+};
+
+struct batcher {
+    const struct dataset *ds;
+    uint32_t capacity;
+    uint64_t growths;
+    uint32_t part; // of the rows now being gathered
+    struct side samples, queries;
+    uint32_t *query_of, *query_n;
+    float *label, *weight;
+    uint64_t *sample_id;
+    struct field_buffer *buffers; // [n_fields]
+    struct batch_field *fields;   // [n_fields], what batches show
+};
+
+static int is_list(const struct field_spec *f)
+{
+    return f->type == FIELD_MULTI || f->type == FIELD_SEQUENCE ||
+           f->type == FIELD_BAG || f->type == FIELD_TEXT;
+}
+
+static int is_dense(const struct field_spec *f)
+{
+    return f->type == FIELD_DENSE || f->type == FIELD_VECTOR;
+}
+
+/* May a batch of this field carry weights? */
+static int has_weights(const struct dataset_field *f)
+{
+    for (int p = 0; p < N_SPLITS; p++)
+        if (f->column[p] && f->column[p]->weights)
+            return 1;
+    return 0;
+}
+
+/* @return 0, or -1: no memory */
+static int buffer_create(struct field_buffer *b, const struct field_spec *spec,
+                         const struct dataset_field *f, uint32_t capacity)
+{
+    if (is_dense(spec)) {
+        b->dense = mem_alloc((size_t)capacity * spec->width, sizeof(*b->dense));
+        return b->dense ? 0 : -1;
+    }
+    b->room = capacity;
+    b->ids = mem_alloc(b->room, sizeof(*b->ids));
+    if (!b->ids || !is_list(spec))
+        return b->ids ? 0 : -1;
+    b->offsets = mem_alloc((size_t)capacity + 1, sizeof(*b->offsets));
+    if (has_weights(f))
+        b->weights = mem_alloc(b->room, sizeof(*b->weights));
+    return b->offsets && (b->weights || !has_weights(f)) ? 0 : -1;
+}
+
+static int side_create(struct side *s, uint32_t capacity)
+{
+    s->row = mem_alloc(capacity, sizeof(*s->row));
+    s->query = mem_alloc(capacity, sizeof(*s->query));
+    s->item = mem_alloc(capacity, sizeof(*s->item));
+    s->before = mem_alloc(capacity, sizeof(*s->before));
+    return s->row && s->query && s->item && s->before ? 0 : -1;
+}
+
+static void side_clear(struct side *s)
+{
+    mem_free(s->row);
+    mem_free(s->query);
+    mem_free(s->item);
+    mem_free(s->before);
+}
+
+static int buffers_create(struct batcher *b)
+{
+    size_t n = b->ds->n_fields;
+    int bad = side_create(&b->samples, b->capacity) ||
+              side_create(&b->queries, b->capacity);
+
+    b->query_of = mem_alloc(b->capacity, sizeof(*b->query_of));
+    b->query_n = mem_alloc(b->capacity, sizeof(*b->query_n));
+    b->label = mem_alloc(b->capacity, sizeof(*b->label));
+    b->weight = mem_alloc(b->capacity, sizeof(*b->weight));
+    b->sample_id = mem_alloc(b->capacity, sizeof(*b->sample_id));
+    b->buffers = mem_alloc(n, sizeof(*b->buffers));
+    b->fields = mem_alloc(n, sizeof(*b->fields));
+    if (bad || !b->query_of || !b->query_n || !b->label || !b->weight ||
+        !b->sample_id || !b->buffers || !b->fields)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (buffer_create(&b->buffers[i], &b->ds->specs[i], &b->ds->fields[i],
+                          b->capacity))
+            return -1;
+    return 0;
+}
+
+enum fusor_status batcher_create(const struct dataset *ds, uint32_t capacity,
+                                 struct batcher **out, struct fusor_error *err)
+{
+    struct batcher *b;
+
+    if (capacity == 0)
+        return fusor_fail(err, FUSOR_EINVAL, "batcher: a capacity of 0");
+    b = mem_alloc(1, sizeof(*b));
+    if (!b)
+        return mem_fail(err, "batcher", sizeof(*b));
+    b->ds = ds;
+    b->capacity = capacity;
+    if (buffers_create(b)) {
+        batcher_destroy(b);
+        return fusor_fail(err, FUSOR_ENOMEM,
+                          "batcher: no memory for %u samples of %zu fields",
+                          capacity, ds->n_fields);
+    }
+    *out = b;
+    return FUSOR_OK;
+}
+
+void batcher_destroy(struct batcher *b)
+{
+    if (!b)
+        return;
+    for (size_t i = 0; b->buffers && i < b->ds->n_fields; i++) {
+        mem_free(b->buffers[i].dense);
+        mem_free(b->buffers[i].ids);
+        mem_free(b->buffers[i].offsets);
+        mem_free(b->buffers[i].weights);
+    }
+    mem_free(b->buffers);
+    mem_free(b->fields);
+    mem_free(b->sample_id);
+    mem_free(b->weight);
+    mem_free(b->label);
+    mem_free(b->query_n);
+    mem_free(b->query_of);
+    side_clear(&b->queries);
+    side_clear(&b->samples);
+    mem_free(b);
+}
+
+uint64_t batcher_growths(const struct batcher *b)
+{
+    return b->growths;
+}
+
+/* Make room for n values; what is in the buffer is not kept. */
+static enum fusor_status reserve(struct batcher *b, struct field_buffer *f,
+                                 uint64_t n, struct fusor_error *err)
+{
+    size_t room = n + n / 2;
+    uint64_t *ids;
+    float *weights = NULL;
+
+    if (n <= f->room)
+        return FUSOR_OK;
+    if (n > UINT32_MAX)
+        return fusor_fail(err, FUSOR_EINVAL,
+                          "batcher: %llu values of one field in a batch: "
+                          "lower global_batch or max",
+                          (unsigned long long)n);
+    ids = mem_alloc_raw(room, sizeof(*ids));
+    if (f->weights)
+        weights = mem_alloc_raw(room, sizeof(*weights));
+    if (!ids || (f->weights && !weights)) {
+        mem_free(ids);
+        mem_free(weights);
+        return mem_fail(err, "batcher", room * sizeof(*ids));
+    }
+    mem_free(f->ids);
+    mem_free(f->weights);
+    f->ids = ids;
+    f->weights = weights;
+    f->room = room;
+    b->growths++;
+    return FUSOR_OK;
+}
+
+static void gather_u32(const uint32_t *column, const uint32_t *index,
+                       uint32_t n, uint32_t *out)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + PREFETCH_AHEAD < n)
+            __builtin_prefetch(&column[index[i + PREFETCH_AHEAD]]);
+        out[i] = column[index[i]];
+    }
+}
+
+static void gather_f32(const float *column, const uint32_t *index, uint32_t n,
+                       float *out)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + PREFETCH_AHEAD < n)
+            __builtin_prefetch(&column[index[i + PREFETCH_AHEAD]]);
+        out[i] = column[index[i]];
+    }
+}
+
+static uint64_t wide_id(uint32_t id)
+{
+    return id == UINT32_MAX ? BATCH_NO_ID : id;
+}
+
+/* The unknown key's row of a side table serves a missing key too. */
+static uint32_t table_row(uint32_t key)
+{
+    return key == NO_KEY ? VOCAB_UNKNOWN : key;
+}
+
+/* Where a sample's or query's value stands in the columns of a field.
+ * @return NO_ROW: nowhere */
+static uint32_t place(const struct side *s, enum field_origin origin,
+                      uint32_t i)
+{
+    if (origin == ORIGIN_QUERY)
+        return table_row(s->query[i]);
+    if (origin == ORIGIN_ITEM)
+        return table_row(s->item[i]);
+    return s->row[i];
+}
+
+static void fill_keys(const uint32_t *keys, uint32_t n, uint64_t *out)
+{
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = wide_id(keys[i]);
+}
+
+static void fill_categorical(const struct column_view *c, const struct side *s,
+                             enum field_origin origin, uint64_t *out)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t at = place(s, origin, i);
+
+        if (at == NO_ROW)
+            out[i] = BATCH_NO_ID;
+        else if (c->u32)
+            out[i] = wide_id(c->u32[at]);
+        else
+            out[i] = c->u64[at];
+    }
+}
+
+static void fill_dense(const float *column, const struct side *s,
+                       enum field_origin origin, uint32_t width, float *out)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t at = place(s, origin, i);
+
+        if (at == NO_ROW)
+            memset(out, 0, width * sizeof(*out));
+        else if (width == 1)
+            *out = column[at];
+        else
+            memcpy(out, column + (size_t)at * width, width * sizeof(*out));
+        out += width;
+    }
+}
+
+/* Which events of its query a row sees, as a range of the timeline. */
+struct event_range {
+    uint64_t first, n;
+};
+
+static struct event_range visible_events(const struct dataset *ds,
+                                         const struct dataset_field *f,
+                                         const struct side *s, uint32_t i)
+{
+    uint32_t q = table_row(s->query[i]);
+    uint64_t start = ds->history->offsets[q];
+    uint64_t end = ds->history->offsets[q + 1];
+
+    if (f->origin == ORIGIN_HISTORY)
+        end = start + s->before[i];
+    if (f->max && end - start > f->max)
+        start = end - f->max;
+    return (struct event_range){start, end - start};
+}
+
+static enum fusor_status fill_events(struct batcher *b, size_t index,
+                                     const struct side *s,
+                                     struct fusor_error *err)
+{
+    const struct dataset_field *f = &b->ds->fields[index];
+    struct field_buffer *out = &b->buffers[index];
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < s->n; i++)
+        n += visible_events(b->ds, f, s, i).n;
+    FUSOR_TRY(reserve(b, out, n, err));
+    n = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct event_range r = visible_events(b->ds, f, s, i);
+
+        out->offsets[i] = (uint32_t)n;
+        memcpy(out->ids + n, f->events + r.first, r.n * sizeof(*out->ids));
+        n += r.n;
+    }
+    out->offsets[s->n] = (uint32_t)n;
+    return FUSOR_OK;
+}
+
+static enum fusor_status fill_list(struct batcher *b, size_t index,
+                                   const struct column_view *c,
+                                   const struct side *s,
+                                   struct fusor_error *err)
+{
+    enum field_origin origin = b->ds->fields[index].origin;
+    struct field_buffer *out = &b->buffers[index];
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t at = place(s, origin, i);
+
+        if (at != NO_ROW)
+            n += c->u64[at + 1] - c->u64[at];
+    }
+    FUSOR_TRY(reserve(b, out, n, err));
+    n = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t at = place(s, origin, i);
+        uint64_t k = at == NO_ROW ? 0 : c->u64[at];
+        uint64_t end = at == NO_ROW ? 0 : c->u64[at + 1];
+
+        out->offsets[i] = (uint32_t)n;
+        for (; k < end; k++, n++) {
+            out->ids[n] = wide_id(c->u32[k]);
+            if (out->weights)
+                out->weights[n] = c->weights ? c->weights[k] : 1.0f;
+        }
+    }
+    out->offsets[s->n] = (uint32_t)n;
+    return FUSOR_OK;
+}
+
+static enum fusor_status fill_field(struct batcher *b, size_t i,
+                                    struct fusor_error *err)
+{
+    const struct field_spec *spec = &b->ds->specs[i];
+    const struct dataset_field *f = &b->ds->fields[i];
+    const struct side *s = spec->side == SIDE_QUERY ? &b->queries : &b->samples;
+    uint32_t p = f->origin == ORIGIN_ROW ? b->part : 0;
+    struct field_buffer *out = &b->buffers[i];
+
+    if (f->origin == ORIGIN_QUERY_KEY)
+        fill_keys(s->query, s->n, out->ids);
+    else if (f->origin == ORIGIN_ITEM_KEY)
+        fill_keys(s->item, s->n, out->ids);
+    else if (f->origin == ORIGIN_HISTORY || f->origin == ORIGIN_BAG)
+        FUSOR_TRY(fill_events(b, i, s, err));
+    else if (is_dense(spec))
+        fill_dense(f->dense[p], s, f->origin, spec->width, out->dense);
+    else if (is_list(spec))
+        FUSOR_TRY(fill_list(b, i, f->column[p], s, err));
+    else
+        fill_categorical(f->column[p], s, f->origin, out->ids);
+    b->fields[i] =
+        (struct batch_field){out->dense, out->ids, out->offsets, out->weights,
+                             is_list(spec)    ? out->offsets[s->n]
+                             : is_dense(spec) ? 0
+                                              : s->n};
+    return FUSOR_OK;
+}
+
+/* Every sample is a query of its own: both sides are the same rows. */
+static void split_queries(struct batcher *b)
+{
+    const struct side *s = &b->samples;
+    struct side *q = &b->queries;
+
+    q->n = s->n;
+    memcpy(q->row, s->row, s->n * sizeof(*s->row));
+    memcpy(q->query, s->query, s->n * sizeof(*s->query));
+    memcpy(q->before, s->before, s->n * sizeof(*s->before));
+    for (uint32_t i = 0; i < s->n; i++) {
+        b->query_of[i] = i;
+        b->query_n[i] = 1;
+    }
+}
+
+/* Adjacent samples of one known query become one query. */
+static void join_queries(struct batcher *b)
+{
+    const struct side *s = &b->samples;
+    struct side *q = &b->queries;
+    uint32_t n = 0, last = NO_KEY;
+
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t key = s->query[i];
+
+        if (key != last || table_row(key) == VOCAB_UNKNOWN) {
+            q->row[n] = s->row[i];
+            q->query[n] = key;
+            q->before[n] = s->before[i];
+            b->query_n[n++] = 0;
+            last = key;
+        }
+        b->query_of[i] = n - 1;
+        b->query_n[n - 1]++;
+    }
+    q->n = n;
+}
+
+static enum fusor_status finish(struct batcher *b, int weighted,
+                                struct batch *out, struct fusor_error *err)
+{
+    for (size_t i = 0; i < b->ds->n_fields; i++)
+        FUSOR_TRY(fill_field(b, i, err));
+    *out = (struct batch){.n = b->samples.n,
+                          .n_queries = b->queries.n,
+                          .query_of = b->query_of,
+                          .query_n = b->query_n,
+                          .n_fields = (uint32_t)b->ds->n_fields,
+                          .fields = b->fields,
+                          .label = b->label,
+                          .weight = weighted ? b->weight : NULL,
+                          .sample_id = b->sample_id};
+    return FUSOR_OK;
+}
+
+static enum fusor_status check_rows(const struct batcher *b, enum split split,
+                                    const uint32_t *rows, uint32_t n,
+                                    struct fusor_error *err)
+{
+    uint64_t limit = b->ds->splits[split].n;
+
+    if (n > b->capacity)
+        return fusor_fail(err, FUSOR_EINVAL,
+                          "batcher: %u samples, made for at most %u", n,
+                          b->capacity);
+    for (uint32_t i = 0; i < n; i++)
+        if (rows[i] >= limit)
+            return fusor_fail(err, FUSOR_EINVAL,
+                              "batcher: row %u of a split of %llu rows",
+                              rows[i], (unsigned long long)limit);
+    return FUSOR_OK;
+}
+
+/* Row numbers and keys of the samples. */
+static void gather_keys(struct batcher *b, const struct split_rows *split,
+                        const uint32_t *rows, uint32_t n)
+{
+    const struct row_part *p = &b->ds->parts[split->part];
+    struct side *s = &b->samples;
+
+    s->n = n;
+    b->part = split->part;
+    if (split->select)
+        gather_u32(split->select, rows, n, s->row);
+    else
+        memcpy(s->row, rows, n * sizeof(*rows));
+    if (b->ds->n_queries)
+        gather_u32(p->query, s->row, n, s->query);
+    else
+        memset(s->query, 0xff, n * sizeof(*s->query));
+    if (b->ds->n_items)
+        gather_u32(p->item, s->row, n, s->item);
+    if (split->before)
+        gather_u32(split->before, rows, n, s->before);
+}
+
+enum fusor_status batcher_fill(struct batcher *b, enum split split,
+                               const uint32_t *rows, uint32_t n,
+                               struct batch *out, struct fusor_error *err)
+{
+    const struct split_rows *from = &b->ds->splits[split];
+    const struct row_part *p = &b->ds->parts[from->part];
+    const struct side *s = &b->samples;
+
+    FUSOR_TRY(check_rows(b, split, rows, n, err));
+    gather_keys(b, from, rows, n);
+    if (b->ds->query_static)
+        join_queries(b);
+    else
+        split_queries(b);
+    gather_f32(p->label, s->row, n, b->label);
+    label_apply_all(&b->ds->label, b->label, n);
+    if (p->weight)
+        gather_f32(p->weight, s->row, n, b->weight);
+    for (uint32_t i = 0; i < n; i++)
+        b->sample_id[i] = s->row[i];
+    return finish(b, p->weight != NULL, out, err);
+}
+
+static enum fusor_status check_pairs(const struct batcher *b,
+                                     const struct batcher_query *q,
+                                     const uint32_t *items, uint32_t n,
+                                     struct fusor_error *err)
+{
+    if (n > b->capacity)
+        return fusor_fail(err, FUSOR_EINVAL,
+                          "batcher: %u candidates, made for at most %u", n,
+                          b->capacity);
+    if (q->row != BATCHER_NO_ROW && q->row >= b->ds->splits[q->split].n)
+        return fusor_fail(err, FUSOR_EINVAL,
+                          "batcher: row %llu of a split of %llu rows",
+                          (unsigned long long)q->row,
+                          (unsigned long long)b->ds->splits[q->split].n);
+    if (q->row == BATCHER_NO_ROW && q->query >= b->ds->n_queries)
+        return fusor_fail(err, FUSOR_EINVAL,
+                          "batcher: query %u, expected below %llu", q->query,
+                          (unsigned long long)b->ds->n_queries);
+    for (uint32_t i = 0; i < n; i++)
+        if (items[i] >= b->ds->n_items)
+            return fusor_fail(err, FUSOR_EINVAL,
+                              "batcher: item %u, expected below %llu", items[i],
+                              (unsigned long long)b->ds->n_items);
+    return FUSOR_OK;
+}
+
+/* The one query of a batch of pairs. */
+static void set_query(struct batcher *b, const struct batcher_query *q)
+{
+    const struct dataset *ds = b->ds;
+    const struct split_rows *split = &ds->splits[q->split];
+    struct side *s = &b->queries;
+
+    s->row[0] = NO_ROW;
+    s->query[0] = q->query;
+    s->before[0] = 0;
+    if (q->row != BATCHER_NO_ROW) {
+        b->part = split->part;
+        s->row[0] = split_row(split, q->row);
+        s->query[0] =
+            ds->n_queries ? ds->parts[b->part].query[s->row[0]] : NO_KEY;
+        if (split->before)
+            s->before[0] = split->before[q->row];
+    } else if (ds->history) {
+        s->before[0] = (uint32_t)(ds->history->offsets[q->query + 1] -
+                                  ds->history->offsets[q->query]);
+    }
+}
+
+enum fusor_status batcher_fill_pairs(struct batcher *b,
+                                     const struct batcher_query *query,
+                                     const uint32_t *items, uint32_t n,
+                                     struct batch *out, struct fusor_error *err)
+{
+    struct side *s = &b->samples;
+
+    FUSOR_TRY(check_pairs(b, query, items, n, err));
+    b->part = 0;
+    set_query(b, query);
+    s->n = n;
+    b->queries.n = n ? 1 : 0;
+    b->query_n[0] = n;
+    for (uint32_t i = 0; i < n; i++) {
+        s->row[i] = b->queries.row[0];
+        s->query[i] = b->queries.query[0];
+        s->item[i] = items[i];
+        s->before[i] = b->queries.before[0];
+        b->query_of[i] = 0;
+        b->label[i] = 0;
+        b->sample_id[i] =
+            query->row == BATCHER_NO_ROW ? BATCH_NO_ID : s->row[i];
+    }
+    return finish(b, 0, out, err);
+}

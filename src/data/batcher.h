@@ -1,0 +1,60 @@
+/* Micro-batches from a data set: one batcher is the buffers of one live
+ * micro-batch. A thread that keeps several alive (keys travel ahead of values)
+ * makes one for each.
+ *
+ * Adjacent rows of one query become one query of the batch when the data set
+ * is query-static (dataset_query_static()); otherwise, and for unknown queries,
+ * every row is a query of its own. Order the rows so that a query's stand
+ * together (plan.h, by_user) to share its work.
+ *
+ * Threads: one at a time per batcher; the data set is only read. Nothing is
+ * allocated once the buffers of list fields have grown to what the data needs
+ * (batcher_growths() counts). */
+#ifndef DATA_BATCHER_H
+#define DATA_BATCHER_H
+
+#include "data/dataset.h"
+
+struct batcher;
+
+/** Buffers for micro-batches of up to capacity samples.
+ * @param ds borrowed until batcher_destroy() */
+enum fusor_status batcher_create(const struct dataset *ds, uint32_t capacity,
+                                 struct batcher **out, struct fusor_error *err);
+void batcher_destroy(struct batcher *b);
+
+/** The batch of these rows.
+ * @param rows [n] positions in the split, in the order the samples get
+ * @param n up to capacity; 0 gives an empty batch
+ * @param out set; points into the batcher until its next fill
+ * @return FUSOR_EINVAL: n above capacity, a row outside the split;
+ *         FUSOR_ENOMEM */
+enum fusor_status batcher_fill(struct batcher *b, enum split split,
+                               const uint32_t *rows, uint32_t n,
+                               struct batch *out, struct fusor_error *err);
+
+#define BATCHER_NO_ROW UINT64_MAX
+
+/* Who asks for the score of candidates. */
+struct batcher_query {
+    enum split split; // where row counts
+    uint64_t row;     // a position: its query, its columns, and its events as
+                      // of then; or BATCHER_NO_ROW
+    uint32_t query;   // without a row: this query, with all its train events
+};
+
+/** One query against n candidate items. Labels are 0, weights absent. Fields of
+ * the row itself take the row's values for every candidate; without a row they
+ * are missing.
+ * @param items [n] ids below dataset_n_items()
+ * @return like batcher_fill(), and FUSOR_EINVAL: an id outside */
+enum fusor_status batcher_fill_pairs(struct batcher *b,
+                                     const struct batcher_query *query,
+                                     const uint32_t *items, uint32_t n,
+                                     struct batch *out,
+                                     struct fusor_error *err);
+
+/** How often a buffer had to grow since it was created. */
+uint64_t batcher_growths(const struct batcher *b);
+
+#endif

@@ -1,0 +1,128 @@
+/* A prepared folder, opened for one training: its rows split into train, valid
+ * and test as its protocol says, the fields a job asks for (prepared ones and
+ * those derived from the train rows), the label map, and what was seen.
+ *
+ * The job's `fields:` section may leave fields out, put a field on another
+ * side, transform dense fields, and derive two kinds from the events of each
+ * query:
+ *
+ *     history: {side: query, type: sequence, of: item, max: 200}
+ *     rated:   {side: query, type: bag, of: item}
+ *
+ * A sequence holds the query's train events strictly before the row, oldest
+ * first, the last `max` of them (order and ties: history.h). A bag holds all
+ * train events of the query whatever their time, the row's own included: the
+ * implicit set of SVD++ (Koren 2008, section 4.2). It sees later train events,
+ * so under a protocol by time prefer a sequence. Neither ever holds an event of
+ * a valid or test row.
+ *
+ * Missing values: UINT32_MAX in a U32 column and UINT64_MAX in a U64 column are
+ * BATCH_NO_ID in a batch; NaN in a dense column is 0 unless a transform fills
+ * it. A key of a row that is missing is the unknown query or item.
+ *
+ * Rows of a split are counted from 0 (positions); a row's number in its part
+ * is its sample id. Threads: opened once, then read-only and shared. */
+#ifndef DATA_DATASET_H
+#define DATA_DATASET_H
+
+#include "base/batch.h"
+#include "base/yaml.h"
+#include "data/label.h"
+#include "data/schema.h"
+#include "fusor/status.h"
+
+enum split { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, N_SPLITS };
+
+struct dataset;
+
+struct dataset_options {
+    const char *dir;  // prepared folder
+    int64_t fold;     // k-fold: which one is the test part; else -1
+    double valid;     // share of train rows held out as valid rows, or 0
+    uint64_t seed;    // of that choice
+    int exclude_seen; // build what dataset_seen() gives
+};
+
+/** Read what a job's `data:` section says about an opened folder: prepared,
+ * fold, valid (a share: 5% or 0.05), exclude: seen, protocol. Other keys are
+ * prepare's and not looked at.
+ * @param protocol set to the protocol asked for, or NULL; check it with
+ *        dataset_check_protocol() */
+enum fusor_status dataset_options_read(struct yaml_node *data,
+                                       struct dataset_options *out,
+                                       const char **protocol,
+                                       struct fusor_error *err);
+
+/** Open and check the folder.
+ * @param fields the job's `fields:`, or NULL: all prepared fields. Borrowed
+ *        during the call
+ * @param label the job's `label:`, or NULL: raw values
+ * @return FUSOR_EUSAGE, with the place in the job: it asks for what is not
+ *         there. FUSOR_EDATA: the folder is damaged or contradicts itself.
+ *         FUSOR_EIO, FUSOR_ENOMEM */
+enum fusor_status dataset_open(const struct dataset_options *options,
+                               struct yaml_node *fields,
+                               struct yaml_node *label, struct dataset **out,
+                               struct fusor_error *err);
+void dataset_close(struct dataset *ds);
+
+/** Was the folder prepared with this protocol? NULL: any will do. */
+enum fusor_status dataset_check_protocol(const struct dataset *ds,
+                                         const char *protocol,
+                                         struct fusor_error *err);
+
+const struct schema *dataset_schema(const struct dataset *ds);
+const struct label_spec *dataset_label_spec(const struct dataset *ds);
+/** What batches of this data set hold, in the job's order. */
+const struct field_spec *dataset_fields(const struct dataset *ds, size_t *n);
+/** Is every field of the query side a function of the query's id? Then
+ * adjacent rows of one query share their query work. False with a sequence of
+ * earlier events or a row's column on the query side. */
+int dataset_query_static(const struct dataset *ds);
+
+/** Rows of a split; 0 when the protocol has none. */
+uint64_t dataset_rows(const struct dataset *ds, enum split split);
+/** Ids of queries and items, VOCAB_UNKNOWN included; 0: no such key. */
+uint64_t dataset_n_queries(const struct dataset *ds);
+uint64_t dataset_n_items(const struct dataset *ds);
+
+/* One row of a split, by position. */
+uint32_t dataset_query(const struct dataset *ds, enum split split, uint64_t i);
+uint32_t dataset_item(const struct dataset *ds, enum split split, uint64_t i);
+/** After the job's label map; before it. */
+float dataset_label(const struct dataset *ds, enum split split, uint64_t i);
+float dataset_raw_label(const struct dataset *ds, enum split split, uint64_t i);
+float dataset_weight(const struct dataset *ds, enum split split, uint64_t i);
+/** Seconds; 0 without times. */
+int64_t dataset_time(const struct dataset *ds, enum split split, uint64_t i);
+uint64_t dataset_sample_id(const struct dataset *ds, enum split split,
+                           uint64_t i);
+/** Range of the mapped labels over the train rows, for label_check_for_bce().
+ */
+void dataset_label_range(const struct dataset *ds, double *min, double *max);
+
+/** Sorted distinct items of the query's train rows, and of its valid rows too
+ * when test rows are judged. Empty unless options.exclude_seen.
+ * @param judged the split whose candidates are filtered
+ * @return owned by the data set; *n = 0 for the unknown query */
+const uint32_t *dataset_seen(const struct dataset *ds, enum split judged,
+                             uint32_t query, uint32_t *n);
+
+/** Items that a file gave as candidates of a test row, the target not among
+ * them.
+ * @return owned by the data set; NULL and *n = 0 when no file gave any */
+const uint32_t *dataset_candidates(const struct dataset *ds, uint64_t i,
+                                   uint32_t *n);
+
+/** A vocabulary of the folder ("<name>.vocab"), read on first use. Threads:
+ * any. @param out the data set's */
+enum fusor_status dataset_vocab(struct dataset *ds, const char *name,
+                                const struct vocab **out,
+                                struct fusor_error *err);
+/** What people call an item: its text in "item.names", else in the vocabulary
+ * of the item key, else "". Not NUL-terminated: *n characters. */
+enum fusor_status dataset_item_name(struct dataset *ds, uint32_t item,
+                                    const char **text, size_t *n,
+                                    struct fusor_error *err);
+
+#endif

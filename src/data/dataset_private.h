@@ -1,0 +1,110 @@
+/* What a data set is made of: shared by dataset*.c, which fill it, and
+ * batcher.c, which gathers from it. Nobody else looks inside. */
+#ifndef DATA_DATASET_PRIVATE_H
+#define DATA_DATASET_PRIVATE_H
+
+#include <pthread.h>
+
+#include "data/dataset.h"
+#include "data/dense.h"
+#include "data/history.h"
+#include "data/part.h"
+
+#define NO_KEY UINT32_MAX /* a key that is missing */
+
+enum field_origin {
+    ORIGIN_ROW,       // a column of the rows
+    ORIGIN_QUERY_KEY, // the key itself
+    ORIGIN_ITEM_KEY,
+    ORIGIN_QUERY, // a column of query.part
+    ORIGIN_ITEM,  // a column of item.part
+    ORIGIN_HISTORY,
+    ORIGIN_BAG
+};
+
+/* One field: where its values stand. Columns and dense arrays of rows are told
+ * apart by part (struct row_part), those of tables stand at 0. */
+struct dataset_field {
+    enum field_origin origin;
+    const struct column_view *column[N_SPLITS];
+    const float *dense[N_SPLITS]; // after transforms
+    float *owned_dense[N_SPLITS]; // where the column could not be used as it is
+    uint64_t *owned_events;       // by event of the timeline
+    const uint64_t *events;       // its own, or another field's
+    uint32_t of;                  // derived: index into the schema
+    uint32_t max;                 // most events taken; 0: all
+    struct dense_transform transform;
+};
+
+/* A part of rows, with the columns all need. */
+struct row_part {
+    struct part *part; // NULL: not there
+    uint64_t n;
+    const uint32_t *query; // NULL: no such key
+    const uint32_t *item;
+    const float *label;
+    const float *weight; // NULL: all 1
+    const int64_t *time; // NULL: no times
+};
+
+struct split_rows {
+    uint32_t part;    // index into parts
+    uint32_t *select; // [n] row numbers, ascending; NULL: all
+    uint64_t n;
+    uint32_t *before; // [n] events of its query before each row, or NULL
+};
+
+struct opened_vocab {
+    char name[FIELD_NAME_MAX + 16];
+    struct vocab *vocab;
+};
+
+struct dataset {
+    char dir[1024];
+    struct dataset_options options;
+    struct schema schema;
+    struct row_part parts[N_SPLITS];
+    struct split_rows splits[N_SPLITS];
+    struct part *query_table, *item_table; // or NULL
+    struct part *candidates;               // of the test rows, or NULL
+    uint64_t n_queries, n_items;
+    struct label_spec label;
+    double label_min, label_max; // mapped, of the train rows
+    size_t n_fields;
+    struct field_spec specs[SCHEMA_MAX_FIELDS];
+    struct dataset_field fields[SCHEMA_MAX_FIELDS];
+    int query_static;
+    struct history *history;     // when a field is derived
+    struct seen *seen[N_SPLITS]; // train: of train rows; test: valid rows too
+    pthread_mutex_t lock;        // guards the vocabularies
+    struct opened_vocab vocabs[SCHEMA_MAX_FIELDS + 1];
+    size_t n_vocabs;
+};
+
+static inline uint32_t split_row(const struct split_rows *s, uint64_t position)
+{
+    return s->select ? s->select[position] : (uint32_t)position;
+}
+
+/* dataset_fields.c: what the job asks for, resolved against the folder. */
+enum fusor_status dataset_resolve_fields(struct dataset *ds,
+                                         struct yaml_node *fields,
+                                         struct fusor_error *err);
+/* dataset_values.c: values that are computed at opening. */
+enum fusor_status dataset_check_ids(struct dataset *ds,
+                                    struct fusor_error *err);
+enum fusor_status dataset_fill_dense(struct dataset *ds,
+                                     struct fusor_error *err);
+enum fusor_status dataset_derive(struct dataset *ds, struct fusor_error *err);
+enum fusor_status dataset_find_seen(struct dataset *ds,
+                                    struct fusor_error *err);
+/* dataset_split.c: parts and splits. */
+enum fusor_status dataset_open_parts(struct dataset *ds,
+                                     struct fusor_error *err);
+enum fusor_status dataset_split(struct dataset *ds, struct fusor_error *err);
+
+/** Rows of a split as history.h wants them. */
+struct history_rows dataset_history_rows(const struct dataset *ds,
+                                         enum split split);
+
+#endif

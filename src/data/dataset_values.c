@@ -1,0 +1,320 @@
+/* Values computed when a data set is opened: ids checked against their tables,
+ * dense columns transformed, events of each query ordered, seen items
+ * collected. All statistics are of the train rows. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "data/dataset_private.h"
+
+struct history_rows dataset_history_rows(const struct dataset *ds,
+                                         enum split split)
+{
+    const struct split_rows *s = &ds->splits[split];
+    const struct row_part *p = &ds->parts[s->part];
+
+    return (struct history_rows){p->query, p->time, s->select, s->n};
+}
+
+static enum fusor_status bad_id(const struct dataset *ds, const char *name,
+                                uint64_t row, uint64_t id, uint64_t limit,
+                                struct fusor_error *err)
+{
+    return fusor_fail(err, FUSOR_EDATA,
+                      "%s: column \"%s\", row %llu: id %llu, expected below "
+                      "%llu: run fusor prepare again",
+                      ds->dir, name, (unsigned long long)row,
+                      (unsigned long long)id, (unsigned long long)limit);
+}
+
+/* @return the first index whose id is neither below limit nor missing, or n */
+static uint64_t find_bad_u32(const uint32_t *ids, uint64_t n, uint64_t limit)
+{
+    uint64_t i = 0;
+
+    while (i < n && (ids[i] < limit || ids[i] == UINT32_MAX))
+        i++;
+    return i;
+}
+
+static uint64_t find_bad_u64(const uint64_t *ids, uint64_t n, uint64_t limit)
+{
+    uint64_t i = 0;
+
+    while (i < n && (ids[i] < limit || ids[i] == UINT64_MAX))
+        i++;
+    return i;
+}
+
+static enum fusor_status check_keys(const struct dataset *ds,
+                                    const struct row_part *p,
+                                    struct fusor_error *err)
+{
+    const struct schema *s = &ds->schema;
+    uint64_t i;
+
+    if (ds->n_queries) {
+        i = find_bad_u32(p->query, p->n, ds->n_queries);
+        if (i < p->n)
+            return bad_id(ds, s->fields[s->query_key].spec.name, i, p->query[i],
+                          ds->n_queries, err);
+    }
+    if (ds->n_items) {
+        i = find_bad_u32(p->item, p->n, ds->n_items);
+        if (i < p->n)
+            return bad_id(ds, s->fields[s->item_key].spec.name, i, p->item[i],
+                          ds->n_items, err);
+    }
+    return FUSOR_OK;
+}
+
+static enum fusor_status check_column(const struct dataset *ds,
+                                      const struct column_view *c,
+                                      uint64_t n_rows,
+                                      const struct field_spec *f,
+                                      struct fusor_error *err)
+{
+    uint64_t i, n = c->spec.type == COLUMN_LIST ? c->n_values : n_rows;
+
+    if (f->cardinality == 0 || c->spec.type == COLUMN_F32)
+        return FUSOR_OK;
+    if (c->spec.type == COLUMN_U64) {
+        i = find_bad_u64(c->u64, n, f->cardinality);
+        return i < n ? bad_id(ds, f->name, i, c->u64[i], f->cardinality, err)
+                     : FUSOR_OK;
+    }
+    i = find_bad_u32(c->u32, n, f->cardinality);
+    return i < n ? bad_id(ds, f->name, i, c->u32[i], f->cardinality, err)
+                 : FUSOR_OK;
+}
+
+/* Rows of the column that stands at place p of a field. */
+static uint64_t column_rows(const struct dataset *ds,
+                            const struct dataset_field *f, int p)
+{
+    if (f->origin == ORIGIN_QUERY)
+        return ds->n_queries;
+    if (f->origin == ORIGIN_ITEM)
+        return ds->n_items;
+    return ds->parts[p].n;
+}
+
+enum fusor_status dataset_check_ids(struct dataset *ds, struct fusor_error *err)
+{
+    for (int p = 0; p < N_SPLITS; p++)
+        if (ds->parts[p].part)
+            FUSOR_TRY(check_keys(ds, &ds->parts[p], err));
+    for (size_t i = 0; i < ds->n_fields; i++)
+        for (int p = 0; p < N_SPLITS; p++)
+            if (ds->fields[i].column[p])
+                FUSOR_TRY(check_column(ds, ds->fields[i].column[p],
+                                       column_rows(ds, &ds->fields[i], p),
+                                       &ds->specs[i], err));
+    return FUSOR_OK;
+}
+
+static int all_finite(const float *v, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        if (!isfinite(v[i]))
+            return 0;
+    return 1;
+}
+
+/* 1 for the rows of the column that belong to train rows: those rows, or the
+ * rows of a side table that a train row names. */
+static uint8_t *train_mask(const struct dataset *ds,
+                           const struct dataset_field *f)
+{
+    const struct split_rows *s = &ds->splits[SPLIT_TRAIN];
+    const struct row_part *p = &ds->parts[s->part];
+    uint8_t *mask = mem_alloc(column_rows(ds, f, 0), 1);
+
+    for (uint64_t i = 0; mask && i < s->n; i++) {
+        uint32_t row = split_row(s, i);
+
+        if (f->origin == ORIGIN_QUERY)
+            row = p->query[row];
+        else if (f->origin == ORIGIN_ITEM)
+            row = p->item[row];
+        if (row != NO_KEY)
+            mask[row] = 1;
+    }
+    return mask;
+}
+
+static enum fusor_status transform_field(struct dataset *ds,
+                                         struct dataset_field *f,
+                                         uint32_t width,
+                                         struct fusor_error *err)
+{
+    struct dense_values values[N_SPLITS] = {{0}};
+    size_t n = 0;
+    uint8_t *mask;
+
+    for (int p = 0; p < N_SPLITS; p++) {
+        uint64_t rows = column_rows(ds, f, p);
+
+        if (!f->column[p])
+            continue;
+        f->owned_dense[p] = mem_alloc_raw(rows * width, sizeof(float));
+        if (!f->owned_dense[p])
+            return mem_fail(err, "dense field", rows * width * sizeof(float));
+        memcpy(f->owned_dense[p], f->column[p]->f32,
+               rows * width * sizeof(float));
+        f->dense[p] = f->owned_dense[p];
+        values[n++] = (struct dense_values){f->owned_dense[p], rows, NULL};
+    }
+    mask = train_mask(ds, f);
+    if (!mask)
+        return mem_fail(err, "dense field", column_rows(ds, f, 0));
+    values[0].train = mask; // train rows stand in the first column there is
+    dense_apply(&f->transform, values, n, width);
+    mem_free(mask);
+    return FUSOR_OK;
+}
+
+/* A column that needs nothing is used where it lies. */
+static enum fusor_status fill_field(struct dataset *ds, size_t i,
+                                    struct fusor_error *err)
+{
+    struct dataset_field *f = &ds->fields[i];
+    uint32_t width = ds->specs[i].width;
+    int plain = f->transform.n == 0;
+
+    for (int p = 0; p < N_SPLITS; p++) {
+        if (!f->column[p])
+            continue;
+        f->dense[p] = f->column[p]->f32;
+        plain = plain && all_finite(f->dense[p], column_rows(ds, f, p) * width);
+    }
+    return plain ? FUSOR_OK : transform_field(ds, f, width, err);
+}
+
+enum fusor_status dataset_fill_dense(struct dataset *ds,
+                                     struct fusor_error *err)
+{
+    for (size_t i = 0; i < ds->n_fields; i++)
+        if (ds->specs[i].type == FIELD_DENSE ||
+            ds->specs[i].type == FIELD_VECTOR)
+            FUSOR_TRY(fill_field(ds, i, err));
+    return FUSOR_OK;
+}
+
+/* The ids of all events in the timeline's order, for one source column. */
+static enum fusor_status gather_events(struct dataset *ds,
+                                       struct dataset_field *f,
+                                       struct fusor_error *err)
+{
+    const struct split_rows *s = &ds->splits[SPLIT_TRAIN];
+    const char *name = ds->schema.fields[f->of].spec.name;
+    const struct column_view *c = part_find(ds->parts[s->part].part, name);
+    uint64_t n = ds->history->offsets[ds->n_queries];
+
+    if (!c || (c->spec.type != COLUMN_U32 && c->spec.type != COLUMN_U64))
+        return fusor_fail(err, FUSOR_EDATA,
+                          "%s: column \"%s\" of the rows holds no ids: run "
+                          "fusor prepare again",
+                          ds->dir, name);
+    FUSOR_TRY(check_column(ds, c, ds->parts[s->part].n,
+                           &ds->schema.fields[f->of].spec, err));
+    f->owned_events = mem_alloc_raw(n, sizeof(*f->owned_events));
+    if (!f->owned_events)
+        return mem_fail(err, "history", n * sizeof(*f->owned_events));
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t row = split_row(s, ds->history->events[i]);
+
+        if (c->u32)
+            f->owned_events[i] =
+                c->u32[row] == UINT32_MAX ? BATCH_NO_ID : c->u32[row];
+        else
+            f->owned_events[i] = c->u64[row];
+    }
+    f->events = f->owned_events;
+    return FUSOR_OK;
+}
+
+static int is_derived(const struct dataset_field *f)
+{
+    return f->origin == ORIGIN_HISTORY || f->origin == ORIGIN_BAG;
+}
+
+/* Fields of the same column share its events. */
+static enum fusor_status derive_field(struct dataset *ds, size_t i,
+                                      struct fusor_error *err)
+{
+    struct dataset_field *f = &ds->fields[i];
+    const uint64_t *offsets = ds->history->offsets;
+    uint64_t most = 0;
+
+    for (size_t j = 0; j < i && !f->events; j++)
+        if (is_derived(&ds->fields[j]) && ds->fields[j].of == f->of)
+            f->events = ds->fields[j].events;
+    if (!f->events)
+        FUSOR_TRY(gather_events(ds, f, err));
+    for (uint64_t q = 0; q < ds->n_queries; q++)
+        if (offsets[q + 1] - offsets[q] > most)
+            most = offsets[q + 1] - offsets[q];
+    if (f->max == 0 || f->max > most)
+        ds->specs[i].max_values = (uint32_t)most;
+    return FUSOR_OK;
+}
+
+static enum fusor_status count_events(struct dataset *ds, enum split split,
+                                      struct fusor_error *err)
+{
+    struct split_rows *s = &ds->splits[split];
+    struct history_rows train = dataset_history_rows(ds, SPLIT_TRAIN);
+    struct history_rows rows = dataset_history_rows(ds, split);
+
+    if (s->n == 0)
+        return FUSOR_OK;
+    s->before = mem_alloc_raw(s->n, sizeof(*s->before));
+    if (!s->before)
+        return mem_fail(err, "history", s->n * sizeof(*s->before));
+    history_count_before(ds->history, &train, &rows,
+                         s->part == ds->splits[SPLIT_TRAIN].part, s->before);
+    return FUSOR_OK;
+}
+
+enum fusor_status dataset_derive(struct dataset *ds, struct fusor_error *err)
+{
+    struct history_rows train = dataset_history_rows(ds, SPLIT_TRAIN);
+    int bags = 0, sequences = 0;
+
+    for (size_t i = 0; i < ds->n_fields; i++) {
+        bags += ds->fields[i].origin == ORIGIN_BAG;
+        sequences += ds->fields[i].origin == ORIGIN_HISTORY;
+    }
+    if (bags + sequences == 0)
+        return FUSOR_OK;
+    FUSOR_TRY(history_build(&train, ds->n_queries, &ds->history, err));
+    for (size_t i = 0; i < ds->n_fields; i++)
+        if (is_derived(&ds->fields[i]))
+            FUSOR_TRY(derive_field(ds, i, err));
+    for (int s = 0; s < N_SPLITS && sequences; s++)
+        FUSOR_TRY(count_events(ds, (enum split)s, err));
+    return FUSOR_OK;
+}
+
+enum fusor_status dataset_find_seen(struct dataset *ds, struct fusor_error *err)
+{
+    struct seen_rows sets[2];
+    size_t n_sets = ds->splits[SPLIT_VALID].n ? 2 : 1;
+
+    if (!ds->options.exclude_seen)
+        return FUSOR_OK;
+    if (ds->n_queries == 0 || ds->n_items == 0)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "%s: exclude: seen needs a query and an item of each "
+                          "row: prepare with categorical fields of both sides",
+                          ds->dir);
+    for (size_t i = 0; i < n_sets; i++) {
+        sets[i].rows = dataset_history_rows(ds, (enum split)i);
+        sets[i].item = ds->parts[ds->splits[i].part].item;
+    }
+    FUSOR_TRY(seen_build(sets, 1, ds->n_queries, &ds->seen[SPLIT_TRAIN], err));
+    if (n_sets == 1)
+        return FUSOR_OK;
+    return seen_build(sets, n_sets, ds->n_queries, &ds->seen[SPLIT_TEST], err);
+}

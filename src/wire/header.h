@@ -44,7 +44,9 @@
     X(FINISH, "finish")           \
     X(REFUSED, "refused")         \
     X(LOAD, "load")               \
-    X(LOADED, "loaded")
+    X(LOADED, "loaded")           \
+    X(COMMAND, "command")         \
+    X(RESULT, "result")
 
 enum wire_kind {
     WIRE_NONE, // never on the wire

@@ -1,36 +1,18 @@
-/* Gathers the columns of a data set into micro-batches: first the keys of all
- * samples, then each field by plain loops over indices. */
+/* Micro-batches: the keys of all samples first, then the queries they make,
+ * then each field (gather.c). */
 #include "data/batcher.h"
 
 #include <string.h>
 
 #include "base/mem.h"
 #include "data/dataset_private.h"
+#include "data/gather.h"
 
 #define PREFETCH_AHEAD 16 /* rows; a miss is about that many gathers long */
-#define NO_ROW UINT32_MAX
-
-/* Indices of the rows of one side of the batch. */
-struct side {
-    uint32_t n;
-    uint32_t *row;    // in its part; NO_ROW: a pair without a row
-    uint32_t *query;  // NO_KEY: missing
-    uint32_t *item;   // likewise; samples only
-    uint32_t *before; // events of the query before the row
-};
-
-struct field_buffer {
-    float *dense;      // [capacity, width]
-    uint64_t *ids;     // [capacity] or [n_values]
-    uint32_t *offsets; // [capacity + 1]
-    float *weights;    // [n_values], lists whose column has weights
-    size_t room;       // values that fit
-};
 
 struct batcher {
     const struct dataset *ds;
     uint32_t capacity;
-    uint64_t growths;
     uint32_t part; // of the rows now being gathered
     struct side samples, queries;
     uint32_t *query_of, *query_n;
@@ -39,44 +21,6 @@ struct batcher {
     struct field_buffer *buffers; // [n_fields]
     struct batch_field *fields;   // [n_fields], what batches show
 };
-
-static int is_list(const struct field_spec *f)
-{
-    return f->type == FIELD_MULTI || f->type == FIELD_SEQUENCE ||
-           f->type == FIELD_BAG || f->type == FIELD_TEXT;
-}
-
-static int is_dense(const struct field_spec *f)
-{
-    return f->type == FIELD_DENSE || f->type == FIELD_VECTOR;
-}
-
-/* May a batch of this field carry weights? */
-static int has_weights(const struct dataset_field *f)
-{
-    for (int p = 0; p < N_SPLITS; p++)
-        if (f->column[p] && f->column[p]->weights)
-            return 1;
-    return 0;
-}
-
-/* @return 0, or -1: no memory */
-static int buffer_create(struct field_buffer *b, const struct field_spec *spec,
-                         const struct dataset_field *f, uint32_t capacity)
-{
-    if (is_dense(spec)) {
-        b->dense = mem_alloc((size_t)capacity * spec->width, sizeof(*b->dense));
-        return b->dense ? 0 : -1;
-    }
-    b->room = capacity;
-    b->ids = mem_alloc(b->room, sizeof(*b->ids));
-    if (!b->ids || !is_list(spec))
-        return b->ids ? 0 : -1;
-    b->offsets = mem_alloc((size_t)capacity + 1, sizeof(*b->offsets));
-    if (has_weights(f))
-        b->weights = mem_alloc(b->room, sizeof(*b->weights));
-    return b->offsets && (b->weights || !has_weights(f)) ? 0 : -1;
-}
 
 static int side_create(struct side *s, uint32_t capacity)
 {
@@ -112,8 +56,7 @@ static int buffers_create(struct batcher *b)
         !b->sample_id || !b->buffers || !b->fields)
         return -1;
     for (size_t i = 0; i < n; i++)
-        if (buffer_create(&b->buffers[i], &b->ds->specs[i], &b->ds->fields[i],
-                          b->capacity))
+        if (field_buffer_create(b->ds, i, b->capacity, &b->buffers[i]))
             return -1;
     return 0;
 }
@@ -144,12 +87,8 @@ void batcher_destroy(struct batcher *b)
 {
     if (!b)
         return;
-    for (size_t i = 0; b->buffers && i < b->ds->n_fields; i++) {
-        mem_free(b->buffers[i].dense);
-        mem_free(b->buffers[i].ids);
-        mem_free(b->buffers[i].offsets);
-        mem_free(b->buffers[i].weights);
-    }
+    for (size_t i = 0; b->buffers && i < b->ds->n_fields; i++)
+        field_buffer_clear(&b->buffers[i]);
     mem_free(b->buffers);
     mem_free(b->fields);
     mem_free(b->sample_id);
@@ -164,39 +103,11 @@ void batcher_destroy(struct batcher *b)
 
 uint64_t batcher_growths(const struct batcher *b)
 {
-    return b->growths;
-}
+    uint64_t n = 0;
 
-/* Make room for n values; what is in the buffer is not kept. */
-static enum fusor_status reserve(struct batcher *b, struct field_buffer *f,
-                                 uint64_t n, struct fusor_error *err)
-{
-    size_t room = n + n / 2;
-    uint64_t *ids;
-    float *weights = NULL;
-
-    if (n <= f->room)
-        return FUSOR_OK;
-    if (n > UINT32_MAX)
-        return fusor_fail(err, FUSOR_EINVAL,
-                          "batcher: %llu values of one field in a batch: "
-                          "lower global_batch or max",
-                          (unsigned long long)n);
-    ids = mem_alloc_raw(room, sizeof(*ids));
-    if (f->weights)
-        weights = mem_alloc_raw(room, sizeof(*weights));
-    if (!ids || (f->weights && !weights)) {
-        mem_free(ids);
-        mem_free(weights);
-        return mem_fail(err, "batcher", room * sizeof(*ids));
-    }
-    mem_free(f->ids);
-    mem_free(f->weights);
-    f->ids = ids;
-    f->weights = weights;
-    f->room = room;
-    b->growths++;
-    return FUSOR_OK;
+    for (size_t i = 0; i < b->ds->n_fields; i++)
+        n += b->buffers[i].growths;
+    return n;
 }
 
 static void gather_u32(const uint32_t *column, const uint32_t *index,
@@ -217,171 +128,6 @@ static void gather_f32(const float *column, const uint32_t *index, uint32_t n,
             __builtin_prefetch(&column[index[i + PREFETCH_AHEAD]]);
         out[i] = column[index[i]];
     }
-}
-
-static uint64_t wide_id(uint32_t id)
-{
-    return id == UINT32_MAX ? BATCH_NO_ID : id;
-}
-
-/* The unknown key's row of a side table serves a missing key too. */
-static uint32_t table_row(uint32_t key)
-{
-    return key == NO_KEY ? VOCAB_UNKNOWN : key;
-}
-
-/* Where a sample's or query's value stands in the columns of a field.
- * @return NO_ROW: nowhere */
-static uint32_t place(const struct side *s, enum field_origin origin,
-                      uint32_t i)
-{
-    if (origin == ORIGIN_QUERY)
-        return table_row(s->query[i]);
-    if (origin == ORIGIN_ITEM)
-        return table_row(s->item[i]);
-    return s->row[i];
-}
-
-static void fill_keys(const uint32_t *keys, uint32_t n, uint64_t *out)
-{
-    for (uint32_t i = 0; i < n; i++)
-        out[i] = wide_id(keys[i]);
-}
-
-static void fill_categorical(const struct column_view *c, const struct side *s,
-                             enum field_origin origin, uint64_t *out)
-{
-    for (uint32_t i = 0; i < s->n; i++) {
-        uint32_t at = place(s, origin, i);
-
-        if (at == NO_ROW)
-            out[i] = BATCH_NO_ID;
-        else if (c->u32)
-            out[i] = wide_id(c->u32[at]);
-        else
-            out[i] = c->u64[at];
-    }
-}
-
-static void fill_dense(const float *column, const struct side *s,
-                       enum field_origin origin, uint32_t width, float *out)
-{
-    for (uint32_t i = 0; i < s->n; i++) {
-        uint32_t at = place(s, origin, i);
-
-        if (at == NO_ROW)
-            memset(out, 0, width * sizeof(*out));
-        else if (width == 1)
-            *out = column[at];
-        else
-            memcpy(out, column + (size_t)at * width, width * sizeof(*out));
-        out += width;
-    }
-}
-
-/* Which events of its query a row sees, as a range of the timeline. */
-struct event_range {
-    uint64_t first, n;
-};
-
-static struct event_range visible_events(const struct dataset *ds,
-                                         const struct dataset_field *f,
-                                         const struct side *s, uint32_t i)
-{
-    uint32_t q = table_row(s->query[i]);
-    uint64_t start = ds->history->offsets[q];
-    uint64_t end = ds->history->offsets[q + 1];
-
-    if (f->origin == ORIGIN_HISTORY)
-        end = start + s->before[i];
-    if (f->max && end - start > f->max)
-        start = end - f->max;
-    return (struct event_range){start, end - start};
-}
-
-static enum fusor_status fill_events(struct batcher *b, size_t index,
-                                     const struct side *s,
-                                     struct fusor_error *err)
-{
-    const struct dataset_field *f = &b->ds->fields[index];
-    struct field_buffer *out = &b->buffers[index];
-    uint64_t n = 0;
-
-    for (uint32_t i = 0; i < s->n; i++)
-        n += visible_events(b->ds, f, s, i).n;
-    FUSOR_TRY(reserve(b, out, n, err));
-    n = 0;
-    for (uint32_t i = 0; i < s->n; i++) {
-        struct event_range r = visible_events(b->ds, f, s, i);
-
-        out->offsets[i] = (uint32_t)n;
-        memcpy(out->ids + n, f->events + r.first, r.n * sizeof(*out->ids));
-        n += r.n;
-    }
-    out->offsets[s->n] = (uint32_t)n;
-    return FUSOR_OK;
-}
-
-static enum fusor_status fill_list(struct batcher *b, size_t index,
-                                   const struct column_view *c,
-                                   const struct side *s,
-                                   struct fusor_error *err)
-{
-    enum field_origin origin = b->ds->fields[index].origin;
-    struct field_buffer *out = &b->buffers[index];
-    uint64_t n = 0;
-
-    for (uint32_t i = 0; i < s->n; i++) {
-        uint32_t at = place(s, origin, i);
-
-        if (at != NO_ROW)
-            n += c->u64[at + 1] - c->u64[at];
-    }
-    FUSOR_TRY(reserve(b, out, n, err));
-    n = 0;
-    for (uint32_t i = 0; i < s->n; i++) {
-        uint32_t at = place(s, origin, i);
-        uint64_t k = at == NO_ROW ? 0 : c->u64[at];
-        uint64_t end = at == NO_ROW ? 0 : c->u64[at + 1];
-
-        out->offsets[i] = (uint32_t)n;
-        for (; k < end; k++, n++) {
-            out->ids[n] = wide_id(c->u32[k]);
-            if (out->weights)
-                out->weights[n] = c->weights ? c->weights[k] : 1.0f;
-        }
-    }
-    out->offsets[s->n] = (uint32_t)n;
-    return FUSOR_OK;
-}
-
-static enum fusor_status fill_field(struct batcher *b, size_t i,
-                                    struct fusor_error *err)
-{
-    const struct field_spec *spec = &b->ds->specs[i];
-    const struct dataset_field *f = &b->ds->fields[i];
-    const struct side *s = spec->side == SIDE_QUERY ? &b->queries : &b->samples;
-    uint32_t p = f->origin == ORIGIN_ROW ? b->part : 0;
-    struct field_buffer *out = &b->buffers[i];
-
-    if (f->origin == ORIGIN_QUERY_KEY)
-        fill_keys(s->query, s->n, out->ids);
-    else if (f->origin == ORIGIN_ITEM_KEY)
-        fill_keys(s->item, s->n, out->ids);
-    else if (f->origin == ORIGIN_HISTORY || f->origin == ORIGIN_BAG)
-        FUSOR_TRY(fill_events(b, i, s, err));
-    else if (is_dense(spec))
-        fill_dense(f->dense[p], s, f->origin, spec->width, out->dense);
-    else if (is_list(spec))
-        FUSOR_TRY(fill_list(b, i, f->column[p], s, err));
-    else
-        fill_categorical(f->column[p], s, f->origin, out->ids);
-    b->fields[i] =
-        (struct batch_field){out->dense, out->ids, out->offsets, out->weights,
-                             is_list(spec)    ? out->offsets[s->n]
-                             : is_dense(spec) ? 0
-                                              : s->n};
-    return FUSOR_OK;
 }
 
 /* Every sample is a query of its own: both sides are the same rows. */
@@ -410,7 +156,7 @@ static void join_queries(struct batcher *b)
     for (uint32_t i = 0; i < s->n; i++) {
         uint32_t key = s->query[i];
 
-        if (key != last || table_row(key) == VOCAB_UNKNOWN) {
+        if (key != last || key == NO_KEY || key == VOCAB_UNKNOWN) {
             q->row[n] = s->row[i];
             q->query[n] = key;
             q->before[n] = s->before[i];
@@ -427,7 +173,10 @@ static enum fusor_status finish(struct batcher *b, int weighted,
                                 struct batch *out, struct fusor_error *err)
 {
     for (size_t i = 0; i < b->ds->n_fields; i++)
-        FUSOR_TRY(fill_field(b, i, err));
+        FUSOR_TRY(gather_field(b->ds, i, b->part,
+                               b->ds->specs[i].side == SIDE_QUERY ? &b->queries
+                                                                  : &b->samples,
+                               &b->buffers[i], &b->fields[i], err));
     *out = (struct batch){.n = b->samples.n,
                           .n_queries = b->queries.n,
                           .query_of = b->query_of,

@@ -272,6 +272,10 @@ static enum fusor_status count_events(struct dataset *ds, enum split split,
     s->before = mem_alloc_raw(s->n, sizeof(*s->before));
     if (!s->before)
         return mem_fail(err, "history", s->n * sizeof(*s->before));
+    if (split == SPLIT_TRAIN) {
+        history_count_own(ds->history, s->n, s->before);
+        return FUSOR_OK;
+    }
     history_count_before(ds->history, &train, &rows,
                          s->part == ds->splits[SPLIT_TRAIN].part, s->before);
     return FUSOR_OK;

@@ -4,6 +4,7 @@
 #include "data/history.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/batch.h"
 #include "base/mem.h"
@@ -146,6 +147,15 @@ void history_destroy(struct history *h)
     mem_free(h->events);
     mem_free(h->offsets);
     mem_free(h);
+}
+
+void history_count_own(const struct history *h, uint64_t n_rows,
+                       uint32_t *before)
+{
+    memset(before, 0, n_rows * sizeof(*before));
+    for (uint64_t q = 0; q < h->n_queries; q++)
+        for (uint64_t k = h->offsets[q]; k < h->offsets[q + 1]; k++)
+            before[h->events[k]] = (uint32_t)(k - h->offsets[q]);
 }
 
 struct moment {

@@ -36,6 +36,11 @@ enum fusor_status history_build(const struct history_rows *train,
                                 struct fusor_error *err);
 void history_destroy(struct history *h);
 
+/** How many events of its query come before each train row.
+ * @param before [train rows] set; 0 for the unknown query */
+void history_count_own(const struct history *h, uint64_t n_rows,
+                       uint32_t *before);
+
 /** How many events of its query come before each of rows.
  * @param same_part rows and train are rows of one part
  * @param before [rows->n] set; 0 for the unknown query */

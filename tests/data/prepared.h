@@ -30,7 +30,8 @@ struct prepared {
     const struct event *train, *valid, *test;
     uint64_t n_train, n_valid, n_test;
     uint32_t n_folds;
-    int no_time;
+    int no_time, weighted; // weight of a row: its item's id
+    const char *transform; // of price, or NULL
 };
 
 static inline void prepared_field(struct schema *s, int i, const char *name,
@@ -63,6 +64,7 @@ static inline void prepared_schema(const struct prepared *p)
     s->n_valid = p->n_valid;
     s->n_test = p->n_test;
     s->has_time = !p->no_time;
+    s->has_weight = p->weighted;
     snprintf(s->label, sizeof(s->label), "rating");
     s->label_min = 1;
     s->label_max = 5;
@@ -76,6 +78,8 @@ static inline void prepared_schema(const struct prepared *p)
     prepared_field(s, F_HOUR, "hour", FIELD_CATEGORICAL, SIDE_ROW, 24);
     s->fields[F_USER].is_key = s->fields[F_ITEM].is_key = 1;
     s->fields[F_GENRES].weighted = 1;
+    snprintf(s->fields[F_PRICE].transform, sizeof(s->fields[0].transform), "%s",
+             p->transform ? p->transform : "");
     snprintf(s->fields[F_ITEM].vocab_name, FIELD_NAME_MAX, "item");
     s->query_key = F_USER;
     s->item_key = F_ITEM;
@@ -89,16 +93,18 @@ static inline void prepared_rows(const struct prepared *p, const char *file,
                                  const struct event *e, uint64_t n)
 {
     static const struct column_spec specs[] = {
-        {"user", COLUMN_U32, 1, 0}, {"item", COLUMN_U32, 1, 0},
-        {"hour", COLUMN_U32, 1, 0}, {"label", COLUMN_F32, 1, 0},
-        {"time", COLUMN_I64, 1, 0}, {"fold", COLUMN_U8, 1, 0}};
+        {"user", COLUMN_U32, 1, 0},  {"item", COLUMN_U32, 1, 0},
+        {"hour", COLUMN_U32, 1, 0},  {"label", COLUMN_F32, 1, 0},
+        {"time", COLUMN_I64, 1, 0},  {"fold", COLUMN_U8, 1, 0},
+        {"weight", COLUMN_F32, 1, 0}};
     struct part_writer *w;
     char path[FS_PATH_MAX];
 
-    REQUIRE(part_create(fs_join(path, p->dir, file), specs, 6, &w, NULL) ==
+    REQUIRE(part_create(fs_join(path, p->dir, file), specs, 7, &w, NULL) ==
             FUSOR_OK);
     for (uint64_t i = 0; i < n; i++) {
         uint32_t hour = (uint32_t)(e[i].time % 24);
+        float weight = (float)e[i].item;
 
         if (e[i].time < 0)
             hour = UINT32_MAX; // missing
@@ -108,6 +114,7 @@ static inline void prepared_rows(const struct prepared *p, const char *file,
         part_add(w, 3, &e[i].label, 1, NULL);
         part_add(w, 4, &e[i].time, 1, NULL);
         part_add(w, 5, &e[i].fold, 1, NULL);
+        part_add(w, 6, &weight, 1, NULL);
     }
     REQUIRE(part_finish(w, NULL) == FUSOR_OK);
 }

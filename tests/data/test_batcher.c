@@ -75,6 +75,36 @@ static void values_come_from_rows_and_tables(void)
     dataset_close(ds);
 }
 
+static void labels_are_mapped_and_weights_follow(void)
+{
+    static const uint32_t rows[] = {2, 0};
+    struct prepared p = {.n_users = 4,
+                         .n_items = 6,
+                         .train = train,
+                         .n_train = 6,
+                         .weighted = 1,
+                         .no_time = 1};
+    struct dataset_options o = {.fold = -1};
+    struct yaml *label = prepared_yaml("{map: scale}");
+    struct dataset *ds = NULL;
+    struct batcher *b;
+    struct batch out;
+
+    prepared_write(&p, "weights");
+    o.dir = p.dir;
+    REQUIRE(dataset_open(&o, NULL, yaml_root(label), &ds, NULL) == FUSOR_OK);
+    b = make(ds, 2);
+    REQUIRE(batcher_fill(b, SPLIT_TRAIN, rows, 2, &out, NULL) == FUSOR_OK);
+    CHECK(out.label[0] == 0 && out.label[1] == 1);
+    REQUIRE(out.weight != NULL);
+    CHECK(out.weight[0] == 3 && out.weight[1] == 1);
+    CHECK(dataset_weight(ds, SPLIT_TRAIN, 2) == 3);
+    CHECK(dataset_time(ds, SPLIT_TRAIN, 2) == 0);
+    batcher_destroy(b);
+    dataset_close(ds);
+    yaml_destroy(label);
+}
+
 static void adjacent_rows_of_a_query_are_one_query(void)
 {
     static const uint32_t rows[] = {0, 1, 3, 2, 4, 0};
@@ -130,6 +160,77 @@ static void a_history_holds_earlier_train_events_only(void)
     REQUIRE(batcher_fill(b, SPLIT_TEST, asked, 3, &out, NULL) == FUSOR_OK);
     CHECK(f->offsets[1] == 1 && f->ids[0] == 1); // only what was before 15
     CHECK(f->offsets[3] == 1);                   // stranger; user without any
+    batcher_destroy(b);
+    dataset_close(ds);
+}
+
+static void a_full_history_keeps_the_last_events(void)
+{
+    static const uint32_t rows[] = {3}; // before it: items 1, 2
+    struct dataset *ds = open_small("last: {type: sequence, of: item, max: 1}\n"
+                                    "hours: {type: sequence, of: hour}");
+    struct batcher *b = make(ds, 1);
+    struct batch out;
+
+    REQUIRE(batcher_fill(b, SPLIT_TRAIN, rows, 1, &out, NULL) == FUSOR_OK);
+    CHECK(out.fields[0].n_values == 1 && out.fields[0].ids[0] == 2);
+    CHECK(out.fields[1].n_values == 2 && out.fields[1].ids[0] == 10);
+    batcher_destroy(b);
+    dataset_close(ds);
+}
+
+static void the_prepared_transform_holds_unless_the_job_says(void)
+{
+    static const char *const fields[] = {NULL, "price: {transform: none}",
+                                         "price: {transform: log1p}"};
+    static const double want[] = {3.0 / 15, 4, 1.6094379124341003}; // log 5
+    static const uint32_t rows[] = {1};                             // item 2
+    struct prepared p = {.n_users = 4,
+                         .n_items = 6,
+                         .train = train,
+                         .n_train = 6,
+                         .transform = "[minmax]"};
+
+    prepared_write(&p, "transform");
+    for (int i = 0; i < 3; i++) {
+        struct dataset *ds = open_folder(&p, -1, fields[i]);
+        struct batcher *b = make(ds, 1);
+        struct batch out;
+
+        REQUIRE(batcher_fill(b, SPLIT_TRAIN, rows, 1, &out, NULL) == FUSOR_OK);
+        /* train items are 1 to 4, their prices 1 to 16 */
+        CHECK_CLOSE(out.fields[i ? 0 : F_PRICE].dense[0], want[i], 1e-6);
+        batcher_destroy(b);
+        dataset_close(ds);
+    }
+}
+
+static void a_missing_key_is_the_unknown_one(void)
+{
+    static const struct event odd[] = {
+        {UINT32_MAX, UINT32_MAX, 1, 1, 0}, {1, 2, 1, 2, 0}, {1, 4, 1, 3, 0}};
+    static const uint32_t rows[] = {0, 1, 2};
+    struct prepared p = {
+        .n_users = 4, .n_items = 6, .train = odd, .n_train = 3};
+    struct dataset *ds;
+    struct batcher *b;
+    const struct batch_field *f;
+    struct batch out;
+
+    prepared_write(&p, "missing");
+    ds = open_folder(&p, -1,
+                     "user: {}\nitem: {}\nprice: {transform: minmax}\n"
+                     "age: {}\nrated: {type: bag, of: item}");
+    b = make(ds, 3);
+    REQUIRE(batcher_fill(b, SPLIT_TRAIN, rows, 3, &out, NULL) == FUSOR_OK);
+    f = out.fields;
+    CHECK(out.n_queries == 2);
+    CHECK(f[0].ids[0] == BATCH_NO_ID && f[1].ids[0] == BATCH_NO_ID);
+    CHECK_CLOSE(f[2].dense[0], (0.0 - 4) / 12, 1e-6); // prices 4 and 16 train
+    CHECK(f[2].dense[1] == 0 && f[2].dense[2] == 1);
+    CHECK(f[3].dense[0] == 0 && f[4].offsets[1] == 0);
+    CHECK(dataset_query(ds, SPLIT_TRAIN, 0) == VOCAB_UNKNOWN);
+    CHECK(dataset_item(ds, SPLIT_TRAIN, 0) == VOCAB_UNKNOWN);
     batcher_destroy(b);
     dataset_close(ds);
 }
@@ -308,11 +409,18 @@ int main(void)
 {
     static const struct test_case cases[] = {
         {"values come from rows and tables", values_come_from_rows_and_tables},
+        {"labels are mapped and weights follow",
+         labels_are_mapped_and_weights_follow},
         {"adjacent rows of a query are one query",
          adjacent_rows_of_a_query_are_one_query},
         {"unknown users are not one query", unknown_users_are_not_one_query},
         {"a history holds earlier train events only",
          a_history_holds_earlier_train_events_only},
+        {"a full history keeps the last events",
+         a_full_history_keeps_the_last_events},
+        {"the prepared transform holds unless the job says",
+         the_prepared_transform_holds_unless_the_job_says},
+        {"a missing key is the unknown one", a_missing_key_is_the_unknown_one},
         {"no event of the future or of the fold is used",
          no_event_of_the_future_or_of_the_fold_is_used},
         {"pairs are one query with many items",

@@ -189,6 +189,45 @@ static void seen_items_grow_for_test_rows(void)
     dataset_close(ds);
 }
 
+/* Row i of the test part gets items 1 .. i + 1, and last_item. */
+static void write_candidates(const struct prepared *p, uint32_t last_item)
+{
+    static const struct column_spec spec[] = {
+        {"candidates", COLUMN_LIST, 1, 0}};
+    struct part_writer *w;
+    char path[FS_PATH_MAX];
+
+    REQUIRE(part_create(fs_join(path, p->dir, "candidates.part"), spec, 1, &w,
+                        NULL) == FUSOR_OK);
+    for (uint32_t i = 0; i < p->n_test; i++) {
+        uint32_t items[] = {1, 2, 3};
+
+        items[i + 1] = last_item;
+        part_add_list(w, 0, items, NULL, i + 2, NULL);
+    }
+    REQUIRE(part_finish(w, NULL) == FUSOR_OK);
+}
+
+static void given_candidates_belong_to_test_rows(void)
+{
+    struct prepared p = split_folder();
+    struct dataset *ds = open_good(p.dir, -1, NULL, NULL);
+    const uint32_t *items;
+    uint32_t n = 7;
+
+    CHECK(dataset_candidates(ds, 0, &n) == NULL && n == 0);
+    dataset_close(ds);
+    write_candidates(&p, 5);
+    ds = open_good(p.dir, -1, NULL, NULL);
+    items = dataset_candidates(ds, 1, &n);
+    REQUIRE(n == 3);
+    CHECK(items[0] == 1 && items[1] == 2 && items[2] == 5);
+    dataset_close(ds);
+    ds = NULL;
+    write_candidates(&p, 6); // items are below 6
+    CHECK(open_with(p.dir, -1, NULL, NULL, &ds, NULL) == FUSOR_EDATA);
+}
+
 static void vocabularies_open_when_asked(void)
 {
     struct prepared p = split_folder();
@@ -357,6 +396,8 @@ int main(void)
         {"a job restricts, moves and derives fields",
          a_job_restricts_moves_and_derives_fields},
         {"seen items grow for test rows", seen_items_grow_for_test_rows},
+        {"given candidates belong to test rows",
+         given_candidates_belong_to_test_rows},
         {"vocabularies open when asked", vocabularies_open_when_asked},
         {"what is not there is refused with its place",
          what_is_not_there_is_refused_with_its_place},

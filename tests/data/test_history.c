@@ -77,7 +77,7 @@ static void strangers_share_no_history(void)
 static void counts_agree_with_the_definition(void)
 {
     enum { MOST = 60 };
-    uint32_t query[MOST], before[MOST];
+    uint32_t query[MOST], before[MOST], own[MOST];
     int64_t time[MOST];
 
     for (uint32_t n = 1; n < MOST; n++) {
@@ -91,13 +91,14 @@ static void counts_agree_with_the_definition(void)
         }
         REQUIRE(history_build(&train, 4, &h, NULL) == FUSOR_OK);
         history_count_before(h, &train, &train, 1, before);
+        history_count_own(h, n, own);
         for (uint32_t i = 0; i < n; i++) {
             uint32_t want = 0;
 
             for (uint32_t j = 0; j < n && query[i]; j++)
                 want += query[j] == query[i] &&
                         (time[j] < time[i] || (time[j] == time[i] && j < i));
-            CHECK(before[i] == want);
+            CHECK(before[i] == want && own[i] == want);
         }
         history_destroy(h);
     }

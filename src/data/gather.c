@@ -1,0 +1,251 @@
+/* Gathers one field into a micro-batch by plain loops over indices. */
+#include "data/gather.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+static int is_list(const struct field_spec *f)
+{
+    return f->type == FIELD_MULTI || f->type == FIELD_SEQUENCE ||
+           f->type == FIELD_BAG || f->type == FIELD_TEXT;
+}
+
+static int is_dense(const struct field_spec *f)
+{
+    return f->type == FIELD_DENSE || f->type == FIELD_VECTOR;
+}
+
+/* May a batch of this field carry weights? */
+static int has_weights(const struct dataset_field *f)
+{
+    for (int p = 0; p < N_SPLITS; p++)
+        if (f->column[p] && f->column[p]->weights)
+            return 1;
+    return 0;
+}
+
+int field_buffer_create(const struct dataset *ds, size_t i, uint32_t capacity,
+                        struct field_buffer *b)
+{
+    const struct field_spec *spec = &ds->specs[i];
+    const struct dataset_field *f = &ds->fields[i];
+
+    if (is_dense(spec)) {
+        b->dense = mem_alloc((size_t)capacity * spec->width, sizeof(*b->dense));
+        return b->dense ? 0 : -1;
+    }
+    b->room = capacity;
+    b->ids = mem_alloc(b->room, sizeof(*b->ids));
+    if (!b->ids || !is_list(spec))
+        return b->ids ? 0 : -1;
+    b->offsets = mem_alloc((size_t)capacity + 1, sizeof(*b->offsets));
+    if (has_weights(f))
+        b->weights = mem_alloc(b->room, sizeof(*b->weights));
+    return b->offsets && (b->weights || !has_weights(f)) ? 0 : -1;
+}
+
+void field_buffer_clear(struct field_buffer *b)
+{
+    mem_free(b->dense);
+    mem_free(b->ids);
+    mem_free(b->offsets);
+    mem_free(b->weights);
+}
+
+/* Make room for n values; what is in the buffer is not kept. */
+static enum fusor_status reserve(struct field_buffer *f, uint64_t n,
+                                 struct fusor_error *err)
+{
+    size_t room = n + n / 2;
+    uint64_t *ids;
+    float *weights = NULL;
+
+    if (n <= f->room)
+        return FUSOR_OK;
+    if (n > UINT32_MAX)
+        return fusor_fail(err, FUSOR_EINVAL,
+                          "batcher: %llu values of one field in a batch: "
+                          "lower global_batch or max",
+                          (unsigned long long)n);
+    ids = mem_alloc_raw(room, sizeof(*ids));
+    if (f->weights)
+        weights = mem_alloc_raw(room, sizeof(*weights));
+    if (!ids || (f->weights && !weights)) {
+        mem_free(ids);
+        mem_free(weights);
+        return mem_fail(err, "batcher", room * sizeof(*ids));
+    }
+    mem_free(f->ids);
+    mem_free(f->weights);
+    f->ids = ids;
+    f->weights = weights;
+    f->room = room;
+    f->growths++;
+    return FUSOR_OK;
+}
+
+static uint64_t wide_id(uint32_t id)
+{
+    return id == UINT32_MAX ? BATCH_NO_ID : id;
+}
+
+/* The unknown key's row of a side table serves a missing key too. */
+static uint32_t table_row(uint32_t key)
+{
+    return key == NO_KEY ? VOCAB_UNKNOWN : key;
+}
+
+/* Where a sample's or query's value stands in the columns of a field.
+ * @return NO_ROW: nowhere */
+static uint32_t place(const struct side *s, enum field_origin origin,
+                      uint32_t i)
+{
+    if (origin == ORIGIN_QUERY)
+        return table_row(s->query[i]);
+    if (origin == ORIGIN_ITEM)
+        return table_row(s->item[i]);
+    return s->row[i];
+}
+
+static void fill_keys(const uint32_t *keys, uint32_t n, uint64_t *out)
+{
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = wide_id(keys[i]);
+}
+
+static void fill_categorical(const struct column_view *c, const struct side *s,
+                             enum field_origin origin, uint64_t *out)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t at = place(s, origin, i);
+
+        if (at == NO_ROW)
+            out[i] = BATCH_NO_ID;
+        else if (c->u32)
+            out[i] = wide_id(c->u32[at]);
+        else
+            out[i] = c->u64[at];
+    }
+}
+
+static void fill_dense(const float *column, const struct side *s,
+                       enum field_origin origin, uint32_t width, float *out)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t at = place(s, origin, i);
+
+        if (at == NO_ROW)
+            memset(out, 0, width * sizeof(*out));
+        else if (width == 1)
+            *out = column[at];
+        else
+            memcpy(out, column + (size_t)at * width, width * sizeof(*out));
+        out += width;
+    }
+}
+
+/* Which events of its query a row sees, as a range of the timeline. */
+struct event_range {
+    uint64_t first, n;
+};
+
+static struct event_range visible_events(const struct dataset *ds,
+                                         const struct dataset_field *f,
+                                         const struct side *s, uint32_t i)
+{
+    uint32_t q = table_row(s->query[i]);
+    uint64_t start = ds->history->offsets[q];
+    uint64_t end = ds->history->offsets[q + 1];
+
+    if (f->origin == ORIGIN_HISTORY)
+        end = start + s->before[i];
+    if (f->max && end - start > f->max)
+        start = end - f->max;
+    return (struct event_range){start, end - start};
+}
+
+static enum fusor_status fill_events(const struct dataset *ds,
+                                     const struct dataset_field *f,
+                                     const struct side *s,
+                                     struct field_buffer *out,
+                                     struct fusor_error *err)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < s->n; i++)
+        n += visible_events(ds, f, s, i).n;
+    FUSOR_TRY(reserve(out, n, err));
+    n = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct event_range r = visible_events(ds, f, s, i);
+
+        out->offsets[i] = (uint32_t)n;
+        memcpy(out->ids + n, f->events + r.first, r.n * sizeof(*out->ids));
+        n += r.n;
+    }
+    out->offsets[s->n] = (uint32_t)n;
+    return FUSOR_OK;
+}
+
+static enum fusor_status fill_list(const struct column_view *c,
+                                   const struct side *s,
+                                   enum field_origin origin,
+                                   struct field_buffer *out,
+                                   struct fusor_error *err)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t at = place(s, origin, i);
+
+        if (at != NO_ROW)
+            n += c->u64[at + 1] - c->u64[at];
+    }
+    FUSOR_TRY(reserve(out, n, err));
+    n = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t at = place(s, origin, i);
+        uint64_t k = at == NO_ROW ? 0 : c->u64[at];
+        uint64_t end = at == NO_ROW ? 0 : c->u64[at + 1];
+
+        out->offsets[i] = (uint32_t)n;
+        for (; k < end; k++, n++) {
+            out->ids[n] = wide_id(c->u32[k]);
+            if (out->weights)
+                out->weights[n] = c->weights ? c->weights[k] : 1.0f;
+        }
+    }
+    out->offsets[s->n] = (uint32_t)n;
+    return FUSOR_OK;
+}
+
+enum fusor_status gather_field(const struct dataset *ds, size_t i,
+                               uint32_t part, const struct side *s,
+                               struct field_buffer *b, struct batch_field *out,
+                               struct fusor_error *err)
+{
+    const struct field_spec *spec = &ds->specs[i];
+    const struct dataset_field *f = &ds->fields[i];
+    uint32_t p = f->origin == ORIGIN_ROW ? part : 0;
+    uint32_t n = s->n;
+
+    if (f->origin == ORIGIN_QUERY_KEY)
+        fill_keys(s->query, s->n, b->ids);
+    else if (f->origin == ORIGIN_ITEM_KEY)
+        fill_keys(s->item, s->n, b->ids);
+    else if (f->origin == ORIGIN_HISTORY || f->origin == ORIGIN_BAG)
+        FUSOR_TRY(fill_events(ds, f, s, b, err));
+    else if (is_dense(spec))
+        fill_dense(f->dense[p], s, f->origin, spec->width, b->dense);
+    else if (is_list(spec))
+        FUSOR_TRY(fill_list(f->column[p], s, f->origin, b, err));
+    else
+        fill_categorical(f->column[p], s, f->origin, b->ids);
+    if (is_list(spec))
+        n = b->offsets[s->n];
+    else if (is_dense(spec))
+        n = 0;
+    *out = (struct batch_field){b->dense, b->ids, b->offsets, b->weights, n};
+    return FUSOR_OK;
+}

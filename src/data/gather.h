@@ -1,0 +1,43 @@
+/* The values of one field for the rows of one side of a micro-batch: the inner
+ * loops of batcher.c, which owns the buffers. */
+#ifndef DATA_GATHER_H
+#define DATA_GATHER_H
+
+#include "data/dataset_private.h"
+
+#define NO_ROW UINT32_MAX
+
+/* Indices of the rows of one side of the batch. */
+struct side {
+    uint32_t n;
+    uint32_t *row;    // in its part; NO_ROW: a pair without a row
+    uint32_t *query;  // NO_KEY: missing
+    uint32_t *item;   // likewise; samples only
+    uint32_t *before; // events of the query before the row
+};
+
+struct field_buffer {
+    float *dense;      // [capacity, width]
+    uint64_t *ids;     // [capacity] or [n_values]
+    uint32_t *offsets; // [capacity + 1]
+    float *weights;    // [n_values], lists whose column has weights
+    size_t room;       // values that fit
+    uint64_t growths;  // how often more room was needed
+};
+
+/** Room for capacity rows of field i.
+ * @return 0, or -1: no memory; clear it either way */
+int field_buffer_create(const struct dataset *ds, size_t i, uint32_t capacity,
+                        struct field_buffer *out);
+void field_buffer_clear(struct field_buffer *b);
+
+/** Fill the buffer with field i of these rows and show it as out.
+ * @param part of the rows, for fields that stand in their columns
+ * @return FUSOR_ENOMEM, or FUSOR_EINVAL: over 2^32 values */
+enum fusor_status gather_field(const struct dataset *ds, size_t i,
+                               uint32_t part, const struct side *s,
+                               struct field_buffer *buffer,
+                               struct batch_field *out,
+                               struct fusor_error *err);
+
+#endif

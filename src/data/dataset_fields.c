@@ -11,11 +11,10 @@
 /* Settings of a field. Those from "min_count" on are prepare's: a job that
  * trains on a prepared folder may still carry them. */
 static const char *const field_keys[] = {
-    "side",      "type",       "of",      "max",    "transform", "repeat",
-    "min_count", "admit",      "oov",     "stem",   "like",      "optional",
-    "from",      "ngram",      "buckets", "hash",   "width",     "separator",
-    "column",    "columns",    "stop",    "file",   "key",       "max_tokens",
-    "lower",     "max_values", "weights", "format", "missing",   NULL};
+    "side",      "type",     "of",       "max",   "transform", "repeat",
+    "min_count", "column",   "key",      "width", "separator", "vocab",
+    "hash",      "weighted", "required", "range", "admit",     "oov",
+    "stem",      "like",     "optional", "from",  "ngram",     NULL};
 
 static const char *const side_names[] = {"row", "query", "item", NULL};
 

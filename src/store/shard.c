@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "store/shard_private.h"
 
+#define RESOLVE_PIECE 256 /* keys whose rows are still in the first caches */
+
 _Static_assert(SHARD_SPANS_MAX == SLAB_SPANS_MAX, "one limit, two names");
 
 static int config_is_sound(const struct shard_config *c)
@@ -297,6 +299,15 @@ static enum fusor_status create_missing(struct shard *s, struct table *t,
     return FUSOR_OK;
 }
 
+static void count_touches(const struct table *t, const uint32_t *refs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct row *r = table_row(t, refs[i]);
+
+        r->touched += r->touched < ROW_TOUCHED_MAX;
+    }
+}
+
 enum fusor_status shard_resolve(struct shard *s, uint32_t table,
                                 const uint64_t *keys, size_t n,
                                 enum resolve_mode mode, uint64_t clock,
@@ -304,16 +315,17 @@ enum fusor_status shard_resolve(struct shard *s, uint32_t table,
 {
     struct table *t = &s->tables[table];
 
-    if (table_find(t, keys, n, refs) < n && mode != RESOLVE_PEEK)
-        FUSOR_TRY(create_missing(s, t, keys, n, clock, refs, err));
-    if (mode != RESOLVE_TRAIN)
-        return FUSOR_OK;
-    for (size_t i = 0; i < n; i++) {
-        struct row *r = table_row(t, refs[i]);
+    for (size_t at = 0; at < n; at += RESOLVE_PIECE) {
+        size_t m = n - at < RESOLVE_PIECE ? n - at : RESOLVE_PIECE;
 
-        r->touched += r->touched < ROW_TOUCHED_MAX;
+        if (table_find(t, keys + at, m, refs + at) < m && mode != RESOLVE_PEEK)
+            FUSOR_TRY(
+                create_missing(s, t, keys + at, m, clock, refs + at, err));
+        if (mode == RESOLVE_TRAIN)
+            count_touches(t, refs + at, m);
     }
-    s->counters.rows_resolved += n;
+    if (mode == RESOLVE_TRAIN)
+        s->counters.rows_resolved += n;
     return FUSOR_OK;
 }
 

@@ -1,5 +1,5 @@
-/* Rows and their index. Batched look-up overlaps the cache misses of 16 keys
- * (Chen et al. 2007, group prefetching for hash joins). */
+/* Rows and their index. Batched look-up overlaps the cache misses of a group of
+ * keys (Chen et al. 2007, group prefetching for hash joins). */
 #define _GNU_SOURCE /* madvise */
 #include "store/table.h"
 
@@ -9,7 +9,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define GROUP 16
+#define GROUP 64 /* out of 5 M rows: 45 M/s with 16, 62 with 64, 63 with 128 \
+                  */
 #define INDEX_BITS_MIN 6
 #define INDEX_BITS_MAX 32
 #define HUGE_BYTES ((uintptr_t)2 << 20)

@@ -73,7 +73,7 @@ static inline uint32_t table_ref_at(const struct table *t, uint64_t i)
     return (uint32_t)(at / 16);
 }
 
-/** Look up n keys by batches of 16 with prefetch; 0 where there is none.
+/** Look up n keys by groups with prefetch; 0 where there is none.
  * @return how many were found */
 size_t table_find(const struct table *t, const uint64_t *keys, size_t n,
                   uint32_t *refs);

@@ -1,0 +1,152 @@
+/* Metrics: how well scores agree with labels, gathered by many workers and
+ * merged into one result.
+ *
+ * A metric set accumulates several metrics over rows (logloss, rmse, mae, auc)
+ * and over groups (gauc and the ranking metrics: one group = the candidates of
+ * one query or user). Every sum is an integer: AUC counts rows in 2^20 bins,
+ * all else sums fixed-point numbers of 2^-40. So a result has the same bits
+ * however rows were dealt to sets and in whatever order they came or the sets
+ * were merged. What binning and rounding may cost is printed as the error
+ * bound of each result.
+ *
+ * Conventions
+ * - A label above 0 is positive (relevant).
+ * - Ties count against us: the rank of a positive is 1 + the number of others
+ *   (positives too) whose score is >= its own. A constant scorer has
+ *   hr@10 = 0 on any group of more than 10 candidates. AUC counts a tied pair
+ *   as one half, as usual.
+ * - NaN scores count against us and are counted in n_bad: in ranking and AUC
+ *   a positive's NaN stands below, a negative's above everything; for logloss,
+ *   rmse and mae an unusable score leaves the metric undefined.
+ * - A relevant item that was not retrieved is part of its group too: pass it
+ *   with the score -INFINITY, or recall and ndcg come out too high.
+ * - Undefined (no rows, one class only, no group with a positive) is said so:
+ *   defined = 0 and value = NaN, never 0 or 0.5.
+ *
+ *   auc            area under the ROC curve over all rows, weighted
+ *   gauc           sum n_g AUC_g / sum n_g over groups with both classes
+ *                  (Zhu et al. 2017, "Optimized cost per click", eq. 12)
+ *   logloss rmse mae   weighted over rows; logloss clips p to
+ *                  [1e-7, 1 - 1e-7] unless scores are logits
+ *   hr@k           1 when a positive has rank <= k
+ *   recall@k precision@k  positives with rank <= k, over positives, over k
+ *   ndcg@k         gain / log2(rank + 1) over that of the best order; gain is
+ *                  1, or 2^label - 1 in a group with labels other than 0, 1
+ *   mrr, mrr@k     1 / rank of the best positive (0 beyond k)
+ * Groups without a positive are left out of all group metrics (n_skipped).
+ *
+ * Threads: one set belongs to one thread. Opens no file, knows no rank. */
+#ifndef MODEL_METRIC_METRIC_H
+#define MODEL_METRIC_METRIC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "fusor/status.h"
+
+#define METRIC_NAME_MAX 32
+#define METRIC_SET_MAX 64
+
+struct metric_ops;
+
+struct metric_spec {
+    const struct metric_ops *ops;
+    uint32_t k; // the cut, 0: none
+    char name[METRIC_NAME_MAX];
+};
+
+/** Read a name such as "auc" or "ndcg@10".
+ * @return FUSOR_EUSAGE with the nearest name, or that @k is needed */
+enum fusor_status metric_parse(const char *text, struct metric_spec *out,
+                               struct fusor_error *err);
+/** All metrics, one a line with what it is, for help. */
+void metric_list(struct strbuf *out);
+int metric_higher_is_better(const struct metric_spec *spec);
+/** Is it fed by metric_set_group() (else by metric_set_rows())? */
+int metric_over_groups(const struct metric_spec *spec);
+
+struct metric_options {
+    int exact;       // auc gathers every score (8 bytes a row) and sorts
+    int logits;      // scores come before the sigmoid: logloss, rmse, mae and
+                     // the bins of auc take it themselves
+    double score_lo; // the range auc's bins divide; scores outside go to the
+    double score_hi; // end bins. Both 0, or logits: [0, 1]
+};
+
+struct metric_set;
+
+/** @param specs [n], no name twice; copied
+ * @param options NULL: all zero
+ * @return FUSOR_EUSAGE: a repeated name, too many, or score_lo >= score_hi */
+enum fusor_status metric_set_create(const struct metric_spec *specs, size_t n,
+                                    const struct metric_options *options,
+                                    struct metric_set **out,
+                                    struct fusor_error *err);
+void metric_set_destroy(struct metric_set *set);
+size_t metric_set_count(const struct metric_set *set);
+
+/** Add rows to the metrics over rows.
+ * @param scores [n]; labels [n] finite (logloss: within [0, 1])
+ * @param weights [n] within [0, 2^32], counted in steps of 2^-24 by auc and of
+ * 2^-40 elsewhere; NULL: 1
+ * @return FUSOR_EDATA naming the row, nothing added; FUSOR_ENOMEM and
+ * FUSOR_EDATA "too large" after which the set is of no more use */
+enum fusor_status metric_set_rows(struct metric_set *set, const float *scores,
+                                  const float *labels, const float *weights,
+                                  size_t n, struct fusor_error *err);
+
+/** Add one complete group to the metrics over groups.
+ * @param key names the group in errors
+ * @param scores [n]; labels [n] finite; n < 2^31, may be 0
+ * @param values [metric_set_count()] set to the group's own value of each
+ * metric (the units of a paired test), NaN where there is none; may be NULL
+ * @return as metric_set_rows() */
+enum fusor_status metric_set_group(struct metric_set *set, uint64_t key,
+                                   const float *scores, const float *labels,
+                                   size_t n, double *values,
+                                   struct fusor_error *err);
+
+/** What one row adds to a metric over rows that is a mean: the row's loss
+ * (rmse: its square), the unit of a paired test.
+ * @return NaN for auc, for group metrics and for unusable scores */
+double metric_row_value(const struct metric_set *set, size_t i, float score,
+                        float label);
+
+/** Add what from gathered to into; from stays as it is.
+ * @return FUSOR_EINVAL when metrics or options differ, nothing added; on other
+ * errors into is of no more use */
+enum fusor_status metric_set_merge(struct metric_set *into,
+                                   const struct metric_set *from,
+                                   struct fusor_error *err);
+
+/** Append the set as bytes: magic, version, feature bits, options, metrics,
+ * XXH3 of all; little-endian. */
+enum fusor_status metric_set_serialise(const struct metric_set *set,
+                                       struct strbuf *out,
+                                       struct fusor_error *err);
+/** A set from bytes that came from anywhere. Memory used: 16 MiB for auc's
+ * bins, else no more than in proportion to size.
+ * @return FUSOR_EPROTO naming what is wrong */
+enum fusor_status metric_set_deserialise(const void *bytes, size_t size,
+                                         struct metric_set **out,
+                                         struct fusor_error *err);
+
+struct metric_result {
+    const char *name; // lives as long as the set
+    int defined;      // 0: value is NaN
+    double value;
+    double error;       // |value - exact| <= error, from bins and rounding
+    double weight;      // sum of weights (gauc: of impressions)
+    uint64_t n;         // rows or groups counted
+    uint64_t n_skipped; // groups left out
+    uint64_t n_bad;     // NaN or unusable scores
+};
+
+/** @param out [metric_set_count()] in the order of creation
+ * @return FUSOR_ENOMEM (exact auc sorts a copy) */
+enum fusor_status metric_set_results(const struct metric_set *set,
+                                     struct metric_result *out,
+                                     struct fusor_error *err);
+
+#endif

@@ -1,0 +1,76 @@
+/* What a metric is made of: private to this folder. A metric that is a mean
+ * gives the term of a row or group and uses mean_state; others (auc) bring an
+ * accumulator of their own. Adding one: a function in its family's file, a line
+ * in metric.c. */
+#ifndef MODEL_METRIC_OPS_H
+#define MODEL_METRIC_OPS_H
+
+#include "model/metric/bytes.h"
+#include "model/metric/group.h"
+#include "model/metric/metric.h"
+
+/* How a metric accumulates. state is what create() gave. */
+struct metric_state_ops {
+    void *(*create)(void); // NULL: no memory
+    void (*destroy)(void *state);
+    /* Arguments are checked; weights may be NULL. */
+    enum fusor_status (*rows)(void *state, const struct metric_spec *spec,
+                              const struct metric_options *options,
+                              const float *scores, const float *labels,
+                              const float *weights, size_t n,
+                              struct fusor_error *err);
+    enum fusor_status (*merge)(void *into, const void *from,
+                               struct fusor_error *err);
+    void (*write)(const void *state, struct strbuf *out);
+    /* Into a fresh state; must not trust the bytes. */
+    enum fusor_status (*read)(void *state, struct bytes *in,
+                              struct fusor_error *err);
+    enum fusor_status (*result)(const void *state,
+                                const struct metric_spec *spec,
+                                struct metric_result *out,
+                                struct fusor_error *err);
+};
+
+enum metric_cut { METRIC_NO_K, METRIC_MAY_K, METRIC_NEEDS_K };
+
+struct metric_ops {
+    const char *name;
+    const char *help;
+    enum metric_cut cut;
+    int higher_is_better;
+    int labels_01; // labels must lie in [0, 1]
+    const struct metric_state_ops *state;
+    const struct metric_state_ops *exact_state; // with options.exact, or NULL
+    /* The term of a row; not finite when the score is unusable. */
+    double (*row)(const struct metric_options *options, float score,
+                  float label);
+    /* The term of a group with a positive, and its weight.
+     * @return 0, or -1 when the metric is not defined for it */
+    int (*group)(uint32_t k, const struct metric_group *g, double *value,
+                 double *weight);
+    /* The mean of terms -> the metric; rising; NULL: the mean itself. */
+    double (*finish)(double mean);
+};
+
+struct metric_set {
+    struct metric_options options;
+    size_t n;
+    struct metric_spec specs[METRIC_SET_MAX];
+    void *states[METRIC_SET_MAX];
+    struct metric_group_space space;
+};
+
+static inline const struct metric_state_ops *
+metric_state_of(const struct metric_set *set, size_t i)
+{
+    const struct metric_ops *ops = set->specs[i].ops;
+
+    return set->options.exact && ops->exact_state ? ops->exact_state
+                                                  : ops->state;
+}
+
+extern const struct metric_ops metric_auc, metric_gauc, metric_logloss,
+    metric_rmse, metric_mae, metric_hr, metric_ndcg, metric_precision,
+    metric_recall, metric_mrr;
+
+#endif

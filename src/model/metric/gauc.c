@@ -1,5 +1,5 @@
 /* GAUC: the AUC within each group, weighted by its impressions (Zhu et al.
- * 2017, "Optimized cost per click in Taobao display advertising", eq. 12). */
+ * 2017, "Optimized cost per click in Taobao display advertising"). */
 #include "model/metric/mean.h"
 
 static int gauc_group(uint32_t k, const struct metric_group *g, double *value,

@@ -25,7 +25,7 @@
  *
  *   auc            area under the ROC curve over all rows, weighted
  *   gauc           sum n_g AUC_g / sum n_g over groups with both classes
- *                  (Zhu et al. 2017, "Optimized cost per click", eq. 12)
+ *                  (Zhu et al. 2017, "Optimized cost per click")
  *   logloss rmse mae   weighted over rows; logloss clips p to
  *                  [1e-7, 1 - 1e-7] unless scores are logits
  *   hr@k           1 when a positive has rank <= k

@@ -23,7 +23,7 @@ const struct option_spec train_section_specs[] = {
                 "they stand"),
     OPTION_SIZE(struct train_section, run, "32", 1, 1e6,
                 "by_user: most samples of one user in a run"),
-    OPTION_INT(struct train_section, depth, "1", 1, 8,
+    OPTION_INT(struct train_section, depth, "1", 1, 7,
                "steps whose keys travel ahead"),
     OPTION_INT(struct train_section, eval_every, "1", 1, 1e6,
                "epochs between evaluations on the validation rows"),

@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-static uint32_t max_values(const struct batch_field *f, const struct batch *b,
+static uint32_t count_values(const struct batch_field *f, const struct batch *b,
                            const struct field_spec *spec)
 {
     if (spec->type == FIELD_CATEGORICAL)
@@ -20,8 +20,9 @@ static enum fusor_status micro_init(struct step *s, struct step_micro *m,
 {
     FUSOR_TRY(batcher_create(ds, micro_rows, &m->batcher, err));
     m->positions = mem_alloc(s->n_lookups + 1, sizeof(*m->positions));
+    m->n_values = mem_alloc(s->n_lookups + 1, sizeof(*m->n_values));
     m->capacity = mem_alloc(s->n_lookups + 1, sizeof(*m->capacity));
-    if (!m->positions || !m->capacity)
+    if (!m->positions || !m->n_values || !m->capacity)
         return mem_fail(err, "step", s->n_lookups * sizeof(void *));
     return FUSOR_OK;
 }
@@ -31,6 +32,7 @@ enum fusor_status step_init(struct step *s, const struct model *model,
                             uint32_t micro_rows, struct fusor_error *err)
 {
     uint32_t rows = max_micros * micro_rows;
+    enum fusor_status rc = FUSOR_OK;
 
     memset(s, 0, sizeof(*s));
     s->model = model;
@@ -46,16 +48,13 @@ enum fusor_status step_init(struct step *s, const struct model *model,
         return mem_fail(err, "step", max_micros * sizeof(*s->micros));
     }
     s->max_micros = max_micros;
-    for (uint32_t i = 0; i < max_micros; i++)
-        if (micro_init(s, &s->micros[i], ds, micro_rows, err) != FUSOR_OK)
-            goto out;
-    for (uint32_t t = 0; t < s->n_tables; t++)
-        if (keyset_init(&s->sets[t], rows, err) != FUSOR_OK)
-            goto out;
-    return FUSOR_OK;
-out:
-    step_clear(s);
-    return err ? err->status : FUSOR_ENOMEM;
+    for (uint32_t i = 0; rc == FUSOR_OK && i < max_micros; i++)
+        rc = micro_init(s, &s->micros[i], ds, micro_rows, err);
+    for (uint32_t t = 0; rc == FUSOR_OK && t < s->n_tables; t++)
+        rc = keyset_init(&s->sets[t], rows, err);
+    if (rc != FUSOR_OK)
+        step_clear(s);
+    return rc;
 }
 
 void step_clear(struct step *s)
@@ -66,6 +65,7 @@ void step_clear(struct step *s)
         for (uint32_t l = 0; m->positions && l < s->n_lookups; l++)
             mem_free(m->positions[l]);
         mem_free(m->positions);
+        mem_free(m->n_values);
         mem_free(m->capacity);
         batcher_destroy(m->batcher);
     }
@@ -127,8 +127,9 @@ enum fusor_status step_add_keys(struct step *s, struct step_micro *m,
     for (uint32_t l = 0; l < n_lookups; l++) {
         const struct model_lookup *look = &lookups[l];
         const struct batch_field *f = &m->batch.fields[look->field];
-        uint32_t n = max_values(f, &m->batch, &specs[look->field]);
+        uint32_t n = count_values(f, &m->batch, &specs[look->field]);
 
+        m->n_values[l] = n;
         FUSOR_TRY(positions_for(m, l, n, err));
         FUSOR_TRY(keyset_add(&s->sets[look->table], f->ids, n, look->salt,
                              m->positions[l], err));

@@ -16,6 +16,7 @@ struct step_micro {
     struct batch batch;
     uint32_t number;      // micro-batch of the unit
     uint32_t **positions; // [n_lookups][n_values]
+    uint32_t *n_values;   // [n_lookups]
     uint32_t *capacity;   // [n_lookups] room of each
 };
 

@@ -24,6 +24,8 @@ struct trainer_config {
     /* Told before an epoch which lease each thread holds; may be NULL. */
     void (*set_lease)(void *context, unsigned thread, const struct lease *lease,
                       uint64_t epoch);
+    /* A thread has failed: let the others out of their waits; may be NULL. */
+    void (*on_failure)(void *context, const struct fusor_error *why);
     void *context;
 };
 
@@ -36,6 +38,15 @@ void trainer_destroy(struct trainer *t);
  * @return the first failure of any thread, e.g. FUSOR_EDIVERGED */
 enum fusor_status trainer_run(struct trainer *t, const struct command *c,
                               struct strbuf *result, struct fusor_error *err);
+
+struct evaluate_sink;
+/** EVALUATE that also tells what became of every judged unit. A sink is called
+ * from all threads: give one only when n_threads is 1.
+ * @param sink NULL: none */
+enum fusor_status trainer_evaluate(struct trainer *t, const struct command *c,
+                                   struct evaluate_sink *sink,
+                                   struct strbuf *result,
+                                   struct fusor_error *err);
 
 /** Samples and loss of the command under way, steps ever made. */
 void trainer_progress(const struct trainer *t, uint64_t *samples,

@@ -28,16 +28,9 @@ struct workload {
     uint32_t n_metrics;
 };
 
-/** What a process does not need it need not load. */
-enum workload_parts {
-    WORKLOAD_PARAMS, // a server: shapes and rules, no rows
-    WORKLOAD_ALL     // workers, the coordinator, a local run
-};
-
 /** @param job stays the caller's and must live as long
  * @return FUSOR_EUSAGE with file:line:column, FUSOR_EDATA, FUSOR_EIO */
-enum fusor_status workload_create(struct yaml *job, enum workload_parts parts,
-                                  struct workload **out,
+enum fusor_status workload_create(struct yaml *job, struct workload **out,
                                   struct fusor_error *err);
 void workload_destroy(struct workload *w);
 /** The plan of one stage; an empty split is an error that names it. */

@@ -1,0 +1,198 @@
+/* Resolves the optimizer settings of a job to one rule per table and block. */
+#include "train/rules.h"
+
+#include <string.h>
+
+static int is_rule(const char *key)
+{
+    for (int k = 0; k < OPTIM_N_KINDS; k++)
+        if (strcmp(optim_name((enum optim_kind)k), key) == 0)
+            return 1;
+    return 0;
+}
+
+/* An optimizer section: a rule for all, or for tables and blocks apart. */
+struct section {
+    struct optim_spec tables, blocks;
+    struct yaml_node *l2; // table name -> setting, or NULL
+};
+
+static enum fusor_status read_one_rule(struct yaml_node *node, size_t entry,
+                                       struct optim_spec *out,
+                                       struct fusor_error *err)
+{
+    struct yaml_node only = *node; // the map with nothing but this entry
+
+    only.n = 1;
+    only.keys = node->keys + entry;
+    only.items = node->items + entry;
+    return optim_parse(&only, out, err);
+}
+
+static enum fusor_status read_section(struct yaml_node *node,
+                                      struct section *out,
+                                      struct fusor_error *err)
+{
+    static const char *const others[] = {"tables", "blocks", "l2", NULL};
+    size_t rule = SIZE_MAX;
+
+    if (node->kind != YAML_MAP) {
+        FUSOR_TRY(optim_parse(node, &out->tables, err));
+        out->blocks = out->tables;
+        return FUSOR_OK;
+    }
+    for (size_t i = 0; i < node->n; i++)
+        if (is_rule(node->keys[i]))
+            rule = i;
+        else
+            FUSOR_TRY(option_check_keys(
+                &(struct yaml_node){.kind = YAML_MAP,
+                                    .n = 1,
+                                    .keys = node->keys + i,
+                                    .items = node->items + i,
+                                    .file = node->file,
+                                    .line = node->line,
+                                    .column = node->column},
+                others, "optimizer (beside the name of a rule)", err));
+    if (rule != SIZE_MAX) {
+        FUSOR_TRY(read_one_rule(node, rule, &out->tables, err));
+        out->blocks = out->tables;
+    }
+    if (yaml_get(node, "tables"))
+        FUSOR_TRY(optim_parse(yaml_get(node, "tables"), &out->tables, err));
+    if (yaml_get(node, "blocks"))
+        FUSOR_TRY(optim_parse(yaml_get(node, "blocks"), &out->blocks, err));
+    out->l2 = yaml_get(node, "l2");
+    return FUSOR_OK;
+}
+
+static enum fusor_status apply_l2(const struct section *s,
+                                  const struct param_spec *p,
+                                  struct optim_spec *tables,
+                                  struct fusor_error *err)
+{
+    if (!s->l2)
+        return FUSOR_OK;
+    if (s->l2->kind != YAML_MAP)
+        return yaml_fail(s->l2, err,
+                         "optimizer.l2 wants tables by name: {emb: 1.0e-5} or "
+                         "{emb: {value: 1.0e-5, scope: table}}");
+    for (size_t i = 0; i < s->l2->n; i++) {
+        const char *names[PARAM_MAX_TABLES + 1];
+        int found = 0;
+
+        for (uint32_t t = 0; t < p->n_tables; t++) {
+            names[t] = p->tables[t].name;
+            if (!str_matches(s->l2->keys[i], p->tables[t].name))
+                continue;
+            found = 1;
+            FUSOR_TRY(optim_parse_l2(s->l2->items[i], &tables[t], err));
+        }
+        names[p->n_tables] = NULL;
+        if (!found) {
+            const char *near = str_nearest(s->l2->keys[i], names);
+
+            return yaml_fail(s->l2->items[i], err,
+                             "optimizer.l2: there is no table \"%s\"%s%s%s",
+                             s->l2->keys[i], near ? "; did you mean \"" : "",
+                             near ? near : "", near ? "\"?" : "");
+        }
+    }
+    return FUSOR_OK;
+}
+
+/* Does the stage that m is set to train read this table, and only it? */
+static int only_trained(const struct model *m, uint32_t table)
+{
+    uint32_t n, found = 0;
+    const struct model_lookup *lookups = model_lookups(m, &n);
+
+    for (uint32_t l = 0; l < n; l++) {
+        if (lookups[l].table != table)
+            continue;
+        if (!model_lookup_is_trained(m, l))
+            return 0;
+        found = 1;
+    }
+    return found;
+}
+
+static enum fusor_status apply_stage(const struct stage *stage, struct model *m,
+                                     struct optim_spec *tables,
+                                     struct optim_spec *blocks,
+                                     struct fusor_error *err)
+{
+    const struct param_spec *p = model_params(m);
+    struct section s = {0};
+
+    if (!stage->optimizer)
+        return FUSOR_OK;
+    FUSOR_TRY(read_section(stage->optimizer, &s, err));
+    FUSOR_TRY(
+        model_set_trained(m, stage->names[0] ? stage->names : NULL, err));
+    for (uint32_t t = 0; t < p->n_tables; t++)
+        if (only_trained(m, t))
+            tables[t] = s.tables;
+    for (uint32_t b = 0; b < p->n_blocks; b++)
+        if (model_block_trained(m, b))
+            blocks[b] = s.blocks;
+    return apply_l2(&s, p, tables, err);
+}
+
+static enum fusor_status apply_table(const struct model *m, uint32_t table,
+                                     struct optim_spec *spec,
+                                     struct fusor_error *err)
+{
+    struct yaml_node *node = model_table_node(m, table);
+    struct section s = {.tables = *spec};
+
+    if (!node || node->kind != YAML_MAP)
+        return FUSOR_OK;
+    if (yaml_get(node, "optimizer")) {
+        FUSOR_TRY(read_section(yaml_get(node, "optimizer"), &s, err));
+        *spec = s.tables;
+    }
+    if (yaml_get(node, "l2"))
+        return optim_parse_l2(yaml_get(node, "l2"), spec, err);
+    return FUSOR_OK;
+}
+
+/* Batch statistics and biases keep to their own. */
+static void apply_kind(const struct block_spec *b, struct optim_spec *spec)
+{
+    if (b->bn_momentum > 0) {
+        optim_spec_default(OPTIM_EMA, spec);
+        spec->momentum = b->bn_momentum;
+    } else if (b->is_bias) {
+        spec->l2 = 0;
+        spec->l2_scope = OPTIM_L2_NONE;
+    }
+}
+
+enum fusor_status rules_read(struct yaml_node *job,
+                             const struct train_options *options,
+                             struct model *m, struct optim_spec *tables,
+                             struct optim_spec *blocks, struct fusor_error *err)
+{
+    const struct param_spec *p = model_params(m);
+    struct yaml_node *node = yaml_get(job, "optimizer");
+    struct section s = {0};
+
+    optim_spec_default(OPTIM_ADAM, &s.tables);
+    optim_spec_default(OPTIM_ADAM, &s.blocks);
+    if (node)
+        FUSOR_TRY(read_section(node, &s, err));
+    for (uint32_t t = 0; t < p->n_tables; t++)
+        tables[t] = s.tables;
+    for (uint32_t b = 0; b < p->n_blocks; b++)
+        blocks[b] = s.blocks;
+    FUSOR_TRY(apply_l2(&s, p, tables, err));
+    for (uint32_t i = 0; i < options->n_stages; i++)
+        FUSOR_TRY(apply_stage(&options->stages[i], m, tables, blocks, err));
+    FUSOR_TRY(model_set_trained(m, NULL, err));
+    for (uint32_t t = 0; t < p->n_tables; t++)
+        FUSOR_TRY(apply_table(m, t, &tables[t], err));
+    for (uint32_t b = 0; b < p->n_blocks; b++)
+        apply_kind(&p->blocks[b], &blocks[b]);
+    return FUSOR_OK;
+}

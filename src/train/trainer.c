@@ -1,0 +1,274 @@
+/* Runs a command on all compute threads of this process and joins what they
+ * found. Threads are started for each command: an epoch lasts long enough. */
+#include "train/trainer.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "train/evaluate.h"
+#include "train/worker.h"
+
+struct thread { // one compute thread during a command
+    struct trainer *trainer;
+    struct worker worker;
+    struct metric_set *set; // evaluation
+    struct evaluate_sink *sink;
+    pthread_t handle;
+    int started;
+    enum fusor_status status;
+    struct fusor_error err;
+};
+
+struct trainer {
+    struct trainer_config config;
+    struct thread *threads;
+    uint32_t n_ready; // workers initialised
+    struct plan_order *order;
+    struct plan plan;
+    struct evaluate_order judged; // of the split evaluated last
+    const struct command *command;
+};
+
+static uint32_t worker_micros(const struct trainer *t, const struct plan *p,
+                              uint32_t number)
+{
+    struct lease l = lease_make(t->config.first_worker + number,
+                                t->config.n_workers, p->micro_batches,
+                                t->config.staleness, 0, plan_units(p));
+
+    return l.micro_hi - l.micro_lo;
+}
+
+static enum fusor_status init_threads(struct trainer *t,
+                                      struct fusor_error *err)
+{
+    const struct workload *w = t->config.workload;
+    uint32_t capacity = 1;
+    struct plan p;
+
+    for (uint32_t s = 0; s < w->options.n_stages; s++) {
+        FUSOR_TRY(workload_plan(w, s, &p, err));
+        if (plan_capacity(&p) > capacity)
+            capacity = plan_capacity(&p);
+    }
+    FUSOR_TRY(lease_check(t->config.n_workers, p.micro_batches,
+                          t->config.staleness, err));
+    for (unsigned i = 0; i < t->config.n_threads; i++) {
+        t->threads[i].trainer = t;
+        FUSOR_TRY(worker_init(&t->threads[i].worker, w, t->config.store, i,
+                              worker_micros(t, &p, i), capacity, err));
+        t->n_ready++;
+    }
+    return FUSOR_OK;
+}
+
+enum fusor_status trainer_create(const struct trainer_config *config,
+                                 struct trainer **out, struct fusor_error *err)
+{
+    struct trainer *t = mem_alloc(1, sizeof(*t));
+    enum fusor_status rc;
+
+    if (!t)
+        return mem_fail(err, "trainer", sizeof(*t));
+    t->config = *config;
+    t->judged.split = N_SPLITS;
+    t->threads = mem_alloc(config->n_threads, sizeof(*t->threads));
+    if (!t->threads)
+        rc = mem_fail(err, "trainer", config->n_threads * sizeof(*t->threads));
+    else
+        rc = init_threads(t, err);
+    if (rc != FUSOR_OK) {
+        trainer_destroy(t);
+        return rc;
+    }
+    *out = t;
+    return FUSOR_OK;
+}
+
+void trainer_destroy(struct trainer *t)
+{
+    if (!t)
+        return;
+    for (uint32_t i = 0; i < t->n_ready; i++)
+        worker_clear(&t->threads[i].worker);
+    plan_order_destroy(t->order);
+    evaluate_order_clear(&t->judged);
+    mem_free(t->threads);
+    mem_free(t);
+}
+
+static void train_share(struct thread *th, unsigned number)
+{
+    struct trainer *t = th->trainer;
+    struct lease lease = lease_make(t->config.first_worker + number,
+                                    t->config.n_workers, t->plan.micro_batches,
+                                    t->config.staleness, 0,
+                                    t->command->n_units);
+
+    if (t->config.set_lease)
+        t->config.set_lease(t->config.context, number, &lease,
+                            t->command->epoch);
+    th->status = worker_train(&th->worker, &lease, &t->plan, t->order,
+                              t->command, &th->err);
+}
+
+static void *thread_main(void *arg)
+{
+    struct thread *th = arg;
+    struct trainer *t = th->trainer;
+    unsigned number = (unsigned)(th - t->threads);
+
+    if (t->command->kind == COMMAND_EPOCH)
+        train_share(th, number);
+    else
+        th->status = evaluate_share(&th->worker, &t->judged,
+                                    t->config.first_worker + number,
+                                    t->config.n_workers, th->set, th->sink,
+                                    &th->err);
+    if (th->status != FUSOR_OK && t->config.on_failure)
+        t->config.on_failure(t->config.context, &th->err);
+    return NULL;
+}
+
+/* Run all threads, this one being number 0, and give the first failure. One
+ * that failed because another had broken the barrier comes last. */
+static enum fusor_status run_threads(struct trainer *t, struct fusor_error *err)
+{
+    unsigned n = t->config.n_threads;
+    struct thread *worst = NULL;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct thread *th = &t->threads[i];
+
+        th->status = FUSOR_OK;
+        atomic_store(&th->worker.samples, 0);
+        atomic_store(&th->worker.loss, 0);
+        th->started = i > 0 && pthread_create(&th->handle, NULL, thread_main,
+                                              th) == 0;
+        if (i > 0 && !th->started) {
+            th->status = fusor_fail(&th->err, FUSOR_ENOMEM,
+                                    "cannot start compute thread %u of %u",
+                                    i + 1, n);
+            if (t->config.on_failure)
+                t->config.on_failure(t->config.context, &th->err);
+        }
+    }
+    thread_main(&t->threads[0]);
+    for (unsigned i = 0; i < n; i++) {
+        struct thread *th = &t->threads[i];
+
+        if (th->started)
+            pthread_join(th->handle, NULL);
+        if (th->status != FUSOR_OK &&
+            (!worst || worst->status == FUSOR_ECLOSED))
+            worst = th;
+    }
+    if (!worst)
+        return FUSOR_OK;
+    if (err)
+        *err = worst->err;
+    return worst->status;
+}
+
+static enum fusor_status prepare_epoch(struct trainer *t,
+                                       const struct command *c,
+                                       struct fusor_error *err)
+{
+    const struct workload *w = t->config.workload;
+    const struct stage *stage = &w->options.stages[c->stage];
+
+    FUSOR_TRY(workload_plan(w, c->stage, &t->plan, err));
+    FUSOR_TRY(model_set_trained(w->model,
+                                stage->names[0] ? stage->names : NULL, err));
+    plan_order_destroy(t->order);
+    t->order = NULL;
+    return plan_order_build(&t->plan, w->data,
+                            c->epoch + ((uint64_t)c->stage << 32), &t->order,
+                            err);
+}
+
+static enum fusor_status train_epoch(struct trainer *t, const struct command *c,
+                                     struct strbuf *result,
+                                     struct fusor_error *err)
+{
+    struct epoch_result total = {0};
+
+    FUSOR_TRY(prepare_epoch(t, c, err));
+    FUSOR_TRY(run_threads(t, err));
+    for (unsigned i = 0; i < t->config.n_threads; i++)
+        epoch_result_add(&total, &t->threads[i].worker.result);
+    epoch_result_encode(&total, result);
+    return FUSOR_OK;
+}
+
+static enum fusor_status prepare_judged(struct trainer *t, enum split split,
+                                        struct fusor_error *err)
+{
+    if (t->judged.split == split)
+        return FUSOR_OK;
+    evaluate_order_clear(&t->judged);
+    t->judged.split = N_SPLITS;
+    return evaluate_order_build(t->config.workload->data, split, &t->judged,
+                                err);
+}
+
+static enum fusor_status join_sets(struct trainer *t, struct strbuf *result,
+                                   struct fusor_error *err)
+{
+    for (unsigned i = 1; i < t->config.n_threads; i++)
+        FUSOR_TRY(metric_set_merge(t->threads[0].set, t->threads[i].set, err));
+    strbuf_clear(result);
+    return metric_set_serialise(t->threads[0].set, result, err);
+}
+
+enum fusor_status trainer_evaluate(struct trainer *t, const struct command *c,
+                                   struct evaluate_sink *sink,
+                                   struct strbuf *result,
+                                   struct fusor_error *err)
+{
+    enum fusor_status rc = prepare_judged(t, (enum split)c->split, err);
+
+    t->command = c;
+    for (unsigned i = 0; rc == FUSOR_OK && i < t->config.n_threads; i++) {
+        rc = evaluate_set_create(t->config.workload, &t->threads[i].set, err);
+        t->threads[i].sink = sink;
+    }
+    if (rc == FUSOR_OK)
+        rc = run_threads(t, err);
+    if (rc == FUSOR_OK)
+        rc = join_sets(t, result, err);
+    for (unsigned i = 0; i < t->config.n_threads; i++) {
+        metric_set_destroy(t->threads[i].set);
+        t->threads[i].set = NULL;
+    }
+    return rc;
+}
+
+enum fusor_status trainer_run(struct trainer *t, const struct command *c,
+                              struct strbuf *result, struct fusor_error *err)
+{
+    t->command = c;
+    if (c->kind == COMMAND_EPOCH)
+        return train_epoch(t, c, result, err);
+    if (c->kind == COMMAND_EVALUATE)
+        return trainer_evaluate(t, c, NULL, result, err);
+    return fusor_fail(err, FUSOR_EINVAL, "a worker cannot do %s",
+                      command_name(c->kind));
+}
+
+void trainer_progress(const struct trainer *t, uint64_t *samples,
+                      double *loss_sum, uint64_t *steps)
+{
+    long long loss = 0;
+
+    *samples = *steps = 0;
+    for (uint32_t i = 0; i < t->n_ready; i++) {
+        const struct worker *w = &t->threads[i].worker;
+
+        *samples += atomic_load_explicit(&w->samples, memory_order_relaxed);
+        *steps += atomic_load_explicit(&w->steps, memory_order_relaxed);
+        loss += atomic_load_explicit(&w->loss, memory_order_relaxed);
+    }
+    *loss_sum = (double)loss / RESULT_LOSS_ONE;
+}

@@ -1,0 +1,222 @@
+/* The flow of a step (DESIGN section 3): rows -> micro-batches -> keys ahead ->
+ * values when the clock allows -> forward, loss, backward -> tree -> push. */
+#include "train/worker.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+enum fusor_status worker_init(struct worker *w, const struct workload *workload,
+                              struct param_store *store, unsigned number,
+                              uint32_t max_micros, uint32_t micro_rows,
+                              struct fusor_error *err)
+{
+    enum fusor_status rc = FUSOR_OK;
+
+    memset(w, 0, sizeof(*w));
+    w->workload = workload;
+    w->store = store;
+    w->number = number;
+    w->max_micros = max_micros;
+    w->micro_rows = micro_rows;
+    w->n_ring = (unsigned)workload->options.train.depth + 1;
+    w->ring = mem_alloc(w->n_ring, sizeof(*w->ring));
+    w->rows = mem_alloc(micro_rows, sizeof(*w->rows));
+    w->scores = mem_alloc(micro_rows, sizeof(*w->scores));
+    w->outputs = mem_alloc(micro_rows, sizeof(*w->outputs));
+    if (!w->ring || !w->rows || !w->scores || !w->outputs)
+        rc = mem_fail(err, "worker", micro_rows * 12);
+    for (unsigned i = 0; rc == FUSOR_OK && i < w->n_ring; i++)
+        rc = step_init(&w->ring[i], workload->model, workload->data, max_micros,
+                       micro_rows, err);
+    if (rc == FUSOR_OK)
+        rc = model_run_create(workload->model, micro_rows, &w->run, err);
+    if (rc == FUSOR_OK)
+        rc = grads_init(&w->grads, workload->model, max_micros, err);
+    if (rc != FUSOR_OK)
+        worker_clear(w);
+    return rc;
+}
+
+void worker_clear(struct worker *w)
+{
+    for (unsigned i = 0; w->ring && i < w->n_ring; i++)
+        step_clear(&w->ring[i]);
+    grads_clear(&w->grads);
+    model_run_destroy(w->run);
+    mem_free(w->ring);
+    mem_free(w->rows);
+    mem_free(w->scores);
+    mem_free(w->outputs);
+    memset(w, 0, sizeof(*w));
+}
+
+struct epoch { // what the functions below share
+    const struct lease *lease;
+    const struct plan *plan;
+    const struct plan_order *order;
+    const struct command *command;
+    enum split split;
+};
+
+static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
+                                    struct step *s, uint64_t unit,
+                                    uint32_t micro, struct fusor_error *err)
+{
+    struct step_micro *m = step_next_micro(s, micro);
+    uint64_t first;
+    uint32_t n;
+
+    plan_micro_range(e->plan, unit, micro, &first, &n);
+    if (n == 0)
+        return FUSOR_OK;
+    plan_order_rows(e->order, first, n, w->rows);
+    FUSOR_TRY(batcher_fill(m->batcher, e->split, w->rows, n, &m->batch, err));
+    return step_add_keys(s, m, err);
+}
+
+/* Prepare step i of the lease and send its keys ahead. */
+static enum fusor_status announce(struct worker *w, const struct epoch *e,
+                                  uint64_t i, struct fusor_error *err)
+{
+    struct step *s = &w->ring[i % w->n_ring];
+    uint64_t unit = e->lease->first + i * e->lease->stride;
+
+    step_reset(s, unit);
+    for (uint32_t m = e->lease->micro_lo; m < e->lease->micro_hi; m++)
+        FUSOR_TRY(fill_micro(w, e, s, unit, m, err));
+    FUSOR_TRY(step_seal(s, err));
+    return w->store->ops->announce(w->store, w->number, PULL_TRAIN, unit,
+                                   s->keys, err);
+}
+
+static enum fusor_status check_loss(const struct epoch *e, const struct step *s,
+                                    double loss, struct fusor_error *err)
+{
+    if (isfinite(loss) && fabs(loss) < 1e15)
+        return FUSOR_OK;
+    return fusor_fail(err, FUSOR_EDIVERGED,
+                      "training diverged: the loss is %g at step %llu of epoch "
+                      "%llu; lower the learning rate, or set clip_row",
+                      loss, (unsigned long long)s->clock,
+                      (unsigned long long)e->command->epoch + 1);
+}
+
+static enum fusor_status compute_micro(struct worker *w, const struct epoch *e,
+                                       const struct step *s,
+                                       const struct step_micro *m,
+                                       const float *dense,
+                                       struct fusor_error *err)
+{
+    struct model_step in = {
+        .batch = &m->batch,
+        .positions = (const uint32_t *const *)m->positions,
+        .dense = dense,
+        .grad_scale = 1.0f / (float)plan_unit_rows(e->plan, s->clock),
+        .training = 1,
+        .epoch = e->command->epoch,
+    };
+    double loss;
+
+    in.tables = grads_begin_micro(&w->grads, s, m, &in.dense_grad);
+    FUSOR_TRY(model_forward(w->run, &in, NULL, NULL, err));
+    FUSOR_TRY(model_loss(w->run, &in, &loss, err));
+    FUSOR_TRY(check_loss(e, s, loss, err));
+    w->result.loss += (int64_t)llround(loss * RESULT_LOSS_ONE);
+    return model_backward(w->run, &in, err);
+}
+
+/* All micro-batches of the step, node by node of the tree. */
+static enum fusor_status compute(struct worker *w, const struct epoch *e,
+                                 const struct step *s, const float *dense,
+                                 struct step_grads *out,
+                                 struct fusor_error *err)
+{
+    struct tree_node nodes[PARAM_MAX_NODES];
+    unsigned n = tree_nodes(e->lease->micro_lo, e->lease->micro_hi, nodes);
+    uint32_t next = 0;
+
+    *out = (struct step_grads){.clock = s->clock, .n_samples = s->n_samples};
+    FUSOR_TRY(grads_begin_step(&w->grads, s, err));
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t end = nodes[i].lo + nodes[i].span;
+
+        if (next == s->n_micros || s->micros[next].number >= end)
+            continue; // the last unit may leave micro-batches empty
+        while (next < s->n_micros && s->micros[next].number < end)
+            FUSOR_TRY(
+                compute_micro(w, e, s, &s->micros[next++], dense, err));
+        grads_finish_node(&w->grads, s, nodes[i].lo, nodes[i].span, out);
+    }
+    return FUSOR_OK;
+}
+
+static enum fusor_status train_step(struct worker *w, const struct epoch *e,
+                                    uint64_t i, struct fusor_error *err)
+{
+    struct step *s = &w->ring[i % w->n_ring];
+    struct step_grads grads;
+    int64_t asked = clock_now_ns(&clock_real), got, done;
+    const float *dense;
+
+    FUSOR_TRY(
+        w->store->ops->values(w->store, w->number, s->rows, &dense, err));
+    got = clock_now_ns(&clock_real);
+    FUSOR_TRY(compute(w, e, s, dense, &grads, err));
+    FUSOR_TRY(w->store->ops->push(w->store, w->number, &grads, err));
+    done = clock_now_ns(&clock_real);
+    w->result.samples += s->n_samples;
+    w->result.wait_ns += (uint64_t)(got - asked);
+    w->result.busy_ns += (uint64_t)(done - got);
+    atomic_store_explicit(&w->samples, w->result.samples,
+                          memory_order_relaxed);
+    atomic_store_explicit(&w->loss, w->result.loss, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->steps, 1, memory_order_relaxed);
+    return FUSOR_OK;
+}
+
+enum fusor_status worker_train(struct worker *w, const struct lease *lease,
+                               const struct plan *plan,
+                               const struct plan_order *order,
+                               const struct command *c, struct fusor_error *err)
+{
+    struct epoch e = {lease, plan, order, c,
+                      w->workload->options.stages[c->stage].split};
+    uint64_t announced = 0;
+
+    memset(&w->result, 0, sizeof(w->result));
+    grads_set_trained(&w->grads);
+    for (uint64_t i = 0; i < lease->count; i++) {
+        while (announced < lease->count && announced < i + w->n_ring)
+            FUSOR_TRY(announce(w, &e, announced++, err));
+        FUSOR_TRY(train_step(w, &e, i, err));
+    }
+    return w->store->ops->drain(w->store, w->number, err);
+}
+
+enum fusor_status worker_score(struct worker *w, struct step_micro *m,
+                               struct fusor_error *err)
+{
+    struct step *s = &w->ring[0];
+    struct model_step in = {
+        .batch = &m->batch,
+        .positions = (const uint32_t *const *)m->positions,
+    };
+    struct model_tables *views = w->grads.views;
+
+    FUSOR_TRY(step_add_keys(s, m, err));
+    FUSOR_TRY(step_seal(s, err));
+    FUSOR_TRY(w->store->ops->announce(w->store, w->number, PULL_PEEK, 0,
+                                      s->keys, err));
+    FUSOR_TRY(w->store->ops->values(w->store, w->number, s->rows, &in.dense,
+                                    err));
+    for (uint32_t t = 0; t < s->n_tables; t++)
+        views[t] = (struct model_tables){
+            .rows = (const float *const *)s->rows[t].rows};
+    in.tables = views;
+    atomic_fetch_add_explicit(&w->samples, m->batch.n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->steps, 1, memory_order_relaxed);
+    return model_forward(w->run, &in, w->scores, w->outputs, err);
+}

@@ -1,0 +1,55 @@
+/* One compute thread: its pipeline of steps over a lease, and its share of an
+ * evaluation. Everything it needs is made once; the loops allocate nothing.
+ *
+ * Threads: its own, except the progress counters. */
+#ifndef TRAIN_WORKER_H
+#define TRAIN_WORKER_H
+
+#include <stdatomic.h>
+
+#include "coord/command.h"
+#include "coord/lease.h"
+#include "train/grads.h"
+#include "train/result.h"
+#include "train/workload.h"
+
+struct worker {
+    const struct workload *workload;
+    struct param_store *store;
+    unsigned number;         // in this process
+    uint32_t max_micros;     // of one step
+    uint32_t micro_rows;     // most samples of a micro-batch
+    struct step *ring;       // [n_ring] depth + 1 steps
+    unsigned n_ring;
+    struct model_run *run;
+    struct grads grads;
+    uint32_t *rows;          // [micro_rows] row numbers of a micro-batch
+    float *scores, *outputs; // [micro_rows]
+    struct epoch_result result;
+    atomic_ullong samples, steps; // progress, read by other threads
+    atomic_llong loss;
+};
+
+/** @param max_micros most micro-batches of one step
+ * @param micro_rows most samples of a micro-batch, and of a batch scored */
+enum fusor_status worker_init(struct worker *w, const struct workload *workload,
+                              struct param_store *store, unsigned number,
+                              uint32_t max_micros, uint32_t micro_rows,
+                              struct fusor_error *err);
+void worker_clear(struct worker *w);
+
+/** Carry out a lease of one epoch.
+ * @return FUSOR_EDIVERGED naming the unit when a loss is not finite */
+enum fusor_status worker_train(struct worker *w, const struct lease *lease,
+                               const struct plan *plan,
+                               const struct plan_order *order,
+                               const struct command *c,
+                               struct fusor_error *err);
+
+/** Score the samples of a batch that was just filled, by peeking.
+ * @param m from step_next_micro(w->ring, ...)
+ * Scores and outputs are left in w. */
+enum fusor_status worker_score(struct worker *w, struct step_micro *m,
+                               struct fusor_error *err);
+
+#endif

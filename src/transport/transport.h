@@ -19,6 +19,9 @@
 
 #include "base/clock.h"
 #include "fusor/status.h"
+#include "wire/header.h"
+
+#define TRANSPORT_PAYLOAD_MAX WIRE_CHUNK_BYTES
 
 /* The role processes of a job. number: server shard, worker process. */
 enum peer_kind { PEER_COORDINATOR = 1, PEER_SHARD, PEER_WORKER };
@@ -69,6 +72,7 @@ struct transport_ops {
                                  const char *endpoint, struct fusor_error *err);
     /** On FUSOR_OK the payload is taken; on EAGAIN (pipe full) or ECLOSED
      * (unknown or gone) and EINVAL (too large) it stays the caller's.
+     * Room in a full pipe shows while its sender receives.
      * @param payload NULL: none. Blocks: never. */
     enum fusor_status (*send)(struct transport *t, struct peer to,
                               const void *header, size_t header_size,

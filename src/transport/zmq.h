@@ -21,7 +21,6 @@
 
 #define TRANSPORT_KEY_SIZE 41      /* Z85 text of a CURVE key, with its NUL */
 #define TRANSPORT_ENDPOINT_MAX 256 /* text of an endpoint, with its NUL */
-#define TRANSPORT_PAYLOAD_MAX ((size_t)1 << 20)
 
 struct transport_keypair {
     char public_key[TRANSPORT_KEY_SIZE];
@@ -38,7 +37,7 @@ struct transport_zmq_options {
     const struct transport_keypair *keys; // NULL: no CURVE
     const char *const *allowed;           // [n_allowed] public keys let in
     size_t n_allowed;
-    int hwm;      // messages queued for or from one peer; 0: 256
+    int hwm;      // messages queued for or from one peer; 0: 64
     int flush_ms; // destroy waits this long for what was sent; 0: not at all
 };
 

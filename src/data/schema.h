@@ -20,9 +20,9 @@
  * tables. Ids are dictionary codes from 1; 0 is VOCAB_UNKNOWN.
  *
  * Column types: dense and vector F32 [width], missing = NaN; categorical U32
- * with a vocabulary, hashed into a given size too; hashed without one (its
- * cardinality is 0) U64, missing = BATCH_NO_ID; multi, sequence, text LIST of
- * u32 ids, multi with weights when the source gave any.
+ * with a vocabulary, hashed into a given size too, missing = UINT32_MAX; hashed
+ * without one (its cardinality is 0) U64, missing = BATCH_NO_ID; multi,
+ * sequence, text LIST of u32 ids, multi with weights when the source gave any.
  *
  * Parts hold raw floats. The statistics of dense fields here are of the train
  * part, missing values left out (none: 0, 0, 0, 1); all components of a vector

@@ -1,0 +1,222 @@
+/* From the text of a cell to the value of a field. */
+#include <math.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "data/prepare_private.h"
+#include "data/text.h"
+
+/* The cell without blanks around. */
+static struct cell trimmed(struct cell c)
+{
+    while (c.n && (c.text[0] == ' ' || c.text[0] == '\t')) {
+        c.text++;
+        c.n--;
+    }
+    while (c.n && (c.text[c.n - 1] == ' ' || c.text[c.n - 1] == '\t'))
+        c.n--;
+    return c;
+}
+
+static int is_missing(const struct cell *c)
+{
+    static const char *const words[] = {"NA",   "NaN", "nan", "null",
+                                        "NULL", "\\N", "?"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (c->n == strlen(words[i]) && !memcmp(c->text, words[i], c->n))
+            return 1;
+    return c->n == 0;
+}
+
+int prep_number(const struct cell *cell, double *out)
+{
+    struct cell c = trimmed(*cell);
+
+    if (!str_parse_float(c.text, c.n, out))
+        return fabs(*out) <= 3.4028234e38 ? 0 : -1; // it becomes a float
+    return is_missing(&c) ? 1 : -1;
+}
+
+/* The next piece of a cell between separators; blanks in a row are one.
+ * @return 0 when there is none left */
+static int next_piece(const struct source_field *f, const struct cell *cell,
+                      size_t *at, struct cell *piece)
+{
+    const char *end = cell->text + cell->n, *s = cell->text + *at, *stop;
+    int blank = !f->separator[0] || !strcmp(f->separator, " ");
+    size_t n = blank ? 1 : strlen(f->separator);
+
+    while (blank && s < end && *s == ' ')
+        s++;
+    if (s >= end)
+        return 0;
+    for (stop = s; stop < end; stop++)
+        if (blank ? *stop == ' '
+                  : (size_t)(end - stop) >= n && !memcmp(stop, f->separator, n))
+            break;
+    *piece = (struct cell){s, (size_t)(stop - s), cell->column};
+    *at = (size_t)(stop - cell->text) + n;
+    return 1;
+}
+
+static int check_numbers(struct prep_field *f, const struct cell *cell)
+{
+    const struct source_field *s = f->source;
+    struct cell piece = *cell;
+    size_t at = 0;
+    double x = 0;
+
+    for (uint32_t d = 0; d < s->width; d++) {
+        int rc = 1;
+
+        if (s->width == 1 || next_piece(s, cell, &at, &piece))
+            rc = prep_number(&piece, &x);
+        if (rc < 0)
+            return BAD_NUMBER;
+        if (rc == 1 && (s->required || (s->width > 1 && cell->n)))
+            return BAD_MISSING;
+        if (rc == 0 && s->has_range && (x < s->low || x > s->high))
+            return BAD_RANGE;
+        f->value.numbers[d] = rc == 1 ? NAN : (float)x;
+    }
+    if (s->width > 1 && next_piece(s, cell, &at, &piece))
+        return BAD_NUMBER;
+    return -1;
+}
+
+/* The weight behind the last colon of a piece; the piece is cut there. */
+static int piece_weight(struct cell *piece, float *weight)
+{
+    double x = 1;
+
+    for (size_t i = piece->n; i > 0; i--) {
+        if (piece->text[i - 1] != ':')
+            continue;
+        if (str_parse_float(piece->text + i, piece->n - i, &x))
+            return -1;
+        piece->n = i - 1;
+        break;
+    }
+    *weight = (float)x;
+    return 0;
+}
+
+static int check_weights(const struct prep_field *f, const struct cell *cell)
+{
+    struct cell piece;
+    float weight;
+    size_t at = 0;
+
+    while (next_piece(f->source, cell, &at, &piece))
+        if (piece_weight(&piece, &weight))
+            return BAD_NUMBER;
+    return -1;
+}
+
+int prep_value_check(struct prep_field *f, const struct cell *cell)
+{
+    const struct source_field *s = f->source;
+
+    if (f->spec.type == COLUMN_F32)
+        return check_numbers(f, cell);
+    if ((s->required || s->is_key) && trimmed(*cell).n == 0)
+        return BAD_MISSING;
+    return s->weighted ? check_weights(f, cell) : -1;
+}
+
+static enum fusor_status encode_id(struct prep *p, const struct prep_field *f,
+                                   const char *text, size_t n, uint32_t *id,
+                                   struct fusor_error *err)
+{
+    const struct source_field *s = f->source;
+
+    if (s->hashed) {
+        *id = 1 + (uint32_t)(hash_bytes(text, n, 0) % s->hash_size);
+        return FUSOR_OK;
+    }
+    *id = vocab_add(p->vocabs[f->vocab].vocab, text, n);
+    return *id == UINT32_MAX ? mem_fail(err, s->name, n) : FUSOR_OK;
+}
+
+static enum fusor_status add_to_list(struct prep *p, struct prep_field *f,
+                                     const char *text, size_t n, float weight,
+                                     struct fusor_error *err)
+{
+    struct prep_value *v = &f->value;
+    void *list = v->list, *weights = v->weights;
+    uint32_t id;
+
+    FUSOR_TRY(encode_id(p, f, text, n, &id, err));
+    if (f->source->type == FIELD_MULTI) // a set
+        for (size_t i = 0; i < v->n; i++)
+            if (v->list[i] == id)
+                return FUSOR_OK;
+    if (v->n >= f->max_values) {
+        p->report->cut++;
+        return FUSOR_OK;
+    }
+    if (mem_reserve(&list, v->n, &v->list_cap, sizeof(*v->list)))
+        return mem_fail(err, f->spec.name, 2 * v->list_cap * 4);
+    v->list = list;
+    if (mem_reserve(&weights, v->n, &v->weights_cap, sizeof(*v->weights)))
+        return mem_fail(err, f->spec.name, 2 * v->weights_cap * 4);
+    v->weights = weights;
+    v->list[v->n] = id;
+    v->weights[v->n++] = weight;
+    return FUSOR_OK;
+}
+
+static enum fusor_status encode_list(struct prep *p, struct prep_field *f,
+                                     const struct cell *cell,
+                                     struct fusor_error *err)
+{
+    struct cell piece;
+    char word[64];
+    size_t at = 0, n;
+
+    f->value.n = 0;
+    if (f->source->type == FIELD_TEXT) {
+        while ((n = text_next_word(cell->text, cell->n, &at, word)))
+            FUSOR_TRY(add_to_list(p, f, word, n, 1, err));
+        return FUSOR_OK;
+    }
+    while (next_piece(f->source, cell, &at, &piece)) {
+        float weight = 1;
+
+        if (f->source->weighted)
+            piece_weight(&piece, &weight);
+        piece = trimmed(piece);
+        if (piece.n)
+            FUSOR_TRY(add_to_list(p, f, piece.text, piece.n, weight, err));
+    }
+    return FUSOR_OK;
+}
+
+enum fusor_status prep_value_encode(struct prep *p, struct prep_field *f,
+                                    const struct cell *cell,
+                                    struct fusor_error *err)
+{
+    struct cell c;
+
+    switch (f->spec.type) {
+    case COLUMN_F32:
+        return FUSOR_OK; // prep_value_check() has parsed it
+    case COLUMN_U64:
+        c = trimmed(*cell);
+        f->value.id64 = c.n ? hash_bytes(c.text, c.n, 0) : BATCH_NO_ID;
+        if (c.n && f->value.id64 == BATCH_NO_ID)
+            f->value.id64--;
+        return FUSOR_OK;
+    case COLUMN_U32:
+        c = trimmed(*cell);
+        f->value.id = MISSING_U32;
+        return c.n ? encode_id(p, f, c.text, c.n, &f->value.id, err) : FUSOR_OK;
+    default:
+        FUSOR_TRY(encode_list(p, f, cell, err));
+        if (f->value.n > f->longest)
+            f->longest = (uint32_t)f->value.n;
+        return FUSOR_OK;
+    }
+}

@@ -1,0 +1,173 @@
+/* The registry of formats, and what all tables share. */
+#include "data/reader.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "data/input.h"
+#include "data/reader/formats.h"
+
+static const struct reader_ops *const readers[] = {
+    &reader_movielens, &reader_libsvm, &reader_libfm,
+    &reader_tsv,       &reader_csv,    NULL};
+
+const struct reader_ops *const *reader_list(void)
+{
+    return readers;
+}
+
+enum fusor_status table_next(struct table *t, struct table_row *row, int *end,
+                             struct fusor_error *err)
+{
+    row->fault = NULL;
+    row->fault_column = 1;
+    *end = 0;
+    return t->ops->next(t, row, end, err);
+}
+
+static void table_unname(struct table *t)
+{
+    for (size_t i = 0; i < t->n_columns; i++)
+        mem_free(t->columns[i]);
+    mem_free(t->columns);
+    mem_free((void *)(uintptr_t)t->path); // const only for readers
+    t->columns = NULL;
+    t->n_columns = 0;
+    t->path = NULL;
+}
+
+void table_close(struct table *t)
+{
+    if (!t)
+        return;
+    table_unname(t);
+    t->ops->close(t);
+}
+
+int table_find(const struct table *t, const char *column)
+{
+    for (size_t i = 0; i < t->n_columns; i++)
+        if (!strcmp(t->columns[i], column))
+            return (int)i;
+    return -1;
+}
+
+enum fusor_status table_name(struct table *t, const char *path,
+                             const char *const *columns, size_t n,
+                             struct fusor_error *err)
+{
+    t->path = mem_strdup(path);
+    t->columns = mem_alloc(n, sizeof(*t->columns));
+    if (!t->path || !t->columns)
+        goto fail;
+    for (size_t i = 0; i < n; i++) {
+        t->columns[i] = mem_strdup(columns[i]);
+        if (!t->columns[i])
+            goto fail;
+        t->n_columns++;
+    }
+    return FUSOR_OK;
+fail:
+    table_unname(t);
+    return mem_fail(err, path, n * sizeof(*t->columns));
+}
+
+/* The first line, cut to what fits. */
+static enum fusor_status read_head(const char *path, char *out, size_t size,
+                                   struct fusor_error *err)
+{
+    struct input_line line;
+    struct input *in = NULL;
+    enum fusor_status rc;
+    int end = 0;
+
+    out[0] = '\0';
+    if (fs_is_dir(path))
+        return FUSOR_OK;
+    FUSOR_TRY(input_open(path, &in, err));
+    rc = input_next_line(in, &line, &end, err);
+    if (rc == FUSOR_OK && !end)
+        snprintf(out, size, "%s", line.text);
+    input_close(in);
+    return rc;
+}
+
+static enum fusor_status find_reader(const char *path,
+                                     const struct reader_ops **out,
+                                     struct fusor_error *err)
+{
+    char head[4096];
+
+    if (!strcmp(path, "-"))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "the format of standard input cannot be guessed: "
+                          "give --format");
+    FUSOR_TRY(read_head(path, head, sizeof(head), err));
+    for (size_t i = 0; readers[i]; i++) {
+        if (readers[i]->sniff(path, head)) {
+            *out = readers[i];
+            return FUSOR_OK;
+        }
+    }
+    return fusor_fail(err, FUSOR_EUSAGE,
+                      "%s: no format fits: give --format (movielens, csv, tsv, "
+                      "libfm, libsvm)",
+                      path);
+}
+
+static enum fusor_status named_reader(const char *format,
+                                      const struct reader_ops **out,
+                                      struct fusor_error *err)
+{
+    const char *names[sizeof(readers) / sizeof(readers[0])] = {NULL};
+    const char *near;
+
+    for (size_t i = 0; readers[i]; i++) {
+        names[i] = readers[i]->name;
+        if (!strcmp(format, names[i])) {
+            *out = readers[i];
+            return FUSOR_OK;
+        }
+    }
+    near = str_nearest(format, names);
+    return fusor_fail(err, FUSOR_EUSAGE, "no format \"%s\"; did you mean %s?",
+                      format,
+                      near ? near
+                           : "movielens, csv, tsv, libfm or "
+                             "libsvm");
+}
+
+enum fusor_status source_open(const char *format, const struct reader_input *in,
+                              struct source *out, const char **format_found,
+                              struct fusor_error *err)
+{
+    const struct reader_ops *ops = NULL;
+    enum fusor_status rc;
+
+    if (!strcmp(format, "auto"))
+        FUSOR_TRY(find_reader(in->paths[0], &ops, err));
+    else
+        FUSOR_TRY(named_reader(format, &ops, err));
+    memset(out, 0, sizeof(*out));
+    source_spec_init(&out->spec);
+    if (in->schema[0])
+        FUSOR_TRY(source_spec_read(in->schema, &out->spec, err));
+    rc = ops->open(in, out, err);
+    if (rc == FUSOR_OK)
+        *format_found = ops->name;
+    else
+        source_close(out);
+    return rc;
+}
+
+void source_close(struct source *s)
+{
+    for (int i = 0; i < SOURCE_PARTS; i++)
+        table_close(s->rows[i]);
+    table_close(s->query);
+    table_close(s->item);
+    source_spec_clear(&s->spec);
+    memset(s, 0, sizeof(*s));
+}

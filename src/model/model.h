@@ -28,23 +28,59 @@ struct model_lookup {
 struct model;
 
 /** Build from the job's tables, towers, fusion, output and loss.
- * @param job the root of the job file; reads those keys only
- * @param fields what batches will hold; borrowed while the model lives */
+ *
+ *   output: identity | sigmoid | {range: [low, high]}; default sigmoid for
+ *           bce, else identity. range clips the output only: the loss takes the
+ *           score before it, so that a sample outside is pulled back.
+ *   loss:   bce | mse (half the square) | {huber: delta} | bpr; default mse.
+ *           bpr takes rows in pairs, see model_loss_is_pairwise().
+ *
+ * @param job the root of the job file; reads those keys only; must live as long
+ *        as the model (model_table_node())
+ * @param fields what batches will hold; borrowed while the model lives
+ * @return EUSAGE with file:line:column, ENOMEM; *out untouched */
 enum fusor_status model_create(struct yaml_node *job,
                                const struct field_spec *fields, size_t n_fields,
                                uint64_t seed, struct model **out,
                                struct fusor_error *err);
 void model_destroy(struct model *m);
 const struct param_spec *model_params(const struct model *m);
+/** Look-ups differ in (table, field). */
 const struct model_lookup *model_lookups(const struct model *m, uint32_t *n);
+/** What the job wrote about a table (a number or a map with, among others,
+ * `optimizer` and `l2`, which the model leaves to the store), or NULL for a
+ * table that a tower made for itself. */
+struct yaml_node *model_table_node(const struct model *m, uint32_t table);
+/** Single floats (biases, linear weights) in front of the vector of each row.
+ */
+uint32_t model_table_columns(const struct model *m, uint32_t table);
+/** The fields it was created with. */
+const struct field_spec *model_fields(const struct model *m, uint32_t *n);
+/** Are outputs probabilities (output: sigmoid)? */
+int model_output_is_probability(const struct model *m);
+/** Does any trained tower read through this lookup? (model_set_trained) */
+int model_lookup_is_trained(const struct model *m, uint32_t lookup);
 /** The graph with shapes, rows and bytes, for --check. */
 void model_describe(const struct model *m, struct strbuf *out);
 
-/** Which part a stage trains: parameters of other towers are read, not pushed
- * (their gradients are not even computed). Names of towers, or "fusion".
- * @param names NULL-terminated; NULL: everything */
+/** Which part a stage trains. Other towers run as in inference (no dropout,
+ * running statistics) and compute no gradients: their rows in grads are not
+ * written and their blocks' ranges of dense_grad are zero, except batch
+ * statistics, whose "gradient" is then their own value. No run may be in a step
+ * meanwhile.
+ * @param names NULL-terminated names of towers, or "fusion"; NULL: everything
+ * @return EUSAGE: no such tower */
 enum fusor_status model_set_trained(struct model *m, const char *const *names,
                                     struct fusor_error *err);
+
+/** Does the stage train this block? If not, leave it (and its optimizer state)
+ * alone. */
+int model_block_trained(const struct model *m, uint32_t block);
+
+const char *model_loss_name(const struct model *m);
+/** Does the loss want rows in pairs: row 2i wanted, row 2i + 1 a sampled
+ * negative of the same query? Evaluate such a model without model_loss(). */
+int model_loss_is_pairwise(const struct model *m);
 
 /** Towers, in the job's order. */
 uint32_t model_n_towers(const struct model *m);
@@ -63,35 +99,43 @@ void model_run_destroy(struct model_run *r);
 struct model_tables {
     const float *const *rows; // [n_keys] values of the step's distinct keys
     float *const *grads;      // [n_keys] gradient rows, zero at first touch;
-                              // only those of keys in this batch are written
+                              // those of keys in this micro-batch are added
+                              // to, others not even looked at
 };
 
 struct model_step {
     const struct batch *batch;
-    const uint32_t *const *positions; // [n_lookups][n_values]: value -> index
-                                      // of its key in the table, or UINT32_MAX
-                                      // for BATCH_NO_ID
+    const uint32_t *const *positions;  // [n_lookups][n_values]: value -> index
+                                       // of its key in the table, or UINT32_MAX
+                                       // for BATCH_NO_ID
     const struct model_tables *tables; // [n_tables]
-    const float *dense;  // [n_dense]
-    float *dense_grad;   // [n_dense], written whole (zeros where untouched)
-    float grad_scale;    // 1 / samples (weights) of the global batch
-    int training;        // dropout, batch statistics
+    const float *dense;                // [n_dense]
+    float *dense_grad; // [n_dense], written whole (zeros where untouched)
+    float grad_scale;  // 1 / samples (weights) of the global batch
+    int training;      // dropout, batch statistics
     uint64_t epoch;
 };
 
 /** @param scores [n] logits; outputs [n] after the output function; either may
- * be NULL. The run keeps what backward needs. */
+ * be NULL. The run keeps what backward needs. With training = 0 grads,
+ * dense_grad and label are not read.
+ * @return ESHAPE: more samples than max_batch */
 enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
                                 float *scores, float *outputs,
                                 struct fusor_error *err);
-/** Scores of each tower, [n_towers][n], of the last forward pass. */
+/** Scores of one tower, [n], of the last forward pass; NULL when the fusion is
+ * over vectors: then towers have none. */
 const float *model_tower_scores(const struct model_run *r, uint32_t tower);
 /** Fusion weights of the last forward pass, [n][n_towers], or NULL when the
  * fusion has none per sample. */
 const float *model_fusion_weights(const struct model_run *r);
-/** Loss of the last forward pass. @param sum set to the weighted sum */
+/** Loss of the last forward pass, without l2 terms.
+ * @param sum set to the sum over samples, each times its weight
+ * @return EDATA: a label the loss cannot take; EINVAL: half a pair */
 enum fusor_status model_loss(struct model_run *r, const struct model_step *s,
                              double *sum, struct fusor_error *err);
+/** Gradients of (sum of model_loss() + l2 / 2 |row|^2 for each use of a row by
+ * a sample) * grad_scale. After forward and loss of the same step, once. */
 enum fusor_status model_backward(struct model_run *r,
                                  const struct model_step *s,
                                  struct fusor_error *err);

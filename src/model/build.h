@@ -1,0 +1,154 @@
+/* The inside of a model: what the towers, fusions, losses and layers of this
+ * folder share, and the functions with which they declare what they need while
+ * a model is built. Private to src/model.
+ *
+ * Order of a build: outputs and loss, tables, towers (each declares its
+ * look-ups, columns and blocks), fusion; then widths and offsets are final.
+ * A struct model is read-only afterwards, but for model_set_trained(). */
+#ifndef MODEL_BUILD_H
+#define MODEL_BUILD_H
+
+#include "model/model.h"
+
+#define OWNER_FUSION (-1)
+#define MAX_TOWERS 63 /* and the fusion: bits of a word */
+
+struct tower_kind;
+struct fusion_kind;
+struct loss_kind;
+struct model_run;
+
+/* A table as the job declares it, beside its struct table_spec. Its rows hold
+ * n_columns single floats (biases, linear weights), then dim floats. */
+struct table_def {
+    struct yaml_node *node; // as the job wrote it; NULL: made for a tower
+    uint32_t dim;
+    uint32_t n_columns;
+    int by_field;    // 1 rows of fields told apart, 0 not, -1 unsaid
+    uint32_t reader; // number of a field that reads it, when n_readers
+    uint32_t n_readers;
+};
+
+enum output_kind { OUTPUT_IDENTITY, OUTPUT_SIGMOID, OUTPUT_RANGE };
+
+struct output {
+    enum output_kind kind;
+    float low, high; // range
+};
+
+struct tower {
+    char name[PARAM_NAME_MAX];
+    const struct tower_kind *kind;
+    int index;
+    int as_vector;  // the fusion wants a vector: width floats a sample
+    uint32_t width; // floats a sample; 1: its score
+    int trained;
+    float l2, l2_bias; // of the rows it looks up, by use
+    void *self;        // the kind's
+};
+
+enum fusion_over { OVER_LOGITS, OVER_SCORES, OVER_VECTORS };
+
+struct fusion {
+    const struct fusion_kind *kind;
+    enum fusion_over over;
+    float drop;
+    int trained;
+    void *self;
+};
+
+struct model {
+    const struct field_spec *fields;
+    uint32_t n_fields;
+    uint64_t seed;
+
+    struct param_spec params;
+    struct table_spec *table_specs;
+    struct table_def *tables;
+    size_t tables_cap, defs_cap;
+    struct block_spec *blocks;
+    int *block_owner; // tower number or OWNER_FUSION
+    size_t blocks_cap, owners_cap;
+    struct model_lookup *lookups;
+    uint64_t *lookup_users; // bit of each tower, bit 63 the fusion
+    uint32_t n_lookups;
+    size_t lookups_cap, users_cap;
+
+    struct tower *towers;
+    uint32_t n_towers;
+    struct fusion fusion;
+    struct output output;
+    const struct loss_kind *loss;
+    float loss_param; // huber: delta
+    uint32_t n_dropouts;
+    int owner; // of what is being declared
+};
+
+/* ---- reading the job ---- */
+
+/** Fail on a key of map that is not in allowed (NULL-terminated).
+ * @param what names the map in the message: "tower mf" */
+enum fusor_status build_keys(const struct yaml_node *map, const char *what,
+                             const char *const *allowed,
+                             struct fusor_error *err);
+/** Fail for an unknown name, with the nearest of names. */
+enum fusor_status build_unknown(const struct yaml_node *at, const char *what,
+                                const char *word, const char *const *names,
+                                struct fusor_error *err);
+/** The number under key, or *out unchanged when absent; low <= value <= high */
+enum fusor_status build_float(struct yaml_node *map, const char *key,
+                              double low, double high, float *out,
+                              struct fusor_error *err);
+enum fusor_status build_bool(struct yaml_node *map, const char *key, int *out,
+                             struct fusor_error *err);
+/** Which of names (NULL-terminated) stands under key; *out unchanged when
+ * absent. */
+enum fusor_status build_choice(struct yaml_node *map, const char *key,
+                               const char *const *names, int *out,
+                               struct fusor_error *err);
+
+/* ---- declaring ---- */
+
+/** A table of its own for a tower. @param t set to its number */
+enum fusor_status build_own_table(struct model *m, const char *name,
+                                  uint32_t dim, uint32_t *t,
+                                  struct fusor_error *err);
+/** Read the job's `tables`. */
+enum fusor_status build_tables(struct model *m, struct yaml_node *tables,
+                               struct fusor_error *err);
+/** Number of the table of this name, or -1. */
+int build_table_find(const struct model *m, const char *name);
+/** The table a field is read from: the one named in `named` (may be NULL), else
+ * the one whose `fields` lists it, else the one of the field's name. */
+enum fusor_status build_table_of(const struct model *m, uint32_t field,
+                                 const char *named, const struct yaml_node *at,
+                                 uint32_t *t, struct fusor_error *err);
+/** Do the table's `fields` list this field? */
+int build_table_lists(const struct model *m, uint32_t t, uint32_t field);
+/** Declare that field reads table; equal pairs share one look-up. */
+enum fusor_status build_lookup(struct model *m, uint32_t table, uint32_t field,
+                               const struct yaml_node *at, uint32_t *lookup,
+                               struct fusor_error *err);
+/** Claim a single float in each row of the table. @return its place */
+uint32_t build_column(struct model *m, uint32_t table);
+/** Declare size floats named "<owner>.<name>". @param block set to its number;
+ * its offset is final at once */
+enum fusor_status build_block(struct model *m, const char *name, uint64_t size,
+                              enum param_init init, float scale, int is_bias,
+                              uint32_t *block, struct fusor_error *err);
+/** A dropout's number, which names its random stream. */
+uint32_t build_dropout(struct model *m);
+
+/* ---- the output function ---- */
+
+enum fusor_status output_parse(struct yaml_node *at, struct output *out,
+                               struct fusor_error *err);
+/** out [n]; may be scores. */
+void output_apply(const struct output *o, const float *scores, float *out,
+                  size_t n);
+/** grad *= d out / d score; range: 1 inside, 0 outside. */
+void output_backward(const struct output *o, const float *scores,
+                     const float *out, float *grad, size_t n);
+void output_describe(const struct output *o, struct strbuf *out);
+
+#endif

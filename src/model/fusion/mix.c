@@ -1,0 +1,191 @@
+/* Towers side by side, and weighted sums of them. */
+#include "model/fusion/mix.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tensor/vec.h"
+
+const char *const fusion_over_names[] = {"logits", "scores", "vectors", NULL};
+
+/* R as a probability stays this far from 0 and 1: float's sigmoid is exact
+ * enough to tell these apart, and logit(R) stays below 14. */
+#define PROBABILITY_EDGE 1e-6f
+
+enum fusor_status mix_build(struct model *m, struct fusion *f,
+                            const struct yaml_node *at, int sums,
+                            struct mix *out, struct fusor_error *err)
+{
+    out->n_towers = m->n_towers;
+    out->each = m->towers[0].width;
+    for (uint32_t t = 0; t < m->n_towers; t++) {
+        out->width += m->towers[t].width;
+        if (m->towers[t].width != out->each)
+            out->each = 0;
+    }
+    if (sums && out->each == 0) {
+        const struct tower *a = &m->towers[0], *b = a;
+
+        while (b->width == a->width)
+            b++;
+        return yaml_fail(at, err,
+                         "vectors of towers %s and %s differ in length: %u, "
+                         "%u; a %s fusion adds them (concat does not)",
+                         a->name, b->name, a->width, b->width, f->kind->name);
+    }
+    out->drop.rate = f->drop;
+    if (f->drop > 0)
+        out->drop.number = build_dropout(m);
+    out->has_head = sums && f->over == OVER_VECTORS;
+    if (!out->has_head)
+        return FUSOR_OK;
+    return dense_build(m, "head", out->each, 1, &out->head, err);
+}
+
+void mix_take(const struct mix *x, struct model_run *r, struct mix_state *st)
+{
+    size_t n = r->max_batch;
+    uint32_t widest = 0;
+
+    for (uint32_t t = 0; t < x->n_towers; t++)
+        if (r->model->towers[t].width > widest)
+            widest = r->model->towers[t].width;
+    st->x = run_take(r, n * x->width, sizeof(float));
+    st->dx = run_take(r, n * x->width, sizeof(float));
+    st->sum = run_take(r, n * x->each, sizeof(float));
+    st->dsum = run_take(r, n * x->each, sizeof(float));
+    st->da = run_take(r, n * x->n_towers, sizeof(float));
+    st->mask = run_take(r, n * x->n_towers, sizeof(float));
+    st->column = run_take(r, n * widest, sizeof(float));
+}
+
+/* x = x * mask of the tower that each column belongs to. */
+static void apply_mask(const struct mix *x, const struct mix_state *st,
+                       const struct model *m, uint32_t n, float *values)
+{
+    const struct vec_ops *v = vec_ops();
+
+    for (uint32_t i = 0; i < n; i++) {
+        float *at = values + (size_t)i * x->width;
+
+        for (uint32_t t = 0; t < x->n_towers; t++) {
+            v->scale(at, st->mask[(size_t)i * x->n_towers + t],
+                     m->towers[t].width);
+            at += m->towers[t].width;
+        }
+    }
+}
+
+void mix_forward(const struct mix *x, struct mix_state *st, struct model_run *r,
+                 const struct model_step *s, int train, int apply)
+{
+    const struct model *m = r->model;
+    uint32_t n = s->batch->n, offset = 0;
+
+    for (uint32_t t = 0; t < x->n_towers; t++) {
+        uint32_t width = m->towers[t].width;
+        const float *from = r->tower_out[t];
+
+        if (m->fusion.over == OVER_SCORES) {
+            output_apply(&m->output, from, st->column, n);
+            from = st->column;
+        }
+        for (uint32_t i = 0; i < n; i++)
+            memcpy(st->x + (size_t)i * x->width + offset,
+                   from + (size_t)i * width, width * sizeof(float));
+        offset += width;
+    }
+    st->dropped = train && x->drop.rate > 0;
+    if (st->dropped)
+        dropout_mask(&x->drop, m->seed, s, x->n_towers, st->mask);
+    if (st->dropped && apply)
+        apply_mask(x, st, m, n, st->x);
+}
+
+void mix_backward(const struct mix *x, struct mix_state *st,
+                  struct model_run *r, const struct model_step *s, int apply)
+{
+    const struct model *m = r->model;
+    uint32_t n = s->batch->n, offset = 0;
+
+    if (st->dropped && apply)
+        apply_mask(x, st, m, n, st->dx);
+    for (uint32_t t = 0; t < x->n_towers; t++) {
+        uint32_t width = m->towers[t].width;
+        float *to = r->tower_grad[t];
+
+        for (uint32_t i = 0; i < n; i++)
+            memcpy(to + (size_t)i * width,
+                   st->dx + (size_t)i * x->width + offset,
+                   width * sizeof(float));
+        if (m->fusion.over == OVER_SCORES) {
+            output_apply(&m->output, r->tower_out[t], st->column, n);
+            output_backward(&m->output, r->tower_out[t], st->column, to, n);
+        }
+        offset += width;
+    }
+}
+
+static int mixes_probabilities(const struct model *m)
+{
+    return m->fusion.over == OVER_SCORES && m->output.kind == OUTPUT_SIGMOID;
+}
+
+static float inside(float p)
+{
+    if (p < PROBABILITY_EDGE)
+        return PROBABILITY_EDGE;
+    return p > 1.0f - PROBABILITY_EDGE ? 1.0f - PROBABILITY_EDGE : p;
+}
+
+void mix_sum(const struct mix *x, struct mix_state *st, struct model_run *r,
+             const struct model_step *s, const float *a, uint32_t stride)
+{
+    const struct vec_ops *v = vec_ops();
+    uint32_t n = s->batch->n;
+
+    v->fill(st->sum, 0.0f, (size_t)n * x->each);
+    for (uint32_t i = 0; i < n; i++)
+        v->weighted_rows(st->sum + (size_t)i * x->each, a + (size_t)i * stride,
+                         st->x + (size_t)i * x->width, x->n_towers, x->each);
+    if (x->has_head)
+        dense_forward(&x->head, s, st->sum, n, r->score);
+    else if (mixes_probabilities(r->model))
+        for (uint32_t i = 0; i < n; i++) {
+            float p = inside(st->sum[i]);
+
+            r->score[i] = logf(p) - log1pf(-p);
+        }
+    else
+        memcpy(r->score, st->sum, n * sizeof(float));
+}
+
+void mix_sum_backward(const struct mix *x, struct mix_state *st,
+                      struct model_run *r, const struct model_step *s,
+                      const float *a, uint32_t stride, int train)
+{
+    const struct vec_ops *v = vec_ops();
+    uint32_t n = s->batch->n, m = x->n_towers, each = x->each;
+
+    if (x->has_head)
+        dense_backward(&x->head, s, st->sum, r->score_grad, n, st->dsum, train);
+    else
+        memcpy(st->dsum, r->score_grad, n * sizeof(float));
+    if (!x->has_head && mixes_probabilities(r->model))
+        for (uint32_t i = 0; i < n; i++) { // d logit / dp = 1 / (p (1 - p))
+            float p = inside(st->sum[i]);
+
+            st->dsum[i] *= p == st->sum[i] ? 1.0f / (p * (1.0f - p)) : 0.0f;
+        }
+    for (uint32_t i = 0; i < n; i++) {
+        const float *g = st->dsum + (size_t)i * each;
+
+        for (uint32_t t = 0; t < m; t++) {
+            size_t at = (size_t)i * x->width + (size_t)t * each;
+
+            st->da[(size_t)i * m + t] = v->dot(g, st->x + at, each);
+            v->fill(st->dx + at, 0.0f, each);
+            v->axpy(st->dx + at, a[(size_t)i * stride + t], g, each);
+        }
+    }
+}

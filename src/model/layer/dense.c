@@ -1,0 +1,76 @@
+/* Dense layers over OpenBLAS; a layer with one output is a vector, for which a
+ * matrix product would be waste. */
+#include "model/layer/dense.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "tensor/tensor.h"
+
+enum fusor_status dense_build(struct model *m, const char *name, uint32_t in,
+                              uint32_t out, struct dense *d,
+                              struct fusor_error *err)
+{
+    char text[PARAM_NAME_MAX];
+    float limit = 1.0f / sqrtf((float)in);
+    uint32_t block;
+
+    d->in = in;
+    d->out = out;
+    snprintf(text, sizeof(text), "%s.weight", name);
+    FUSOR_TRY(build_block(m, text, (uint64_t)in * out, INIT_UNIFORM, limit, 0,
+                          &block, err));
+    d->weight = m->blocks[block].offset;
+    snprintf(text, sizeof(text), "%s.bias", name);
+    FUSOR_TRY(build_block(m, text, out, INIT_UNIFORM, limit, 1, &block, err));
+    d->bias = m->blocks[block].offset;
+    return FUSOR_OK;
+}
+
+void dense_forward(const struct dense *d, const struct model_step *s,
+                   const float *x, uint32_t n, float *y)
+{
+    const float *w = s->dense + d->weight;
+
+    if (d->out == 1)
+        blas_gemv_n(n, d->in, 1.0f, x, w, 0.0f, y);
+    else
+        blas_gemm_nt(n, d->out, d->in, 1.0f, x, w, 0.0f, y);
+    vec_ops()->bias_add(y, s->dense + d->bias, n, d->out);
+}
+
+static void input_gradient(const struct dense *d, const struct model_step *s,
+                           const float *dy, uint32_t n, float *dx)
+{
+    const struct vec_ops *v = vec_ops();
+    const float *w = s->dense + d->weight;
+
+    if (d->out != 1) {
+        blas_gemm_nn(n, d->in, d->out, 1.0f, dy, w, 0.0f, dx);
+        return;
+    }
+    v->fill(dx, 0.0f, (size_t)n * d->in);
+    for (uint32_t i = 0; i < n; i++)
+        v->axpy(dx + (size_t)i * d->in, dy[i], w, d->in);
+}
+
+void dense_backward(const struct dense *d, const struct model_step *s,
+                    const float *x, const float *dy, uint32_t n, float *dx,
+                    int train)
+{
+    const struct vec_ops *v = vec_ops();
+
+    if (train) {
+        float *dw = s->dense_grad + d->weight;
+        float *db = s->dense_grad + d->bias;
+
+        if (d->out == 1)
+            blas_gemv_t(n, d->in, 1.0f, x, dy, 0.0f, dw);
+        else
+            blas_gemm_tn(d->out, d->in, n, 1.0f, dy, x, 0.0f, dw);
+        v->fill(db, 0.0f, d->out);
+        v->column_sums(db, dy, n, d->out);
+    }
+    if (dx)
+        input_gradient(d, s, dy, n, dx);
+}

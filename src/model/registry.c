@@ -1,0 +1,70 @@
+/* The variations that exist. Another one is a file and a line here. */
+#include "model/registry.h"
+
+#include <string.h>
+
+extern const struct tower_kind tower_dot, tower_fm, tower_linear, tower_mlp;
+extern const struct fusion_kind fusion_weighted, fusion_concat,
+    fusion_attention;
+extern const struct loss_kind loss_bce, loss_bpr, loss_huber, loss_mse;
+
+/* KIND(name, prefix) lines, so that names and pointers cannot differ. */
+#define TOWERS(X) X(dot) X(fm) X(linear) X(mlp)
+#define FUSIONS(X) X(weighted) X(concat) X(attention)
+#define LOSSES(X) X(bce) X(bpr) X(huber) X(mse)
+
+#define NAME(word) #word,
+#define TOWER(word) &tower_##word,
+#define FUSION(word) &fusion_##word,
+#define LOSS(word) &loss_##word,
+
+static const char *const tower_names[] = {TOWERS(NAME) NULL};
+static const char *const fusion_names[] = {FUSIONS(NAME) NULL};
+static const char *const loss_names[] = {LOSSES(NAME) NULL};
+static const struct tower_kind *const towers[] = {TOWERS(TOWER)};
+static const struct fusion_kind *const fusions[] = {FUSIONS(FUSION)};
+static const struct loss_kind *const losses[] = {LOSSES(LOSS)};
+
+static int find(const char *name, const char *const *names)
+{
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(name, names[i]))
+            return i;
+    return -1;
+}
+
+const struct tower_kind *registry_tower(const char *name)
+{
+    int i = find(name, tower_names);
+
+    return i < 0 ? NULL : towers[i];
+}
+
+const struct fusion_kind *registry_fusion(const char *name)
+{
+    int i = find(name, fusion_names);
+
+    return i < 0 ? NULL : fusions[i];
+}
+
+const struct loss_kind *registry_loss(const char *name)
+{
+    int i = find(name, loss_names);
+
+    return i < 0 ? NULL : losses[i];
+}
+
+const char *const *registry_tower_names(void)
+{
+    return tower_names;
+}
+
+const char *const *registry_fusion_names(void)
+{
+    return fusion_names;
+}
+
+const char *const *registry_loss_names(void)
+{
+    return loss_names;
+}

@@ -1,0 +1,80 @@
+/* The variations of a model: towers, fusions and losses, each one file and one
+ * line in the const tables of registry.c. Private to src/model. */
+#ifndef MODEL_REGISTRY_H
+#define MODEL_REGISTRY_H
+
+#include "model/run.h"
+
+/* A kind of tower. All functions get the tower whose self build() made. */
+struct tower_kind {
+    const char *name;
+    int factorises;
+    /** Read the tower's map and declare what it needs; sets t->self and
+     * t->width. On failure t->self may be set; destroy() is called anyway. */
+    enum fusor_status (*build)(struct model *m, struct tower *t,
+                               struct yaml_node *at, struct fusor_error *err);
+    void (*destroy)(struct tower *t);
+    /** The workspace; taken with run_take(), may be NULL. */
+    void *(*run_create)(const struct tower *t, struct model_run *r);
+    /** Fill r->tower_out[t->index], [n, width]. train: dropout and batch
+     * statistics. */
+    void (*forward)(const struct tower *t, struct model_run *r,
+                    const struct model_step *s, int train);
+    /** From r->tower_grad[t->index] add to the gradient rows and write the
+     * tower's blocks in s->dense_grad (zero before). Follows forward() of the
+     * same step. */
+    void (*backward)(const struct tower *t, struct model_run *r,
+                     const struct model_step *s);
+    /** One line of text about it. */
+    void (*describe)(const struct tower *t, const struct model *m,
+                     struct strbuf *out);
+    /** The query vector of sample i after forward(), [query_width]; NULL: has
+     * none. */
+    const float *(*query)(const struct tower *t, const struct model_run *r,
+                          const struct model_step *s, uint32_t i);
+    uint32_t (*query_width)(const struct tower *t);
+};
+
+/* A kind of fusion. Its inputs are r->mixed (towers' outputs after the link),
+ * see fusion/mix.h. */
+struct fusion_kind {
+    const char *name;
+    enum fusor_status (*build)(struct model *m, struct fusion *f,
+                               struct yaml_node *at, struct fusor_error *err);
+    void (*destroy)(struct fusion *f);
+    void *(*run_create)(const struct fusion *f, struct model_run *r);
+    /** r->tower_out -> r->score. */
+    void (*forward)(const struct fusion *f, struct model_run *r,
+                    const struct model_step *s, int train);
+    /** r->score_grad -> r->tower_grad and, when trained, its own blocks. */
+    void (*backward)(const struct fusion *f, struct model_run *r,
+                     const struct model_step *s);
+    void (*describe)(const struct fusion *f, const struct model *m,
+                     struct strbuf *out);
+};
+
+/* A kind of loss over one micro-batch. */
+struct loss_kind {
+    const char *name;
+    int pairwise;      // rows come in pairs: wanted at 2i, not wanted at 2i + 1
+    int on_logits;     // takes scores before the output function
+    const char *param; // name of its one number, or NULL
+    float param_default;
+    /** @param x [n] predictions: scores, or outputs of a sigmoid when
+     * on_logits is 0
+     * @param grad [n] set to weight * d loss / d x
+     * @return the weighted sum; labels were checked */
+    double (*eval)(float param, const float *x, const float *label,
+                   const float *weight, uint32_t n, float *grad);
+    float label_low, label_high; // labels outside are refused
+};
+
+const struct tower_kind *registry_tower(const char *name);
+const struct fusion_kind *registry_fusion(const char *name);
+const struct loss_kind *registry_loss(const char *name);
+/** All names, NULL-terminated. */
+const char *const *registry_tower_names(void);
+const char *const *registry_fusion_names(void);
+const char *const *registry_loss_names(void);
+
+#endif

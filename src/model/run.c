@@ -1,0 +1,196 @@
+/* One micro-batch through a model: towers, fusion, loss and back. */
+#include "model/run.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "model/registry.h"
+#include "tensor/vec.h"
+
+void *run_take(struct model_run *r, size_t n, size_t size)
+{
+    void *p;
+
+    if (r->failed || mem_reserve((void **)&r->taken, r->n_taken, &r->taken_cap,
+                                 sizeof(*r->taken))) {
+        r->failed = 1;
+        return NULL;
+    }
+    p = mem_alloc(n, size);
+    if (!p) {
+        r->failed = 1;
+        return NULL;
+    }
+    r->taken[r->n_taken++] = p;
+    return p;
+}
+
+float run_share(const struct model_step *s)
+{
+    double sum = 0.0;
+
+    if (!s->batch->weight)
+        return (float)s->batch->n * s->grad_scale;
+    for (uint32_t i = 0; i < s->batch->n; i++)
+        sum += (double)s->batch->weight[i];
+    return (float)sum * s->grad_scale;
+}
+
+static void take_all(struct model_run *r)
+{
+    const struct model *m = r->model;
+    size_t n = r->max_batch;
+
+    r->tower_out = run_take(r, m->n_towers, sizeof(*r->tower_out));
+    r->tower_grad = run_take(r, m->n_towers, sizeof(*r->tower_grad));
+    r->tower_state = run_take(r, m->n_towers, sizeof(*r->tower_state));
+    r->score = run_take(r, n, sizeof(float));
+    r->output = run_take(r, n, sizeof(float));
+    r->loss_grad = run_take(r, n, sizeof(float));
+    r->score_grad = run_take(r, n, sizeof(float));
+    for (uint32_t t = 0; !r->failed && t < m->n_towers; t++) {
+        const struct tower *tower = &m->towers[t];
+
+        r->tower_out[t] = run_take(r, n * tower->width, sizeof(float));
+        r->tower_grad[t] = run_take(r, n * tower->width, sizeof(float));
+        r->tower_state[t] = tower->kind->run_create(tower, r);
+    }
+    if (!r->failed)
+        r->fusion_state = m->fusion.kind->run_create(&m->fusion, r);
+}
+
+enum fusor_status model_run_create(const struct model *m, uint32_t max_batch,
+                                   struct model_run **out,
+                                   struct fusor_error *err)
+{
+    struct model_run *r = mem_alloc(1, sizeof(*r));
+
+    if (!r)
+        return mem_fail(err, "model workspace", sizeof(*r));
+    r->model = m;
+    r->max_batch = max_batch;
+    take_all(r);
+    if (r->failed) {
+        model_run_destroy(r);
+        return mem_fail(err, "model workspace", max_batch * sizeof(float));
+    }
+    *out = r;
+    return FUSOR_OK;
+}
+
+void model_run_destroy(struct model_run *r)
+{
+    if (!r)
+        return;
+    while (r->n_taken > 0)
+        mem_free(r->taken[--r->n_taken]);
+    mem_free(r->taken);
+    mem_free(r);
+}
+
+enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
+                                float *scores, float *outputs,
+                                struct fusor_error *err)
+{
+    const struct model *m = r->model;
+    uint32_t n = s->batch->n;
+
+    if (n > r->max_batch)
+        return fusor_fail(err, FUSOR_ESHAPE,
+                          "model: a micro-batch of %u samples, the workspace "
+                          "holds %u",
+                          n, r->max_batch);
+    r->n = n;
+    for (uint32_t t = 0; t < m->n_towers; t++)
+        m->towers[t].kind->forward(&m->towers[t], r, s,
+                                   s->training && m->towers[t].trained);
+    m->fusion.kind->forward(&m->fusion, r, s, s->training && m->fusion.trained);
+    output_apply(&m->output, r->score, r->output, n);
+    if (scores)
+        memcpy(scores, r->score, n * sizeof(float));
+    if (outputs)
+        memcpy(outputs, r->output, n * sizeof(float));
+    return FUSOR_OK;
+}
+
+const float *model_tower_scores(const struct model_run *r, uint32_t tower)
+{
+    return r->model->fusion.over == OVER_VECTORS ? NULL : r->tower_out[tower];
+}
+
+const float *model_fusion_weights(const struct model_run *r)
+{
+    return r->fusion_weights;
+}
+
+static enum fusor_status check_labels(const struct model *m,
+                                      const struct batch *b,
+                                      struct fusor_error *err)
+{
+    const struct loss_kind *l = m->loss;
+
+    if (l->pairwise && b->n % 2)
+        return fusor_fail(err, FUSOR_EINVAL,
+                          "loss %s: %u rows, but they come in pairs", l->name,
+                          b->n);
+    for (uint32_t i = 0; i < b->n; i++)
+        if (!(b->label[i] >= l->label_low && b->label[i] <= l->label_high))
+            return fusor_fail(err, FUSOR_EDATA,
+                              "loss %s: label %g outside [%g, %g]: give the "
+                              "label a map: implicit, binary, scale or "
+                              "threshold",
+                              l->name, (double)b->label[i],
+                              (double)l->label_low, (double)l->label_high);
+    return FUSOR_OK;
+}
+
+enum fusor_status model_loss(struct model_run *r, const struct model_step *s,
+                             double *sum, struct fusor_error *err)
+{
+    const struct model *m = r->model;
+    const struct batch *b = s->batch;
+    int after = !m->loss->on_logits && m->output.kind == OUTPUT_SIGMOID;
+
+    FUSOR_TRY(check_labels(m, b, err));
+    *sum = m->loss->eval(m->loss_param, after ? r->output : r->score, b->label,
+                         b->weight, b->n, r->loss_grad);
+    if (after)
+        output_backward(&m->output, r->score, r->output, r->loss_grad, b->n);
+    return FUSOR_OK;
+}
+
+/* A statistic of a frozen tower stays what it is: its average is fed its own
+ * value. */
+static void keep_statistics(const struct model *m, const struct model_step *s)
+{
+    float share = run_share(s);
+
+    for (uint32_t b = 0; b < m->params.n_blocks; b++) {
+        const struct block_spec *spec = &m->blocks[b];
+
+        if (spec->bn_momentum > 0 && !model_block_trained(m, b))
+            for (uint64_t i = spec->offset; i < spec->offset + spec->size; i++)
+                s->dense_grad[i] = share * s->dense[i];
+    }
+}
+
+enum fusor_status model_backward(struct model_run *r,
+                                 const struct model_step *s,
+                                 struct fusor_error *err)
+{
+    const struct model *m = r->model;
+
+    if (s->batch->n != r->n)
+        return fusor_fail(err, FUSOR_EINVAL,
+                          "model: backward of %u samples after forward of %u",
+                          s->batch->n, r->n);
+    vec_ops()->fill(s->dense_grad, 0.0f, m->params.n_dense);
+    for (uint32_t i = 0; i < r->n; i++)
+        r->score_grad[i] = r->loss_grad[i] * s->grad_scale;
+    m->fusion.kind->backward(&m->fusion, r, s);
+    for (uint32_t t = 0; t < m->n_towers; t++)
+        if (m->towers[t].trained)
+            m->towers[t].kind->backward(&m->towers[t], r, s);
+    keep_statistics(m, s);
+    return FUSOR_OK;
+}

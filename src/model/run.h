@@ -1,0 +1,45 @@
+/* One thread's workspace for micro-batches of a model, as towers, fusions and
+ * layers see it. Private to src/model.
+ *
+ * Everything is taken in model_run_create(); forward and backward allocate
+ * nothing. */
+#ifndef MODEL_RUN_H
+#define MODEL_RUN_H
+
+#include "model/build.h"
+
+struct model_run {
+    const struct model *model;
+    uint32_t max_batch;
+    uint32_t n;         // samples of the last forward pass
+    float **tower_out;  // [n_towers] -> [n, width]
+    float **tower_grad; // [n_towers] -> [n, width] d loss / d tower_out
+    void **tower_state; // [n_towers] each kind's
+    void *fusion_state;
+    float *fusion_weights; // [n, n_towers] or NULL
+    float *score;          // [n]
+    float *output;         // [n] after the output function
+    float *loss_grad;      // [n] weight * d loss / d score, from model_loss()
+    float *score_grad;     // [n] the same * grad_scale, used up by backward
+    void **taken;          // what run_take() gave
+    size_t n_taken, taken_cap;
+    int failed; // a run_take() found no memory
+};
+
+/** n * size zeroed bytes that live as long as the run. On exhaustion the run is
+ * marked failed and NULL comes back; model_run_create() looks once. */
+void *run_take(struct model_run *r, size_t n, size_t size);
+
+/** Row of a field that sample i reads. */
+static inline uint32_t run_field_row(const struct model *m,
+                                     const struct batch *b, uint32_t field,
+                                     uint32_t i)
+{
+    return m->fields[field].side == SIDE_QUERY ? b->query_of[i] : i;
+}
+
+/** Sum of the sample weights of the batch times grad_scale: the batch's share
+ * of the global batch. */
+float run_share(const struct model_step *s);
+
+#endif

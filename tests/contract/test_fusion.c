@@ -1,0 +1,275 @@
+/* Every registered fusion: gradients against central differences and golden
+ * values; and what a gate is for: weights that differ by user. */
+#include "harness.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "contract/golden.h"
+#include "model/fixture.h"
+#include "model/registry.h"
+
+#define BASE                                                               \
+    "{tables: {user: 4, item: 4, ctx: 3}, loss: bce, towers: {mf: {type: " \
+    "dot, "                                                                \
+    "query: user, item: item}, deep: {type: mlp, inputs: [ctx, price], "   \
+    "units: "                                                              \
+    "[4], activation: tanh}}, fusion: "
+
+static const struct golden_job jobs[] = {
+    {"weighted_ones", BASE "{type: weighted, over: logits}}"},
+    {"weighted_ones_vectors", BASE "{type: weighted, over: vectors}}"},
+    {"weighted_given",
+     BASE "{type: weighted, over: scores, weights: [0.25, 0.75]}}"},
+    {"weighted_free", BASE "{type: weighted, weights: free}}"},
+    {"weighted_free_vectors",
+     BASE "{type: weighted, over: vectors, weights: free}}"},
+    {"weighted_softmax",
+     BASE "{type: weighted, over: scores, weights: softmax}}"},
+    {"weighted_simplex", BASE "{type: weighted, weights: simplex}}"},
+    {"concat", BASE "{type: concat, over: logits, units: [3, 1], activation: "
+                    "tanh}}"},
+    {"concat_scores", BASE "{type: concat, over: scores}}"},
+    {"concat_vectors",
+     BASE "{type: concat, over: vectors, units: [5], activation: tanh}}"},
+    {"attention", BASE "{type: attention, over: logits}}"},
+    {"attention_gate",
+     BASE "{type: attention, gate: {mlp: [4], activation: tanh, from: [user, "
+          "hist.length, mf.query]}}}"},
+    {"attention_scores",
+     BASE "{type: attention, over: scores, gate: {mlp: [4], activation: tanh, "
+          "from: [price]}}}"},
+    {"attention_vectors",
+     BASE "{type: attention, over: vectors, gate: {mlp: [4], activation: tanh, "
+          "from: price}}}"},
+};
+#define N_JOBS (sizeof(jobs) / sizeof(jobs[0]))
+
+static void golden_agrees(void)
+{
+    for (size_t i = 0; i < N_JOBS; i++)
+        golden_check(&jobs[i]);
+}
+
+/* A gate that reads a tower's query sends no gradient that way, so that its
+ * difference is not its gradient: left to the golden values. */
+static void differences_agree(void)
+{
+    for (size_t i = 0; i < N_JOBS; i++) {
+        struct fixture f;
+
+        if (strstr(jobs[i].text, ".query"))
+            continue;
+        REQUIRE(fixture_init(&f, jobs[i].text) == FUSOR_OK);
+        CHECK(golden_differences(&f) < GOLDEN_DIFFERENCE);
+        fixture_clear(&f);
+    }
+}
+
+/* Masks depend on sample ids only, so a loss with dropped towers is as smooth
+ * as one without. */
+static void dropped_towers_differ(void)
+{
+    static const char *const texts[] = {
+        BASE "{type: weighted, drop: 0.4}}",
+        BASE "{type: concat, over: vectors, drop: 0.4}}",
+        BASE "{type: attention, drop: 0.4, gate: {from: [price]}}}",
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct fixture f;
+        double plain, dropped;
+
+        REQUIRE(fixture_init(&f, texts[i]) == FUSOR_OK);
+        plain = fixture_loss(&f);
+        f.step.training = 1;
+        dropped = fixture_loss(&f);
+        CHECK(plain != dropped);
+        CHECK(fixture_loss(&f) == dropped);
+        CHECK(golden_differences(&f) < GOLDEN_DIFFERENCE);
+        fixture_clear(&f);
+    }
+}
+
+static void every_kind_is_here(void)
+{
+    const char *const *names = registry_fusion_names();
+
+    for (size_t k = 0; names[k]; k++) {
+        char type[64];
+        int found = 0;
+
+        snprintf(type, sizeof(type), "fusion: {type: %s", names[k]);
+        for (size_t i = 0; i < N_JOBS; i++)
+            found |= strstr(jobs[i].text, type) != NULL;
+        CHECK(found);
+    }
+}
+
+static void weights_sum_to_one(void)
+{
+    struct fixture f;
+    const float *w;
+
+    REQUIRE(fixture_init(&f, jobs[N_JOBS - 3].text) == FUSOR_OK);
+    fixture_loss(&f);
+    w = model_fusion_weights(f.run);
+    REQUIRE(w != NULL);
+    for (uint32_t i = 0; i < f.batch.n; i++)
+        CHECK_CLOSE(w[2 * i] + w[2 * i + 1], 1, 1e-6);
+    CHECK(w[0] == w[2]); // one query: one user, one history
+    CHECK(w[0] != w[6]);
+    fixture_clear(&f);
+}
+
+/* The p of the fixture project onto the simplex as p - (sum - 1) / 2. */
+static void simplex_weights_leave_a_tower_out(void)
+{
+    struct fixture f;
+    const struct param_spec *p;
+    const float *a, *b;
+    uint64_t at;
+
+    REQUIRE(fixture_init(&f, jobs[6].text) == FUSOR_OK);
+    p = model_params(f.model);
+    at = p->blocks[p->n_blocks - 1].offset;
+    f.dense[at] = 3.0f; // far enough ahead to have all
+    f.dense[at + 1] = 1.0f;
+    fixture_pass(&f);
+    a = model_tower_scores(f.run, 0);
+    b = model_tower_scores(f.run, 1);
+    for (uint32_t i = 0; i < f.batch.n; i++)
+        CHECK(f.scores[i] == a[i] && a[i] != b[i]);
+    CHECK(f.dense_grad[at] == 0.0f);     // w = 1 whatever p does
+    CHECK(f.dense_grad[at + 1] != 0.0f); // and yet it can come back
+    fixture_clear(&f);
+}
+
+#define USERS 2
+#define ROWS 32
+
+/* Two frozen-like towers: the first one's score is price[0], the second one's
+ * price[1]; users of kind 0 follow the first, of kind 1 the second. */
+struct preference {
+    struct batch batch;
+    struct batch_field fields[FIXTURE_N_FIELDS];
+    uint64_t users[USERS];
+    uint32_t query_of[ROWS], query_n[USERS];
+    float price[2 * ROWS], label[ROWS];
+    uint64_t id[ROWS];
+};
+
+static void make_preference(struct preference *p)
+{
+    memset(p, 0, sizeof(*p));
+    for (uint32_t i = 0; i < ROWS; i++) {
+        uint32_t u = i * USERS / ROWS;
+
+        p->query_of[i] = u;
+        p->query_n[u]++;
+        p->price[2 * i] = i & 1 ? 2.0f : -2.0f; // independent signs
+        p->price[2 * i + 1] = i & 2 ? 2.0f : -2.0f;
+        p->label[i] = p->price[2 * i + u] > 0 ? 1.0f : 0.0f;
+        p->id[i] = i;
+    }
+    p->users[1] = 1;
+    p->fields[FIXTURE_USER] =
+        (struct batch_field){.ids = p->users, .n_values = USERS};
+    p->fields[FIXTURE_PRICE].dense = p->price;
+    p->batch = (struct batch){
+        ROWS,      USERS,    p->query_of, p->query_n, FIXTURE_N_FIELDS,
+        p->fields, p->label, NULL,        p->id};
+}
+
+/* Weights 1 and 0, or 0 and 1, of price in the two towers. */
+static void set_towers(struct fixture *f)
+{
+    const struct param_spec *p = model_params(f->model);
+
+    for (uint32_t b = 0; b < p->n_blocks; b++)
+        for (uint64_t e = 0; e < p->blocks[b].size; e++) {
+            float *v = &f->dense[p->blocks[b].offset + e];
+
+            if (!strcmp(p->blocks[b].name, "a.weight"))
+                *v = e == 0 ? 1.0f : 0.0f;
+            else if (!strcmp(p->blocks[b].name, "b.weight"))
+                *v = e == 1 ? 1.0f : 0.0f;
+            else if (strncmp(p->blocks[b].name, "fusion", 6))
+                *v = 0.0f;
+        }
+}
+
+/* Gradient descent on the fusion alone. @return the mean loss at the end */
+static double fit(struct fixture *f, int steps, float rate)
+{
+    static const char *const fusion_only[] = {"fusion", NULL};
+    const struct param_spec *p = model_params(f->model);
+    double loss = 0;
+
+    set_towers(f);
+    REQUIRE(model_set_trained(f->model, fusion_only, &f->err) == FUSOR_OK);
+    f->step.grad_scale = 1.0f / ROWS;
+    for (int i = 0; i < steps; i++) {
+        loss = fixture_pass(f) / ROWS;
+        for (uint64_t e = 0; e < p->n_dense; e++)
+            f->dense[e] -= rate * f->dense_grad[e];
+        for (uint32_t t = 0; t < p->n_tables; t++)
+            for (uint32_t u = 0; u < f->tables[t].n; u++)
+                for (uint32_t e = 0; e < p->tables[t].width; e++)
+                    f->tables[t].rows[u][e] -= rate * f->tables[t].grads[u][e];
+    }
+    return loss;
+}
+
+#define TWO                                                              \
+    "loss: bce, towers: {a: {type: linear, inputs: [price]}, b: {type: " \
+    "linear, inputs: [price]}}, fusion: "
+
+static void a_gate_learns_weights_by_user(void)
+{
+    struct preference p;
+    struct fixture plain, gated;
+    const float *w;
+    double one, each;
+
+    make_preference(&p);
+    REQUIRE(fixture_init_batch(&plain, "{" TWO "{type: attention}}",
+                               &p.batch) == FUSOR_OK);
+    REQUIRE(fixture_init_batch(&gated,
+                               "{tables: {user: 4}, " TWO
+                               "{type: attention, gate: {mlp: [8], activation: "
+                               "tanh, from: [user]}}}",
+                               &p.batch) == FUSOR_OK);
+    one = fit(&plain, 400, 0.5f);
+    each = fit(&gated, 400, 0.5f);
+    /* softmax(alpha) can do no better than halves: bce of +-2 and 0 is .127
+     * and .693, their mean .41; a right gate reaches .127. */
+    CHECK(one > 0.40);
+    CHECK(each < 0.16);
+    w = model_fusion_weights(gated.run);
+    CHECK(w[0] > 0.9f);              // user 0: the first tower
+    CHECK(w[2 * (ROWS - 1)] < 0.1f); // user 1: the second
+    w = model_fusion_weights(plain.run);
+    CHECK_CLOSE(w[0], 0.5, 1e-3);
+    fixture_clear(&gated);
+    fixture_clear(&plain);
+}
+
+int main(void)
+{
+    static const struct test_case cases[] = {
+        {"every registered fusion has a job here", every_kind_is_here},
+        {"scores and gradients agree with golden values", golden_agrees},
+        {"gradients agree with central differences", differences_agree},
+        {"dropping towers is repeatable and differentiable",
+         dropped_towers_differ},
+        {"attention weights sum to one and follow the gate",
+         weights_sum_to_one},
+        {"simplex weights leave a tower out and let it come back",
+         simplex_weights_leave_a_tower_out},
+        {"a gate learns weights by user where softmax cannot",
+         a_gate_learns_weights_by_user},
+    };
+
+    return TEST_RUN("contract.fusion", cases);
+}

@@ -1,0 +1,97 @@
+/* Every registered tower: gradients against central differences and against
+ * the golden values of an independent implementation in double. */
+#include "harness.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "contract/golden.h"
+#include "model/fixture.h"
+#include "model/registry.h"
+
+/* Jobs by name; those of make_golden.py are the same by name. Every registered
+ * kind appears. */
+static const struct golden_job jobs[] = {
+    {"dot", "{tables: {user: 5, item: 5}, loss: mse, towers: {mf: {type: dot, "
+            "query: user, item: item}}}"},
+    {"dot_svdpp",
+     "{tables: {user: 20, item: 20, imp: 20}, loss: mse, towers: {mf: {type: "
+     "dot, query: [user, {bag: hist, pool: rsqrt, table: imp}], item: item, "
+     "bias: true, global_bias: 0.5, l2: 0.1, l2_bias: 0.3}}}"},
+    {"dot_content",
+     "{tables: {user: 7, tag: 7, item: 7, ctx: 7}, loss: mse, towers: {mf: "
+     "{type: dot, query: [user, ctx], item: [item, {multi: genres, table: tag, "
+     "pool: mean}], bias: true, l2: 0.05}}}"},
+    {"fm",
+     "{tables: {user: 5, item: 5, ctx: 5, tag: 5}, loss: mse, towers: {f: "
+     "{type: fm, inputs: [user, item, ctx, {field: genres, table: tag, "
+     "pool: sum}], linear: true, l2: 0.2, l2_bias: 0.1}}}"},
+    {"linear",
+     "{tables: {user: 1, item: 1, tag: 1}, loss: bce, towers: {lin: {type: "
+     "linear, inputs: [{field: user, table: user}, {multi: genres, table: "
+     "tag}, price, {field: item, table: item}], l2: 0.2}}}"},
+    {"mlp", "{tables: {user: 4, item: 6, imp: 3}, loss: bce, towers: {deep: "
+            "{type: mlp, inputs: [user, item, price, {bag: hist, table: imp}], "
+            "units: [8, 5, 1], activation: tanh}}}"},
+    {"mlp_gelu",
+     "{tables: {user: 4, item: 6}, loss: bce, towers: {deep: {type: mlp, "
+     "inputs: [user, item], units: [8], activation: gelu}}}"},
+    {"mlp_norm",
+     "{tables: {user: 4, item: 6}, loss: bce, towers: {deep: {type: mlp, "
+     "inputs: [user, item], units: [6], norm: batch, activation: sigmoid}}}"},
+    {"mlp_prelu",
+     "{tables: {user: 4, item: 6}, loss: bce, towers: {deep: {type: mlp, "
+     "inputs: [user, item], units: [6], activation: prelu}}}"},
+    {"mlp_relu",
+     "{tables: {user: 4, item: 6}, loss: bce, towers: {deep: {type: mlp, "
+     "inputs: [user, item], units: [6], activation: relu}}}"},
+};
+#define N_JOBS (sizeof(jobs) / sizeof(jobs[0]))
+
+static void golden_agrees(void)
+{
+    for (size_t i = 0; i < N_JOBS; i++)
+        golden_check(&jobs[i]);
+}
+
+/* Without l2 terms, which are no part of the loss, and without kinks. */
+static void differences_agree(void)
+{
+    for (size_t i = 0; i < N_JOBS; i++) {
+        struct fixture f;
+
+        if (strstr(jobs[i].text, "l2") || strstr(jobs[i].text, "relu"))
+            continue;
+        REQUIRE(fixture_init(&f, jobs[i].text) == FUSOR_OK);
+        CHECK(golden_differences(&f) < GOLDEN_DIFFERENCE);
+        f.step.training = 1;
+        CHECK(golden_differences(&f) < GOLDEN_DIFFERENCE);
+        fixture_clear(&f);
+    }
+}
+
+static void every_kind_is_here(void)
+{
+    const char *const *names = registry_tower_names();
+
+    for (size_t k = 0; names[k]; k++) {
+        char type[64];
+        int found = 0;
+
+        snprintf(type, sizeof(type), "type: %s,", names[k]);
+        for (size_t i = 0; i < N_JOBS; i++)
+            found |= strstr(jobs[i].text, type) != NULL;
+        CHECK(found);
+    }
+}
+
+int main(void)
+{
+    static const struct test_case cases[] = {
+        {"every registered tower has a job here", every_kind_is_here},
+        {"scores and gradients agree with golden values", golden_agrees},
+        {"gradients agree with central differences", differences_agree},
+    };
+
+    return TEST_RUN("contract.tower", cases);
+}

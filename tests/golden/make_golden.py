@@ -1,0 +1,405 @@
+#!/usr/bin/python3
+"""Write tests/golden/model.txt: losses, scores and gradients of small models
+over one fixed batch, by PyTorch in float64. Every gradient is also checked
+against a central difference here. The batch, the formula for values and the
+names of jobs are those of tests/model/fixture.c and tests/contract/.
+
+Run it with a Python that has torch: ./make_golden.py > model.txt
+"""
+import math
+
+import torch
+
+torch.set_default_dtype(torch.float64)
+
+N = 6
+QUERY_OF = [0, 0, 0, 1, 1, 2]
+USER = [3, 1, 4]
+ITEM = [2, 5, 2, 6, 1, 5]
+CTX = [1, 0, None, 2, 1, 3]
+GENRES = [[(1, 1), (4, .5)], [(2, 2)], [], [(0, 1), (3, 1), (1, .25)],
+          [(5, 1)], [(2, 1), (2, 3)]]
+HIST = [[2, 5, 1, 6], [], [3, 2]]
+PRICE = torch.tensor([[.5, -1], [1.25, 0], [-.75, 2], [1, 1], [0, -2],
+                      [.25, .5]])
+LABEL = torch.tensor([1., 0, 1, 0, 1, 0])
+
+
+def value(t, key, e):
+    mixed = (t * 7919 + (key % 100003) * 104729 + e * 1299709) % 2003
+    return torch.tensor(mixed / 2002 - .5, dtype=torch.float32).double().item()
+
+
+class Params:
+    """Rows and the flat dense vector, as the fixture fills them."""
+
+    def __init__(self, tables):
+        # name: (columns, dim), in the job's order
+        self.tables = {n: (i, c, d) for i, (n, (c, d)) in
+                       enumerate(tables.items())}
+        self.rows = {}
+        self.dense = torch.tensor([value(100, 0, e) for e in range(2000)])
+        self.used = 0
+        self.stats = []  # (offset, statistic) of batch_norm
+
+    def start(self):
+        self.used, self.stats, self.l2 = 0, [], 0.
+
+    def row(self, table, key):
+        number, columns, dim = self.tables[table]
+        if (table, key) not in self.rows:
+            self.rows[table, key] = torch.tensor(
+                [value(number, key, e) for e in range(columns + dim)],
+                requires_grad=True)
+        return self.rows[table, key]
+
+    def vec(self, table, key):
+        columns = self.tables[table][1]
+        if key is None:
+            return torch.zeros(self.tables[table][2])
+        return self.row(table, key)[columns:]
+
+    def pooled(self, table, pairs, pool):
+        total = sum(w for _, w in pairs)
+        if not pairs:
+            return torch.zeros(self.tables[table][2])
+        c = {'mean': 1 / total, 'sum': 1, 'rsqrt': total ** -.5}[pool]
+        return c * sum(w * self.vec(table, k) for k, w in pairs)
+
+    def block(self, *shape):
+        size = math.prod(shape)
+        out = self.dense[self.used:self.used + size].reshape(shape)
+        self.used += size
+        return out
+
+    def use(self, l2, x):
+        self.l2 = self.l2 + .5 * l2 * (x * x).sum()
+
+
+def user(i):
+    return USER[QUERY_OF[i]]
+
+
+def hist(i):
+    return [(k, 1) for k in HIST[QUERY_OF[i]]]
+
+
+def dense(p, x, out):
+    w, b = p.block(out, x.shape[1]), p.block(out)
+    return x @ w.T + b
+
+
+def batch_norm(p, x):
+    width = x.shape[1]
+    gamma, beta = p.block(width), p.block(width)
+    mean, var = x.mean(0), x.var(0, unbiased=False)
+    for stat in (mean, x.var(0, unbiased=True)):
+        p.stats.append((p.used, stat.detach()))
+        p.block(width)
+    return (x - mean) / torch.sqrt(var + 1e-5) * gamma + beta
+
+
+def act(p, kind, x):
+    if kind == 'prelu':
+        return torch.nn.functional.prelu(x, .25 * p.block(1))
+    return {'tanh': torch.tanh, 'relu': torch.relu, 'sigmoid': torch.sigmoid,
+            'gelu': torch.nn.functional.gelu}[kind](x)
+
+
+def stack(p, x, units, kind, head, norm=False):
+    for u in units:
+        x = dense(p, x, u)
+        # blocks are declared in the order dense, norm, activation
+        x = batch_norm(p, x) if norm else x
+        x = act(p, kind, x)
+    return dense(p, x, head) if head else x
+
+
+# ---- towers: each gives [N] scores or [N, width] vectors ----
+
+def dot(p, vector=False):
+    v = torch.stack([p.vec('user', user(i)) * p.vec('item', ITEM[i])
+                     for i in range(N)])
+    return v if vector else v.sum(1)
+
+
+def dot_svdpp(p):
+    g, out = .5 + p.block(1)[0], []
+    for i in range(N):
+        u, it = p.row('user', user(i)), p.row('item', ITEM[i])
+        q = u[1:] + p.pooled('imp', hist(i), 'rsqrt')
+        out.append(g + u[0] + it[0] + q @ it[1:])
+        for x in (u[1:], it[1:]):
+            p.use(.1, x)
+        for k, _ in hist(i):
+            p.use(.1, p.vec('imp', k))
+        p.use(.3, u[0])
+        p.use(.3, it[0])
+    return torch.stack(out)
+
+
+def dot_content(p):
+    out = []
+    for i in range(N):
+        parts = [('user', user(i)), ('ctx', CTX[i])]
+        q = sum(p.vec(t, k) for t, k in parts)
+        v = p.vec('item', ITEM[i]) + p.pooled('tag', GENRES[i], 'mean')
+        parts.append(('item', ITEM[i]))
+        b = sum(p.row(t, k)[0] for t, k in parts if k is not None)
+        out.append(b + q @ v)
+        for t, k in parts:
+            if k is not None:
+                p.use(.05, p.row(t, k))
+        for k, _ in GENRES[i]:
+            p.use(.05, p.vec('tag', k))
+    return torch.stack(out)
+
+
+def fm(p):
+    b, out = p.block(1)[0], []
+    for i in range(N):
+        ids = [('user', [(user(i), 1)]), ('item', [(ITEM[i], 1)]),
+               ('ctx', [(CTX[i], 1)] if CTX[i] is not None else []),
+               ('tag', GENRES[i])]
+        vs = [p.pooled(t, ks, 'sum') for t, ks in ids]
+        ws = sum(w * p.row(t, k)[0] for t, ks in ids for k, w in ks)
+        pairs = sum(vs[a] @ vs[c] for a in range(4) for c in range(a))
+        out.append(b + ws + pairs)
+        for t, ks in ids:
+            for k, _ in ks:
+                p.use(.2, p.vec(t, k))
+                p.use(.1, p.row(t, k)[0])
+    return torch.stack(out)
+
+
+def linear(p):
+    b, w, out = p.block(1)[0], p.block(2), []
+    for i in range(N):
+        out.append(b + p.vec('user', user(i))[0] + PRICE[i] @ w +
+                   p.pooled('tag', GENRES[i], 'mean')[0] +
+                   p.vec('item', ITEM[i])[0])
+        for t, k in [('user', user(i)), ('item', ITEM[i])]:
+            p.use(.2, p.vec(t, k))
+        for k, _ in GENRES[i]:
+            p.use(.2, p.vec('tag', k))
+    return torch.stack(out)
+
+
+def cat(*columns):
+    return torch.stack([torch.cat([c(i) for c in columns]) for i in range(N)])
+
+
+def mlp(p):
+    x = cat(lambda i: p.vec('user', user(i)), lambda i: p.vec('item', ITEM[i]),
+            lambda i: PRICE[i], lambda i: p.pooled('imp', hist(i), 'mean'))
+    return stack(p, x, [8, 5], 'tanh', 1)[:, 0]
+
+
+def mlp_of(units, kind, norm=False):
+    def f(p):
+        x = cat(lambda i: p.vec('user', user(i)),
+                lambda i: p.vec('item', ITEM[i]))
+        return stack(p, x, units, kind, 1, norm)[:, 0]
+    return f
+
+
+def deep(p, vector=False):
+    x = cat(lambda i: p.vec('ctx', CTX[i]), lambda i: PRICE[i])
+    y = stack(p, x, [4], 'tanh', 0 if vector else 1)
+    return y if vector else y[:, 0]
+
+
+# ---- fusions over the towers dot and deep ----
+
+def towers(p, over):
+    # dot declares no block, so deep's come first either way
+    out = [dot(p, over == 'vectors'), deep(p, over == 'vectors')]
+    return [torch.sigmoid(z) for z in out] if over == 'scores' else out
+
+
+def project(v):
+    u = torch.sort(v, descending=True).values
+    c = torch.cumsum(u, 0) - 1
+    k = int((u - c / torch.arange(1, len(v) + 1) > 0).sum())
+    return torch.relu(v - c[k - 1] / k)
+
+
+def finish(p, over, r, head):
+    if over == 'vectors':
+        w, b = head
+        return (r @ w.T + b)[:, 0]
+    return torch.log(r) - torch.log1p(-r) if over == 'scores' else r
+
+
+def weighted(over, how):
+    def f(p):
+        ms = towers(p, over)
+        head = (p.block(1, 4), p.block(1)) if over == 'vectors' else None
+        if how == 'ones':
+            w = torch.ones(2) * (1 if over == 'logits' else .5)
+        elif how == 'given':
+            w = torch.tensor([.25, .75])
+        elif how == 'free':
+            w = p.block(2) * (1 if over == 'logits' else .5)
+        elif how == 'softmax':
+            w = torch.softmax(p.block(2), 0)
+        else:
+            w = project(p.block(2))
+        return finish(p, over, w[0] * ms[0] + w[1] * ms[1], head)
+    return f
+
+
+def concat(over, units):
+    def f(p):
+        ms = towers(p, over)
+        x = torch.cat([m if m.dim() > 1 else m[:, None] for m in ms], 1)
+        return stack(p, x, units, 'tanh', 1)[:, 0]
+    return f
+
+
+def attention(over, gate):
+    def f(p):
+        ms = towers(p, over)
+        head = (p.block(1, 4), p.block(1)) if over == 'vectors' else None
+        if gate is None:
+            a = torch.softmax(p.block(2), 0).expand(N, 2)
+        else:
+            a = torch.softmax(stack(p, gate(p), [4], 'tanh', 2), 1)
+        if over == 'vectors':
+            a = a[:, :, None]
+        return finish(p, over, a[:, 0] * ms[0] + a[:, 1] * ms[1], head)
+    return f
+
+
+def gate_user(p):
+    return cat(lambda i: p.vec('user', user(i)),
+               lambda i: torch.tensor([math.log1p(len(hist(i)))]),
+               lambda i: p.vec('user', user(i)).detach())
+
+
+def gate_price(p):
+    return PRICE
+
+
+# ---- losses of [N] scores: the sum ----
+
+def bce(z):
+    return torch.nn.functional.binary_cross_entropy_with_logits(
+        z, LABEL, reduction='sum')
+
+
+def mse(z):
+    return .5 * ((z - LABEL) ** 2).sum()
+
+
+def huber(z):
+    return torch.nn.functional.huber_loss(z, LABEL, reduction='sum', delta=.3)
+
+
+def bpr(z):
+    return -torch.nn.functional.logsigmoid(z[0::2] - z[1::2]).sum()
+
+
+def table(**dims):
+    return {n: d if isinstance(d, tuple) else (0, d) for n, d in dims.items()}
+
+
+FUSED = table(user=4, item=4, ctx=3)
+DOT = table(user=5, item=5)
+UI = table(user=4, item=6)
+JOBS = {
+    'dot': (DOT, dot, mse),
+    'dot_svdpp': (table(user=(1, 20), item=(1, 20), imp=20), dot_svdpp, mse),
+    'dot_content': (table(user=(1, 7), tag=7, item=(1, 7), ctx=(1, 7)),
+                    dot_content, mse),
+    'fm': (table(user=(1, 5), item=(1, 5), ctx=(1, 5), tag=(1, 5)), fm, mse),
+    'linear': (table(user=1, item=1, tag=1), linear, bce),
+    'mlp': (table(user=4, item=6, imp=3), mlp, bce),
+    'mlp_gelu': (UI, mlp_of([8], 'gelu'), bce),
+    'mlp_norm': (UI, mlp_of([6], 'sigmoid', True), bce),
+    'mlp_prelu': (UI, mlp_of([6], 'prelu'), bce),
+    'mlp_relu': (UI, mlp_of([6], 'relu'), bce),
+    'weighted_ones': (FUSED, weighted('logits', 'ones'), bce),
+    'weighted_ones_vectors': (FUSED, weighted('vectors', 'ones'), bce),
+    'weighted_given': (FUSED, weighted('scores', 'given'), bce),
+    'weighted_free': (FUSED, weighted('logits', 'free'), bce),
+    'weighted_free_vectors': (FUSED, weighted('vectors', 'free'), bce),
+    'weighted_softmax': (FUSED, weighted('scores', 'softmax'), bce),
+    'weighted_simplex': (FUSED, weighted('logits', 'simplex'), bce),
+    'concat': (FUSED, concat('logits', [3]), bce),
+    'concat_scores': (FUSED, concat('scores', []), bce),
+    'concat_vectors': (FUSED, concat('vectors', [5]), bce),
+    'attention': (FUSED, attention('logits', None), bce),
+    'attention_gate': (FUSED, attention('logits', gate_user), bce),
+    'attention_scores': (FUSED, attention('scores', gate_price), bce),
+    'attention_vectors': (FUSED, attention('vectors', gate_price), bce),
+    'bce': (DOT, dot, bce),
+    'mse': (DOT, dot, mse),
+    'mse_sigmoid': (DOT, dot, lambda z: mse(torch.sigmoid(z))),
+    'huber': (DOT, dot, huber),
+    'bpr': (DOT, dot, bpr),
+}
+
+
+def shift_variances(p, model):
+    """The fixture adds 1 to variances; gamma etc. stay. Offsets come from a
+    first pass."""
+    p.start()
+    with torch.no_grad():
+        model(p)
+        for offset, stat in p.stats[1::2]:
+            p.dense[offset:offset + len(stat)] += 1
+
+
+def total(p, model, loss):
+    p.start()
+    z = model(p)
+    return z, loss(z), (loss(z) + p.l2) / N
+
+
+def check(p, model, loss, leaf, grad, frozen=()):
+    step = 1e-6
+    for e in range(min(len(leaf), p.used if leaf is p.dense else len(leaf))):
+        with torch.no_grad():
+            was = leaf[e].item()
+            leaf[e] = was + step
+            up = total(p, model, loss)[2].item()
+            leaf[e] = was - step
+            down = total(p, model, loss)[2].item()
+            leaf[e] = was
+        slope = (up - down) / (2 * step)
+        assert abs(slope - grad[e]) < 1e-7, (e, slope, grad[e])
+
+
+def text(values):
+    return ' '.join('%.12g' % v for v in values.tolist())
+
+
+def write(name, tables, model, loss):
+    p = Params(tables)
+    shift_variances(p, model)
+    p.dense.requires_grad_(True)
+    z, value_, objective = total(p, model, loss)
+    objective.backward()
+    n, stats = p.used, p.stats
+    dense_grad = p.dense.grad
+    dense_grad = torch.zeros(n) if dense_grad is None else dense_grad[:n].clone()
+    if 'query' not in name and name != 'attention_gate':
+        # detach() makes a difference differ from the gradient on purpose
+        for row in p.rows.values():
+            check(p, model, loss, row, row.grad)
+    if n:
+        check(p, model, loss, p.dense, dense_grad)
+    for offset, stat in stats:
+        dense_grad[offset:offset + len(stat)] = stat
+    print('job', name)
+    print('loss %.12g' % value_.item())
+    print('scores', text(z.detach()))
+    for (table_, key), row in p.rows.items():
+        print('table', table_, key, text(row.grad))
+    if n:
+        print('dense', text(dense_grad))
+
+
+for name, (tables, model, loss) in JOBS.items():
+    write(name, tables, model, loss)

@@ -9,8 +9,9 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define GROUP 64 /* out of 5 M rows: 45 M/s with 16, 62 with 64, 63 with 128 \
-                  */
+#define GROUP                                                      \
+    64 /* out of 5 M rows: 45 M/s with 16, 62 with 64, 63 with 128 \
+        */
 #define INDEX_BITS_MIN 6
 #define INDEX_BITS_MAX 32
 #define HUGE_BYTES ((uintptr_t)2 << 20)

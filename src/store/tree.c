@@ -28,13 +28,13 @@ static float *free_pop(struct grad_tree *t)
 {
     float *row = t->free;
 
-    memcpy(&t->free, row, sizeof(row));
+    memcpy(&t->free, row, sizeof(float *));
     return row;
 }
 
 static void free_push(struct grad_tree *t, float *row)
 {
-    memcpy(row, &t->free, sizeof(row));
+    memcpy(row, &t->free, sizeof(float *));
     t->free = row;
 }
 

@@ -1,0 +1,95 @@
+/* Checkpoints: a folder with one file per shard and a manifest, written at a
+ * cut. A file holds rows grouped by bucket with a checksum each, segments of
+ * blocks, and a table of contents, so any number of shards can load exactly
+ * what they own from any number of files.
+ *
+ *   ROOT/latest            the name of the newest complete folder
+ *   ROOT/NAME/manifest.yaml
+ *   ROOT/NAME/shard-0000.bin ...
+ *
+ * Every file is written beside its name, fsynced and renamed; the manifest
+ * after all shards, `latest` after the manifest: whatever was interrupted, the
+ * checkpoint before stays whole. A flipped or missing byte in any file is an
+ * error that names the file; a shard's part is verified before anything of it
+ * is loaded.
+ *
+ * Threads: one checkpoint or shard belongs to one thread; different shards may
+ * be written at the same time. */
+#ifndef STORE_CHECKPOINT_H
+#define STORE_CHECKPOINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/fs.h"
+#include "store/shard.h"
+
+#define CHECKPOINT_MANIFEST "manifest.yaml"
+#define CHECKPOINT_LATEST "latest"
+#define CHECKPOINT_TEXT_MAX 128
+
+/* One shard's file, as the manifest lists it. */
+struct checkpoint_part {
+    char name[32]; // shard-0000.bin
+    uint64_t bytes;
+    uint64_t hash; // of its header, which holds the hash of its contents' table
+};
+
+/** Write one shard's file into a folder that exists. The shard stays as it is;
+ * catch it up before.
+ * @param part filled for the manifest
+ * @return FUSOR_EIO, FUSOR_ENOMEM; no file is left */
+enum fusor_status checkpoint_write_shard(const struct shard *s, const char *dir,
+                                         struct checkpoint_part *part,
+                                         struct fusor_error *err);
+
+/* What a checkpoint says about itself. */
+struct checkpoint_info {
+    uint64_t job_id;
+    char stage[CHECKPOINT_TEXT_MAX];
+    uint32_t stage_number;
+    uint64_t epoch, clock, samples_done;
+    const char *metrics; // a JSON object; NULL: none
+    const char *config;  // the effective job file; NULL: none
+};
+
+/** Complete the checkpoint ROOT/NAME: its manifest, then ROOT/latest. */
+enum fusor_status checkpoint_write_manifest(const char *root, const char *name,
+                                            const struct checkpoint_info *info,
+                                            const struct checkpoint_part *parts,
+                                            size_t n_parts,
+                                            struct fusor_error *err);
+
+/** The folder ROOT/latest names.
+ * @return FUSOR_EIO (there is none), FUSOR_EDATA */
+enum fusor_status checkpoint_latest(const char *root, char dir[FS_PATH_MAX],
+                                    struct fusor_error *err);
+
+struct checkpoint;
+
+/** Read the manifest and every file's table of contents, check them all.
+ * @return FUSOR_EIO, FUSOR_EDATA (the text names the file), FUSOR_ENOMEM */
+enum fusor_status checkpoint_open(const char *dir, struct checkpoint **out,
+                                  struct fusor_error *err);
+void checkpoint_close(struct checkpoint *cp);
+/** Lives as long as the checkpoint; metrics is the manifest's text. */
+const struct checkpoint_info *checkpoint_info(const struct checkpoint *cp);
+/** Rows of a table over all files; 0 for one that is not there. */
+uint64_t checkpoint_n_rows(const struct checkpoint *cp, const char *table);
+size_t checkpoint_n_parts(const struct checkpoint *cp);
+
+enum checkpoint_use {
+    CHECKPOINT_RESUME, // go on: every table and block must be there with the
+                       // same shape and rule; takes rates and position too
+    CHECKPOINT_VALUES  // start from: tables and blocks of equal name and size;
+                       // the rest stays as it was; clocks begin anew
+};
+
+/** Load what this shard owns: buckets and segments. On FUSOR_EDATA the shard
+ * is as before; on FUSOR_ENOMEM (cap) destroy it.
+ * @return FUSOR_EDATA, FUSOR_EIO, FUSOR_ENOMEM */
+enum fusor_status checkpoint_load_shard(struct checkpoint *cp, struct shard *s,
+                                        enum checkpoint_use use,
+                                        struct fusor_error *err);
+
+#endif

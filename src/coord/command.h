@@ -13,7 +13,7 @@
 
 #include "fusor/status.h"
 
-#define COMMAND_TEXT_MAX 768
+#define COMMAND_TEXT_MAX 1024
 
 enum command_kind {
     COMMAND_LOAD = 1, // shards: read the checkpoint in text

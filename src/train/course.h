@@ -21,8 +21,9 @@ struct course_config {
     uint64_t job_id;
     uint32_t n_workers; // threads of the whole job
     uint32_t n_shards;
-    int resume; // go on from run_dir's latest checkpoint
-    int quiet;  // no progress on stderr
+    int resume;    // go on from run_dir's latest checkpoint
+    int skip_test; // do not judge the test rows at the end
+    int quiet;     // no progress on stderr
 };
 
 enum fusor_status course_create(const struct course_config *config,
@@ -33,15 +34,18 @@ struct script *course_script(struct course *c);
  * For result.json, status.json and the screen. */
 void course_result(const struct course *c, struct strbuf *out);
 
-/** Train in this process: a local store with n_threads shards and threads. */
-enum fusor_status course_run(struct course *c, const struct workload *w,
-                             unsigned n_threads, struct fusor_error *err);
+/** How many of these threads a local run can use: no more than its units have
+ * micro-batches. */
+unsigned course_useful_threads(const struct workload *w, unsigned n_threads);
+/** Train in this process: a local store with n_threads shards and threads,
+ * which is what the config's n_workers and n_shards must say. */
+enum fusor_status course_run(struct course *c, unsigned n_threads,
+                             struct fusor_error *err);
 
-/** Write one shard's file of a checkpoint; the SAVE command of every shard.
- * @param c text is the folder, made by the script before
+/** Write one shard's file of a checkpoint: the SAVE command of every shard.
+ * @param c its text is the folder, made by the script before
  * @param result replaced by what the script wants back from a SAVE */
-enum fusor_status course_save_shard(struct shard *s, unsigned number,
-                                    const struct command *c, uint64_t job_id,
+enum fusor_status course_save_shard(struct shard *s, const struct command *c,
                                     struct strbuf *result,
                                     struct fusor_error *err);
 /** Load one shard's part of a checkpoint; the LOAD command of every shard. */

@@ -114,12 +114,12 @@ static enum fusor_status close_group(struct share *s, uint64_t key,
 static enum fusor_status add_rows(struct share *s, const struct batch *b,
                                   struct fusor_error *err)
 {
-    FUSOR_TRY(metric_set_rows(s->set, s->w->outputs, b->label, b->weight, b->n,
-                              err));
+    FUSOR_TRY(
+        metric_set_rows(s->set, s->w->outputs, b->label, b->weight, b->n, err));
     for (uint32_t i = 0; s->sink && !s->has_groups && i < b->n; i++) {
         for (uint32_t m = 0; m < s->w->workload->n_metrics; m++)
-            s->values[m] = metric_row_value(s->set, m, s->w->outputs[i],
-                                            b->label[i]);
+            s->values[m] =
+                metric_row_value(s->set, m, s->w->outputs[i], b->label[i]);
         s->sink->unit(s->sink, b->sample_id[i], s->values);
     }
     return FUSOR_OK;
@@ -229,8 +229,7 @@ static enum fusor_status score_candidates(struct share *s, uint64_t row,
 
     FUSOR_TRY(group_room(s, n, err));
     for (uint32_t at = 0; at < n;) {
-        uint32_t some =
-            n - at < s->w->micro_rows ? n - at : s->w->micro_rows;
+        uint32_t some = n - at < s->w->micro_rows ? n - at : s->w->micro_rows;
         struct step_micro *m;
 
         step_reset(step, 0);
@@ -248,8 +247,7 @@ static enum fusor_status score_candidates(struct share *s, uint64_t row,
 }
 
 /* Each row among its candidates. */
-static enum fusor_status judge_ranking(struct share *s,
-                                       struct fusor_error *err)
+static enum fusor_status judge_ranking(struct share *s, struct fusor_error *err)
 {
     size_t room = dataset_n_items(s->ds) + 4096;
     uint32_t *items = mem_alloc_raw(room, sizeof(*items));
@@ -262,11 +260,10 @@ static enum fusor_status judge_ranking(struct share *s,
 
         if (!owns(s, row) || dataset_item(s->ds, s->order->split, row) == 0)
             continue;
-        rc = score_candidates(s, row, items, candidates_of(s, row, items),
-                              err);
+        rc = score_candidates(s, row, items, candidates_of(s, row, items), err);
         if (rc == FUSOR_OK)
-            rc = close_group(
-                s, dataset_sample_id(s->ds, s->order->split, row), err);
+            rc = close_group(s, dataset_sample_id(s->ds, s->order->split, row),
+                             err);
     }
     mem_free(items);
     return rc;
@@ -278,12 +275,10 @@ static int ranks_candidates(const struct dataset *ds)
            dataset_n_items(ds) > 0;
 }
 
-enum fusor_status evaluate_share(struct worker *w,
-                                 const struct evaluate_order *order,
-                                 uint32_t worker, uint32_t n_workers,
-                                 struct metric_set *set,
-                                 struct evaluate_sink *sink,
-                                 struct fusor_error *err)
+enum fusor_status
+evaluate_share(struct worker *w, const struct evaluate_order *order,
+               uint32_t worker, uint32_t n_workers, struct metric_set *set,
+               struct evaluate_sink *sink, struct fusor_error *err)
 {
     struct share s = {.w = w,
                       .ds = w->workload->data,

@@ -36,12 +36,10 @@ struct evaluate_sink {
 
 /** Score this worker's share and add it to set.
  * @param worker,n_workers number of this thread and of all in the job */
-enum fusor_status evaluate_share(struct worker *w,
-                                 const struct evaluate_order *order,
-                                 uint32_t worker, uint32_t n_workers,
-                                 struct metric_set *set,
-                                 struct evaluate_sink *sink,
-                                 struct fusor_error *err);
+enum fusor_status
+evaluate_share(struct worker *w, const struct evaluate_order *order,
+               uint32_t worker, uint32_t n_workers, struct metric_set *set,
+               struct evaluate_sink *sink, struct fusor_error *err);
 
 /** The metric set a workload's outputs need (score range, logits). */
 enum fusor_status evaluate_set_create(const struct workload *w,

@@ -17,11 +17,10 @@ struct opened {
 };
 
 struct opened_options {
-    const char *run_dir;         // or a checkpoint folder inside one
-    const char *prepared;        // instead of the job's data.prepared, or NULL
-    const char *const *metrics;  // instead of the job's evaluate; NULL: those
-    uint32_t n_metrics;
-    unsigned n_threads;          // 0: all processors
+    const char *run_dir;  // or a checkpoint folder inside one
+    const char *prepared; // instead of the job's data.prepared, or NULL
+    const char *metrics; // "[auc, ndcg@10]" instead of the job's evaluate; NULL
+    unsigned n_threads;  // 0: all processors
 };
 
 /** @return FUSOR_EUSAGE: not a run directory, or it has no checkpoint yet;

@@ -30,8 +30,8 @@ enum fusor_status epoch_result_decode(const void *data, size_t size,
                           8 * N_WORDS);
     for (int i = 0; i < 8 * N_WORDS; i++)
         words[i / 8] |= (uint64_t)bytes[i] << 8 * (i % 8);
-    *out = (struct epoch_result){words[0], (int64_t)words[1], words[2],
-                                 words[3]};
+    *out =
+        (struct epoch_result){words[0], (int64_t)words[1], words[2], words[3]};
     return FUSOR_OK;
 }
 

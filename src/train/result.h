@@ -10,9 +10,9 @@
 
 struct epoch_result {
     uint64_t samples;
-    int64_t loss;      // sum over samples, times RESULT_LOSS_ONE
-    uint64_t busy_ns;  // compute, over threads
-    uint64_t wait_ns;  // for values and acknowledgements, over threads
+    int64_t loss;     // sum over samples, times RESULT_LOSS_ONE
+    uint64_t busy_ns; // compute, over threads
+    uint64_t wait_ns; // for values and acknowledgements, over threads
 };
 
 void epoch_result_encode(const struct epoch_result *r, struct strbuf *out);

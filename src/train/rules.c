@@ -128,8 +128,7 @@ static enum fusor_status apply_stage(const struct stage *stage, struct model *m,
     if (!stage->optimizer)
         return FUSOR_OK;
     FUSOR_TRY(read_section(stage->optimizer, &s, err));
-    FUSOR_TRY(
-        model_set_trained(m, stage->names[0] ? stage->names : NULL, err));
+    FUSOR_TRY(model_set_trained(m, stage->names[0] ? stage->names : NULL, err));
     for (uint32_t t = 0; t < p->n_tables; t++)
         if (only_trained(m, t))
             tables[t] = s.tables;

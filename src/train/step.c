@@ -6,7 +6,7 @@
 #include "base/mem.h"
 
 static uint32_t count_values(const struct batch_field *f, const struct batch *b,
-                           const struct field_spec *spec)
+                             const struct field_spec *spec)
 {
     if (spec->type == FIELD_CATEGORICAL)
         return spec->side == SIDE_QUERY ? b->n_queries : b->n;

@@ -33,9 +33,9 @@ struct trainer {
 static uint32_t worker_micros(const struct trainer *t, const struct plan *p,
                               uint32_t number)
 {
-    struct lease l = lease_make(t->config.first_worker + number,
-                                t->config.n_workers, p->micro_batches,
-                                t->config.staleness, 0, plan_units(p));
+    struct lease l =
+        lease_make(t->config.first_worker + number, t->config.n_workers,
+                   p->micro_batches, t->config.staleness, 0, plan_units(p));
 
     return l.micro_hi - l.micro_lo;
 }
@@ -101,10 +101,9 @@ void trainer_destroy(struct trainer *t)
 static void train_share(struct thread *th, unsigned number)
 {
     struct trainer *t = th->trainer;
-    struct lease lease = lease_make(t->config.first_worker + number,
-                                    t->config.n_workers, t->plan.micro_batches,
-                                    t->config.staleness, 0,
-                                    t->command->n_units);
+    struct lease lease = lease_make(
+        t->config.first_worker + number, t->config.n_workers,
+        t->plan.micro_batches, t->config.staleness, 0, t->command->n_units);
 
     if (t->config.set_lease)
         t->config.set_lease(t->config.context, number, &lease,
@@ -122,10 +121,9 @@ static void *thread_main(void *arg)
     if (t->command->kind == COMMAND_EPOCH)
         train_share(th, number);
     else
-        th->status = evaluate_share(&th->worker, &t->judged,
-                                    t->config.first_worker + number,
-                                    t->config.n_workers, th->set, th->sink,
-                                    &th->err);
+        th->status = evaluate_share(
+            &th->worker, &t->judged, t->config.first_worker + number,
+            t->config.n_workers, th->set, th->sink, &th->err);
     if (th->status != FUSOR_OK && t->config.on_failure)
         t->config.on_failure(t->config.context, &th->err);
     return NULL;
@@ -144,12 +142,12 @@ static enum fusor_status run_threads(struct trainer *t, struct fusor_error *err)
         th->status = FUSOR_OK;
         atomic_store(&th->worker.samples, 0);
         atomic_store(&th->worker.loss, 0);
-        th->started = i > 0 && pthread_create(&th->handle, NULL, thread_main,
-                                              th) == 0;
+        th->started =
+            i > 0 && pthread_create(&th->handle, NULL, thread_main, th) == 0;
         if (i > 0 && !th->started) {
-            th->status = fusor_fail(&th->err, FUSOR_ENOMEM,
-                                    "cannot start compute thread %u of %u",
-                                    i + 1, n);
+            th->status =
+                fusor_fail(&th->err, FUSOR_ENOMEM,
+                           "cannot start compute thread %u of %u", i + 1, n);
             if (t->config.on_failure)
                 t->config.on_failure(t->config.context, &th->err);
         }
@@ -179,8 +177,8 @@ static enum fusor_status prepare_epoch(struct trainer *t,
     const struct stage *stage = &w->options.stages[c->stage];
 
     FUSOR_TRY(workload_plan(w, c->stage, &t->plan, err));
-    FUSOR_TRY(model_set_trained(w->model,
-                                stage->names[0] ? stage->names : NULL, err));
+    FUSOR_TRY(model_set_trained(w->model, stage->names[0] ? stage->names : NULL,
+                                err));
     plan_order_destroy(t->order);
     t->order = NULL;
     return plan_order_build(&t->plan, w->data,

@@ -146,8 +146,7 @@ static enum fusor_status compute(struct worker *w, const struct epoch *e,
         if (next == s->n_micros || s->micros[next].number >= end)
             continue; // the last unit may leave micro-batches empty
         while (next < s->n_micros && s->micros[next].number < end)
-            FUSOR_TRY(
-                compute_micro(w, e, s, &s->micros[next++], dense, err));
+            FUSOR_TRY(compute_micro(w, e, s, &s->micros[next++], dense, err));
         grads_finish_node(&w->grads, s, nodes[i].lo, nodes[i].span, out);
     }
     return FUSOR_OK;
@@ -157,21 +156,18 @@ static enum fusor_status train_step(struct worker *w, const struct epoch *e,
                                     uint64_t i, struct fusor_error *err)
 {
     struct step *s = &w->ring[i % w->n_ring];
-    struct step_grads grads;
     int64_t asked = clock_now_ns(&clock_real), got, done;
     const float *dense;
 
-    FUSOR_TRY(
-        w->store->ops->values(w->store, w->number, s->rows, &dense, err));
+    FUSOR_TRY(w->store->ops->values(w->store, w->number, s->rows, &dense, err));
     got = clock_now_ns(&clock_real);
-    FUSOR_TRY(compute(w, e, s, dense, &grads, err));
-    FUSOR_TRY(w->store->ops->push(w->store, w->number, &grads, err));
+    FUSOR_TRY(compute(w, e, s, dense, &w->pushed, err));
+    FUSOR_TRY(w->store->ops->push(w->store, w->number, &w->pushed, err));
     done = clock_now_ns(&clock_real);
     w->result.samples += s->n_samples;
     w->result.wait_ns += (uint64_t)(got - asked);
     w->result.busy_ns += (uint64_t)(done - got);
-    atomic_store_explicit(&w->samples, w->result.samples,
-                          memory_order_relaxed);
+    atomic_store_explicit(&w->samples, w->result.samples, memory_order_relaxed);
     atomic_store_explicit(&w->loss, w->result.loss, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->steps, 1, memory_order_relaxed);
     return FUSOR_OK;
@@ -210,8 +206,8 @@ enum fusor_status worker_score(struct worker *w, struct step_micro *m,
     FUSOR_TRY(step_seal(s, err));
     FUSOR_TRY(w->store->ops->announce(w->store, w->number, PULL_PEEK, 0,
                                       s->keys, err));
-    FUSOR_TRY(w->store->ops->values(w->store, w->number, s->rows, &in.dense,
-                                    err));
+    FUSOR_TRY(
+        w->store->ops->values(w->store, w->number, s->rows, &in.dense, err));
     for (uint32_t t = 0; t < s->n_tables; t++)
         views[t] = (struct model_tables){
             .rows = (const float *const *)s->rows[t].rows};

@@ -16,15 +16,16 @@
 struct worker {
     const struct workload *workload;
     struct param_store *store;
-    unsigned number;         // in this process
-    uint32_t max_micros;     // of one step
-    uint32_t micro_rows;     // most samples of a micro-batch
-    struct step *ring;       // [n_ring] depth + 1 steps
+    unsigned number;     // in this process
+    uint32_t max_micros; // of one step
+    uint32_t micro_rows; // most samples of a micro-batch
+    struct step *ring;   // [n_ring] depth + 1 steps
     unsigned n_ring;
     struct model_run *run;
     struct grads grads;
-    uint32_t *rows;          // [micro_rows] row numbers of a micro-batch
-    float *scores, *outputs; // [micro_rows]
+    struct step_grads pushed; // stays until the store's next values()
+    uint32_t *rows;           // [micro_rows] row numbers of a micro-batch
+    float *scores, *outputs;  // [micro_rows]
     struct epoch_result result;
     atomic_ullong samples, steps; // progress, read by other threads
     atomic_llong loss;

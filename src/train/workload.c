@@ -9,9 +9,9 @@
 #include "train/rules.h"
 
 static const char *const job_keys[] = {
-    "data",   "label",  "weight", "fields",    "tables",    "towers",
-    "fusion", "output", "loss",   "optimizer", "train",     "stages",
-    "evaluate", "cluster", "memory", "name",   NULL,
+    "data",     "label",   "weight", "fields",    "tables", "towers",
+    "fusion",   "output",  "loss",   "optimizer", "train",  "stages",
+    "evaluate", "cluster", "memory", "name",      NULL,
 };
 
 static enum fusor_status open_data(struct workload *w, struct yaml_node *root,
@@ -20,8 +20,8 @@ static enum fusor_status open_data(struct workload *w, struct yaml_node *root,
     struct dataset_options options = {.fold = -1};
     const char *protocol = NULL;
 
-    FUSOR_TRY(dataset_options_read(yaml_get(root, "data"), &options, &protocol,
-                                   err));
+    FUSOR_TRY(
+        dataset_options_read(yaml_get(root, "data"), &options, &protocol, err));
     options.seed = w->options.train.seed;
     options.exclude_seen = 1;
     FUSOR_TRY(dataset_open(&options, yaml_get(root, "fields"),
@@ -36,8 +36,8 @@ static enum fusor_status build_model(struct workload *w, struct yaml_node *root,
     const struct field_spec *fields = dataset_fields(w->data, &n);
     uint32_t n_tables, n_blocks;
 
-    FUSOR_TRY(model_create(root, fields, n, w->options.train.seed, &w->model,
-                           err));
+    FUSOR_TRY(
+        model_create(root, fields, n, w->options.train.seed, &w->model, err));
     w->params = model_params(w->model);
     n_tables = w->params->n_tables;
     n_blocks = w->params->n_blocks;
@@ -89,8 +89,8 @@ static enum fusor_status read_metrics(struct workload *w,
             err, metric_parse(w->options.metrics[i], &w->metrics[i], err),
             "evaluate"));
     for (uint32_t i = 0; i < w->options.n_stages; i++)
-        FUSOR_TRY(check_metric_name(w, w->options.stages[i].stop.metric,
-                                    "stop", err));
+        FUSOR_TRY(check_metric_name(w, w->options.stages[i].stop.metric, "stop",
+                                    err));
     return FUSOR_OK;
 }
 
@@ -159,8 +159,8 @@ enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
         .global_batch = (uint32_t)(t->global_batch < n ? t->global_batch : n),
         .micro_batches = (uint32_t)t->micro_batches,
         /* Runs of a user are made for the train rows only. */
-        .kind = split == SPLIT_TRAIN ? (enum plan_order_kind)t->order
-                                     : PLAN_RANDOM,
+        .kind =
+            split == SPLIT_TRAIN ? (enum plan_order_kind)t->order : PLAN_RANDOM,
         .run = (uint32_t)t->run,
     };
     if (!out->micro_batches)
@@ -168,6 +168,22 @@ enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
     if (out->micro_batches > out->global_batch)
         out->micro_batches = out->global_batch;
     return plan_check(out, err);
+}
+
+enum fusor_status workload_frozen_blocks(const struct workload *w,
+                                         const struct stage *stage,
+                                         unsigned char **out,
+                                         struct fusor_error *err)
+{
+    const char *const *names = stage->names[0] ? stage->names : NULL;
+
+    FUSOR_TRY(model_set_trained(w->model, names, err));
+    *out = mem_alloc(w->params->n_blocks + 1, 1);
+    if (!*out)
+        return mem_fail(err, "frozen blocks", w->params->n_blocks);
+    for (uint32_t b = 0; b < w->params->n_blocks; b++)
+        (*out)[b] = (unsigned char)!model_block_trained(w->model, b);
+    return FUSOR_OK;
 }
 
 static void describe_rule(const char *name, const struct optim_spec *s,

@@ -36,6 +36,12 @@ void workload_destroy(struct workload *w);
 /** The plan of one stage; an empty split is an error that names it. */
 enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
                                 struct plan *out, struct fusor_error *err);
+/** Which blocks a stage leaves alone.
+ * @param out [n_blocks] set; the caller's (mem_free) */
+enum fusor_status workload_frozen_blocks(const struct workload *w,
+                                         const struct stage *stage,
+                                         unsigned char **out,
+                                         struct fusor_error *err);
 /** Shapes, rows and bytes of the whole graph, for --check. */
 void workload_describe(const struct workload *w, struct strbuf *out);
 

@@ -1,0 +1,432 @@
+/* The state machine of a job's course: which command comes next, and what is
+ * made of the results. */
+#include "train/course_private.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "train/evaluate.h"
+
+static struct course *course_of(struct script *s)
+{
+    return (struct course *)s;
+}
+
+static const struct stage *stage_of(const struct course *c)
+{
+    return &c->workload->options.stages[c->position.stage];
+}
+
+static int is_over(const struct course *c)
+{
+    return c->position.stage >= c->workload->options.n_stages;
+}
+
+static uint64_t rows_of(const struct course *c, enum split split)
+{
+    return dataset_rows(c->workload->data, split);
+}
+
+/* The metric that decides about stopping: the stop rule's, or the first. */
+static int deciding_metric(const struct course *c)
+{
+    const char *name = stage_of(c)->stop.metric;
+
+    for (uint32_t i = 0; i < c->workload->n_metrics; i++)
+        if (!name[0] || strcmp(c->workload->metrics[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+static int validation_is_due(const struct course *c)
+{
+    int64_t every = c->workload->options.train.eval_every;
+
+    if (rows_of(c, SPLIT_VALID) == 0 || c->workload->n_metrics == 0)
+        return 0;
+    return c->position.epoch % (uint64_t)every == 0 ||
+           c->position.epoch >= (uint64_t)stage_of(c)->epochs;
+}
+
+/* Epoch bookkeeping. */
+
+static void count_epoch(struct course *c)
+{
+    c->position.epoch++;
+    c->position.clock += c->n_units;
+    c->position.samples_done += c->epoch.samples;
+    c->position.seconds += c->epoch_seconds;
+    c->train_seconds += c->epoch_seconds;
+    c->train_samples += c->epoch.samples;
+    c->has_valid = 0;
+    c->is_best = 0;
+}
+
+static void judge(struct course *c)
+{
+    const struct stage *stage = stage_of(c);
+    int metric = deciding_metric(c);
+
+    if (!c->has_valid || metric < 0)
+        return;
+    c->is_best =
+        journal_judge(&c->position, c->valid[metric].value,
+                      metric_higher_is_better(&c->workload->metrics[metric]));
+    if (stage->plateau.factor < 1 &&
+        c->position.plateau_waits > (uint32_t)stage->plateau.patience) {
+        c->position.lr_factor *= stage->plateau.factor;
+        c->position.plateau_waits = 0;
+        progress_say(&c->progress, "no better %s: learning rate now x %g",
+                     c->workload->metrics[metric].name, c->position.lr_factor);
+    }
+}
+
+static void say_epoch(struct course *c)
+{
+    const struct stage *stage = stage_of(c);
+    struct strbuf text = {0};
+    char rate[16];
+
+    if (c->has_valid)
+        journal_results_text(c->valid, c->workload->n_metrics, &text);
+    snprintf(c->metric_text, sizeof(c->metric_text), "%s",
+             text.s ? text.s : "");
+    progress_say(&c->progress,
+                 "stage %u epoch %llu/%lld  loss %.5f  %s  %s samples/s%s",
+                 c->position.stage + 1, (unsigned long long)c->position.epoch,
+                 (long long)stage->epochs,
+                 c->epoch.samples ? (double)c->epoch.loss / RESULT_LOSS_ONE /
+                                        (double)c->epoch.samples
+                                  : NAN,
+                 c->metric_text,
+                 str_count((double)c->epoch.samples / c->epoch_seconds, rate),
+                 c->is_best ? "  *" : "");
+    strbuf_clear(&text);
+}
+
+static int stops_early(const struct course *c)
+{
+    const struct stop_rule *stop = &stage_of(c)->stop;
+
+    return stop->metric[0] && c->position.stop_waits > (uint32_t)stop->patience;
+}
+
+/* The epoch is trained and, if due, judged: write it down, decide. */
+static enum fusor_status close_epoch(struct course *c, struct fusor_error *err)
+{
+    struct journal_line line = {
+        .position = &c->position,
+        .epoch = &c->epoch,
+        .seconds = c->epoch_seconds,
+        .valid = c->has_valid ? c->valid : NULL,
+        .n_valid = c->workload->n_metrics,
+    };
+
+    judge(c);
+    say_epoch(c);
+    FUSOR_TRY(journal_append(c->config.run_dir, &line, err));
+    c->stage_over =
+        c->position.epoch >= (uint64_t)stage_of(c)->epochs || stops_early(c);
+    return FUSOR_OK;
+}
+
+/* Go to the next stage that has epochs. */
+static void next_stage(struct course *c)
+{
+    do
+        c->position.stage++;
+    while (!is_over(c) && stage_of(c)->epochs == 0);
+    c->position.epoch = 0;
+    c->position.lr_factor = 1;
+    c->position.has_best = 0;
+    c->position.best_epoch = 0;
+    c->position.stop_waits = 0;
+    c->position.plateau_waits = 0;
+    c->stage_over = 0;
+}
+
+/* What follows the phase that is done. */
+
+static enum course_phase after_stage(const struct course *c)
+{
+    if (!is_over(c))
+        return PHASE_BEGIN;
+    return rows_of(c, SPLIT_TEST) > 0 && c->workload->n_metrics > 0 &&
+                   !c->config.skip_test
+               ? PHASE_TEST
+               : PHASE_FINISH;
+}
+
+static enum course_phase after_save(struct course *c)
+{
+    int restore;
+
+    if (!c->stage_over)
+        return after_stage(c);
+    restore = !is_over(c) && stage_of(c)->stop.metric[0] && c->best_name[0] &&
+              strcmp(c->best_name, c->latest_name) != 0;
+    next_stage(c);
+    return restore ? PHASE_RESTORE : after_stage(c);
+}
+
+static enum course_phase after_start(struct course *c)
+{
+    if (c->config.resume)
+        return PHASE_LOAD;
+    if (stage_of(c)->epochs == 0)
+        next_stage(c);
+    /* A job without an epoch still leaves a model: the initial one. */
+    return is_over(c) ? PHASE_SAVE : PHASE_BEGIN;
+}
+
+static enum fusor_status following_phase(struct course *c,
+                                         enum course_phase *out,
+                                         struct fusor_error *err)
+{
+    switch (c->phase) {
+    case PHASE_START:
+        *out = after_start(c);
+        return FUSOR_OK;
+    case PHASE_BEGIN:
+        *out = PHASE_EPOCH;
+        return FUSOR_OK;
+    case PHASE_EPOCH:
+        *out = PHASE_CUT;
+        return FUSOR_OK;
+    case PHASE_CUT:
+        count_epoch(c);
+        *out = PHASE_VALIDATE;
+        if (validation_is_due(c))
+            return FUSOR_OK;
+        *out = PHASE_SAVE;
+        return close_epoch(c, err);
+    case PHASE_VALIDATE:
+        *out = PHASE_SAVE;
+        return close_epoch(c, err);
+    case PHASE_SAVE:
+        FUSOR_TRY(course_end_save(c, err));
+        *out = after_save(c);
+        return FUSOR_OK;
+    case PHASE_LOAD:
+    case PHASE_RESTORE:
+        *out = after_stage(c);
+        return FUSOR_OK;
+    case PHASE_TEST:
+    case PHASE_FINISH:
+        *out = PHASE_FINISH;
+        return FUSOR_OK;
+    }
+    return fusor_fail(err, FUSOR_EINVAL, "course: phase %d", (int)c->phase);
+}
+
+/* The command of a phase. */
+
+static enum fusor_status begin_epoch(struct course *c, struct command *out,
+                                     struct fusor_error *err)
+{
+    struct plan p;
+    char label[64];
+
+    FUSOR_TRY(workload_plan(c->workload, c->position.stage, &p, err));
+    c->n_units = plan_units(&p);
+    out->n_units = c->n_units;
+    if (c->phase == PHASE_BEGIN) {
+        memset(&c->epoch, 0, sizeof(c->epoch));
+        return FUSOR_OK;
+    }
+    snprintf(label, sizeof(label), "stage %u epoch %llu/%lld",
+             c->position.stage + 1, (unsigned long long)c->position.epoch + 1,
+             (long long)stage_of(c)->epochs);
+    progress_begin(&c->progress, label, p.n_rows);
+    c->epoch_started = clock_seconds();
+    return FUSOR_OK;
+}
+
+static enum fusor_status begin_evaluation(struct course *c, struct command *out,
+                                          struct fusor_error *err)
+{
+    out->split = c->phase == PHASE_TEST ? SPLIT_TEST : SPLIT_VALID;
+    metric_set_destroy(c->judged);
+    c->judged = NULL;
+    return evaluate_set_create(c->workload, &c->judged, err);
+}
+
+static enum fusor_status fill_command(struct course *c, struct command *out,
+                                      struct fusor_error *err)
+{
+    static const enum command_kind kinds[] = {
+        [PHASE_LOAD] = COMMAND_LOAD,         [PHASE_BEGIN] = COMMAND_BEGIN,
+        [PHASE_EPOCH] = COMMAND_EPOCH,       [PHASE_CUT] = COMMAND_CUT,
+        [PHASE_VALIDATE] = COMMAND_EVALUATE, [PHASE_SAVE] = COMMAND_SAVE,
+        [PHASE_RESTORE] = COMMAND_LOAD,      [PHASE_TEST] = COMMAND_EVALUATE,
+        [PHASE_FINISH] = COMMAND_FINISH,
+    };
+
+    *out = (struct command){
+        .kind = kinds[c->phase],
+        .stage = c->position.stage,
+        .epoch = c->position.epoch,
+        .clock = c->position.clock,
+        .samples_done = c->position.samples_done,
+        .n_workers = c->config.n_workers,
+        .lr_factor = c->position.lr_factor,
+    };
+    switch (c->phase) {
+    case PHASE_LOAD:
+        return course_read_position(c, "latest", out, err);
+    case PHASE_RESTORE:
+        return course_read_position(c, "best", out, err);
+    case PHASE_BEGIN:
+    case PHASE_EPOCH:
+        return begin_epoch(c, out, err);
+    case PHASE_VALIDATE:
+    case PHASE_TEST:
+        return begin_evaluation(c, out, err);
+    case PHASE_SAVE:
+        return course_begin_save(c, out, err);
+    default:
+        return FUSOR_OK;
+    }
+}
+
+static enum fusor_status course_next(struct script *s, struct command *out,
+                                     struct fusor_error *err)
+{
+    struct course *c = course_of(s);
+
+    if (c->phase == PHASE_EPOCH) {
+        c->epoch_seconds = clock_seconds() - c->epoch_started;
+        progress_end(&c->progress);
+    }
+    if (c->phase == PHASE_VALIDATE || c->phase == PHASE_TEST) {
+        int test = c->phase == PHASE_TEST;
+
+        FUSOR_TRY(
+            metric_set_results(c->judged, test ? c->test : c->valid, err));
+        *(test ? &c->has_test : &c->has_valid) = 1;
+    }
+    FUSOR_TRY(following_phase(c, &c->phase, err));
+    return fill_command(c, out, err);
+}
+
+/* Results. */
+
+static enum fusor_status join_judged(struct course *c, const void *data,
+                                     size_t size, struct fusor_error *err)
+{
+    struct metric_set *part;
+    enum fusor_status rc;
+
+    FUSOR_TRY(metric_set_deserialise(data, size, &part, err));
+    rc = metric_set_merge(c->judged, part, err);
+    metric_set_destroy(part);
+    return rc;
+}
+
+static enum fusor_status course_on_result(struct script *s,
+                                          const struct command *cmd,
+                                          uint32_t process, const void *data,
+                                          size_t size, struct fusor_error *err)
+{
+    struct course *c = course_of(s);
+    struct epoch_result part;
+
+    switch (cmd->kind) {
+    case COMMAND_EPOCH:
+        FUSOR_TRY(epoch_result_decode(data, size, &part, err));
+        epoch_result_add(&c->epoch, &part);
+        return FUSOR_OK;
+    case COMMAND_EVALUATE:
+        return join_judged(c, data, size, err);
+    case COMMAND_SAVE:
+        strbuf_clear(&c->saved[process]);
+        strbuf_add_n(&c->saved[process], data, size);
+        return c->saved[process].failed ? mem_fail(err, "save result", size)
+                                        : FUSOR_OK;
+    default:
+        return FUSOR_OK;
+    }
+}
+
+static void course_progress(struct script *s, const struct command *cmd,
+                            uint64_t samples, double loss_sum)
+{
+    struct course *c = course_of(s);
+
+    if (cmd->kind == COMMAND_EPOCH)
+        progress_show(&c->progress, samples, loss_sum, c->metric_text);
+}
+
+static const struct script_ops course_ops = {
+    .next = course_next,
+    .result = course_on_result,
+    .progress = course_progress,
+};
+
+enum fusor_status course_create(const struct course_config *config,
+                                struct course **out, struct fusor_error *err)
+{
+    struct course *c = mem_alloc(1, sizeof(*c));
+
+    if (!c)
+        return mem_fail(err, "course", sizeof(*c));
+    c->script.ops = &course_ops;
+    c->config = *config;
+    c->workload = config->workload;
+    c->position.lr_factor = 1;
+    c->saved = mem_alloc(config->n_shards, sizeof(*c->saved));
+    if (!c->saved) {
+        course_destroy(c);
+        return mem_fail(err, "course", config->n_shards * sizeof(*c->saved));
+    }
+    progress_init(&c->progress, config->quiet);
+    *out = c;
+    return FUSOR_OK;
+}
+
+void course_destroy(struct course *c)
+{
+    if (!c)
+        return;
+    for (uint32_t i = 0; c->saved && i < c->config.n_shards; i++)
+        strbuf_clear(&c->saved[i]);
+    mem_free(c->saved);
+    metric_set_destroy(c->judged);
+    mem_free(c);
+}
+
+struct script *course_script(struct course *c)
+{
+    return &c->script;
+}
+
+void course_result(const struct course *c, struct strbuf *out)
+{
+    struct json j = {.pretty = 1};
+    const struct schema *schema = dataset_schema(c->workload->data);
+
+    json_begin_object(&j, NULL);
+    json_string(&j, "protocol", schema->protocol);
+    json_uint(&j, "protocol_version", schema->protocol_version);
+    json_uint(&j, "workers", c->config.n_workers);
+    json_uint(&j, "shards", c->config.n_shards);
+    json_uint(&j, "samples", c->position.samples_done);
+    json_number(&j, "seconds", c->position.seconds);
+    json_number(&j, "samples_per_s",
+                c->train_seconds > 0
+                    ? (double)c->train_samples / c->train_seconds
+                    : NAN);
+    json_string(&j, "checkpoint", c->latest_name);
+    if (c->best_name[0])
+        json_string(&j, "best_checkpoint", c->best_name);
+    if (c->has_valid)
+        journal_results_json(&j, "valid", c->valid, c->workload->n_metrics);
+    if (c->has_test)
+        journal_results_json(&j, "test", c->test, c->workload->n_metrics);
+    json_end_object(&j);
+    strbuf_add(out, j.text.s ? j.text.s : "{}");
+    json_clear(&j);
+}

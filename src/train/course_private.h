@@ -1,0 +1,61 @@
+/* Shared by the files of the course; private to src/train. */
+#ifndef TRAIN_COURSE_PRIVATE_H
+#define TRAIN_COURSE_PRIVATE_H
+
+#include "base/fs.h"
+#include "train/course.h"
+#include "train/journal.h"
+#include "train/progress.h"
+
+enum course_phase {
+    PHASE_START,
+    PHASE_LOAD, // the checkpoint to go on from
+    PHASE_BEGIN,
+    PHASE_EPOCH,
+    PHASE_CUT,
+    PHASE_VALIDATE,
+    PHASE_SAVE,
+    PHASE_RESTORE, // the best epoch of a stage that stopped early
+    PHASE_TEST,
+    PHASE_FINISH
+};
+
+struct course {
+    struct script script; // first: the handle
+    struct course_config config;
+    const struct workload *workload;
+    enum course_phase phase; // under way
+    struct course_position position;
+    uint64_t n_units;      // of the epoch under way
+    uint64_t unit_samples; // samples of the epoch under way
+    struct epoch_result epoch;
+    struct metric_set *judged; // joined results of an evaluation
+    struct metric_result valid[TRAIN_MAX_METRICS], test[TRAIN_MAX_METRICS];
+    int has_valid, has_test;
+    int is_best;          // the epoch just judged is the stage's best
+    int stage_over;       // after the save, the next stage begins
+    char save_name[64];   // of the checkpoint being written
+    char best_name[64];   // of the stage's best checkpoint, or ""
+    char latest_name[64]; // of the newest whole one, or ""
+    uint32_t n_saved;     // shards that have written theirs
+    struct strbuf *saved; // [n_shards] what each wrote
+    double epoch_started, epoch_seconds;
+    double train_seconds; // of this session's epochs
+    uint64_t train_samples;
+    struct progress progress;
+    char metric_text[160];
+};
+
+/* course_checkpoint.c */
+
+/** Make the folder a SAVE goes to and name it in the command. */
+enum fusor_status course_begin_save(struct course *c, struct command *out,
+                                    struct fusor_error *err);
+/** All shards have written: manifest, latest and best, old ones removed. */
+enum fusor_status course_end_save(struct course *c, struct fusor_error *err);
+/** Read the position of the checkpoint with this name ("latest", "best"). */
+enum fusor_status course_read_position(struct course *c, const char *name,
+                                       struct command *out,
+                                       struct fusor_error *err);
+
+#endif

@@ -1,0 +1,159 @@
+/* Lines of metrics.jsonl and the position of a course. */
+#include "train/journal.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+
+void journal_position_json(const struct course_position *p, struct strbuf *out)
+{
+    struct json j = {0};
+
+    json_begin_object(&j, NULL);
+    json_uint(&j, "stage", p->stage);
+    json_uint(&j, "epoch", p->epoch);
+    json_uint(&j, "clock", p->clock);
+    json_uint(&j, "samples_done", p->samples_done);
+    json_number(&j, "lr_factor", p->lr_factor);
+    if (p->has_best) {
+        json_number(&j, "best", p->best);
+        json_uint(&j, "best_epoch", p->best_epoch);
+    }
+    json_uint(&j, "stop_waits", p->stop_waits);
+    json_uint(&j, "plateau_waits", p->plateau_waits);
+    json_number(&j, "seconds", p->seconds);
+    json_end_object(&j);
+    strbuf_add(out, j.text.s ? j.text.s : "{}");
+    json_clear(&j);
+}
+
+static enum fusor_status read_uint(struct yaml_node *map, const char *key,
+                                   uint64_t *out, struct fusor_error *err)
+{
+    struct yaml_node *n = yaml_get(map, key);
+
+    if (!n)
+        return fusor_fail(err, FUSOR_EDATA, "checkpoint: no %s", key);
+    return yaml_to_size(n, out, err);
+}
+
+static enum fusor_status read_all(struct yaml_node *root,
+                                  struct course_position *p,
+                                  struct fusor_error *err)
+{
+    uint64_t stage, stop_waits, plateau_waits;
+
+    FUSOR_TRY(read_uint(root, "stage", &stage, err));
+    FUSOR_TRY(read_uint(root, "epoch", &p->epoch, err));
+    FUSOR_TRY(read_uint(root, "clock", &p->clock, err));
+    FUSOR_TRY(read_uint(root, "samples_done", &p->samples_done, err));
+    FUSOR_TRY(read_uint(root, "stop_waits", &stop_waits, err));
+    FUSOR_TRY(read_uint(root, "plateau_waits", &plateau_waits, err));
+    p->stage = (uint32_t)stage;
+    p->stop_waits = (uint32_t)stop_waits;
+    p->plateau_waits = (uint32_t)plateau_waits;
+    if (yaml_get(root, "best")) {
+        p->has_best = 1;
+        FUSOR_TRY(yaml_to_double(yaml_get(root, "best"), &p->best, err));
+        FUSOR_TRY(read_uint(root, "best_epoch", &p->best_epoch, err));
+    }
+    p->lr_factor = 1;
+    if (yaml_get(root, "lr_factor"))
+        FUSOR_TRY(
+            yaml_to_double(yaml_get(root, "lr_factor"), &p->lr_factor, err));
+    if (yaml_get(root, "seconds"))
+        FUSOR_TRY(yaml_to_double(yaml_get(root, "seconds"), &p->seconds, err));
+    return FUSOR_OK;
+}
+
+enum fusor_status journal_position_read(const char *text,
+                                        struct course_position *out,
+                                        struct fusor_error *err)
+{
+    struct course_position p = {0};
+    struct yaml *y;
+    enum fusor_status rc;
+
+    FUSOR_TRY(yaml_parse(text, strlen(text), "checkpoint", &y, err));
+    rc = read_all(yaml_root(y), &p, err);
+    yaml_destroy(y);
+    if (rc == FUSOR_OK)
+        *out = p;
+    return rc;
+}
+
+void journal_results_json(struct json *j, const char *key,
+                          const struct metric_result *results, size_t n)
+{
+    json_begin_object(j, key);
+    for (size_t i = 0; i < n; i++)
+        json_number(j, results[i].name, results[i].value);
+    json_end_object(j);
+}
+
+void journal_results_text(const struct metric_result *results, size_t n,
+                          struct strbuf *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        strbuf_add(out, i ? "  " : "");
+        if (results[i].defined)
+            strbuf_addf(out, "%s %.5f", results[i].name, results[i].value);
+        else
+            strbuf_addf(out, "%s undefined", results[i].name);
+    }
+}
+
+enum fusor_status journal_append(const char *run_dir,
+                                 const struct journal_line *line,
+                                 struct fusor_error *err)
+{
+    const struct epoch_result *e = line->epoch;
+    double spent = (double)(e->busy_ns + e->wait_ns);
+    struct json j = {0};
+    char path[FS_PATH_MAX];
+    enum fusor_status rc;
+
+    json_begin_object(&j, NULL);
+    json_uint(&j, "stage", line->position->stage + 1);
+    json_uint(&j, "epoch", line->position->epoch);
+    json_uint(&j, "clock", line->position->clock);
+    json_uint(&j, "samples", e->samples);
+    json_number(&j, "loss",
+                e->samples
+                    ? (double)e->loss / RESULT_LOSS_ONE / (double)e->samples
+                    : NAN);
+    json_number(&j, "seconds", line->seconds);
+    json_number(&j, "samples_per_s",
+                line->seconds > 0 ? (double)e->samples / line->seconds : NAN);
+    json_number(&j, "waiting", spent > 0 ? (double)e->wait_ns / spent : 0);
+    json_number(&j, "lr_factor", line->position->lr_factor);
+    if (line->valid)
+        journal_results_json(&j, "valid", line->valid, line->n_valid);
+    json_end_object(&j);
+    strbuf_add(&j.text, "\n");
+    fs_join(path, run_dir, "metrics.jsonl");
+    rc = j.text.failed ? mem_fail(err, "metrics line", 256)
+                       : fs_append(path, j.text.s, j.text.len, err);
+    json_clear(&j);
+    return rc;
+}
+
+int journal_judge(struct course_position *p, double value, int higher_is_better)
+{
+    int better =
+        !p->has_best || (higher_is_better ? value > p->best : value < p->best);
+
+    if (isnan(value) || !better) {
+        p->stop_waits++;
+        p->plateau_waits++;
+        return 0;
+    }
+    p->has_best = 1;
+    p->best = value;
+    p->best_epoch = p->epoch;
+    p->stop_waits = 0;
+    p->plateau_waits = 0;
+    return 1;
+}

@@ -1,0 +1,59 @@
+/* What a run leaves about its training: metrics.jsonl (one line an epoch), and
+ * the numbers that decide about stopping. Position and history of a course are
+ * written into every checkpoint as one line of JSON and read back on resume.
+ *
+ * Threads: one. */
+#ifndef TRAIN_JOURNAL_H
+#define TRAIN_JOURNAL_H
+
+#include "base/json.h"
+#include "base/yaml.h"
+#include "train/result.h"
+#include "train/workload.h"
+
+/* Where a course stands: everything that resuming needs. */
+struct course_position {
+    uint32_t stage;
+    uint64_t epoch;        // of the stage: epochs done
+    uint64_t clock;        // units applied in the whole job
+    uint64_t samples_done; // in the whole job
+    double lr_factor;      // what plateaus have left
+    int has_best;
+    double best;         // of the stage's deciding metric
+    uint64_t best_epoch; // epochs done when it was reached
+    uint32_t stop_waits; // evaluations without a better value
+    uint32_t plateau_waits;
+    double seconds; // of training, over all sessions
+};
+
+void journal_position_json(const struct course_position *p, struct strbuf *out);
+enum fusor_status journal_position_read(const char *text,
+                                        struct course_position *out,
+                                        struct fusor_error *err);
+
+/** Results as {"auc": 0.79, ...} under key; undefined ones are null. */
+void journal_results_json(struct json *j, const char *key,
+                          const struct metric_result *results, size_t n);
+/** "auc 0.7912  logloss 0.4410" */
+void journal_results_text(const struct metric_result *results, size_t n,
+                          struct strbuf *out);
+
+struct journal_line {
+    const struct course_position *position;
+    const struct epoch_result *epoch;
+    double seconds;
+    const struct metric_result *valid; // NULL: not evaluated
+    size_t n_valid;
+};
+
+/** Append one epoch's line to run_dir/metrics.jsonl. */
+enum fusor_status journal_append(const char *run_dir,
+                                 const struct journal_line *line,
+                                 struct fusor_error *err);
+
+/** Take a new value of the deciding metric and count.
+ * @return 1 when it is the best so far */
+int journal_judge(struct course_position *p, double value,
+                  int higher_is_better);
+
+#endif

@@ -1,0 +1,127 @@
+/* Opens a run directory for reading: checkpoint -> job -> workload -> store. */
+#include "train/opened.h"
+
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "store/checkpoint.h"
+#include "store/local.h"
+#include "train/course.h"
+
+/* The best checkpoint of a run, the newest where none is marked, or the folder
+ * itself when it is one. */
+static enum fusor_status find_checkpoint(const char *run_dir,
+                                         char out[FS_PATH_MAX],
+                                         struct fusor_error *err)
+{
+    char root[FS_PATH_MAX], path[FS_PATH_MAX], *text;
+    size_t n;
+
+    if (fs_exists(fs_join(path, run_dir, CHECKPOINT_MANIFEST))) {
+        fs_join(out, run_dir, ".");
+        return FUSOR_OK;
+    }
+    fs_join(root, run_dir, "checkpoints");
+    if (!fs_is_dir(root))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "%s: no checkpoint there: give the folder that "
+                          "`fusor train` named as run directory",
+                          run_dir);
+    if (fs_read(fs_join(path, root, "best"), 4096, &text, &n, NULL) != FUSOR_OK)
+        return checkpoint_latest(root, out, err);
+    text[strcspn(text, "\n")] = '\0';
+    fs_join(out, root, text);
+    mem_free(text);
+    return FUSOR_OK;
+}
+
+static enum fusor_status read_job(struct opened *o, struct checkpoint *cp,
+                                  const struct opened_options *options,
+                                  const char *dir, struct fusor_error *err)
+{
+    const char *config = checkpoint_info(cp)->config;
+
+    if (!config)
+        return fusor_fail(err, FUSOR_EDATA, "%s: holds no job", dir);
+    FUSOR_TRY(yaml_parse(config, strlen(config), dir, &o->job, err));
+    if (options->prepared)
+        FUSOR_TRY(yaml_set(o->job, "data.prepared", options->prepared,
+                           "--prepared", err));
+    if (!options->metrics)
+        return FUSOR_OK;
+    return yaml_set(o->job, "evaluate", options->metrics, "--metrics", err);
+}
+
+static enum fusor_status make_store(struct opened *o, struct checkpoint *cp,
+                                    unsigned n_threads, struct fusor_error *err)
+{
+    const struct workload *w = o->workload;
+    struct local_store_config store = {
+        .params = w->params,
+        .table_optim = w->table_optim,
+        .block_optim = w->block_optim,
+        .job_id = checkpoint_info(cp)->job_id,
+    };
+    struct trainer_config trainer = {
+        .workload = w,
+        .n_threads = n_threads,
+        .n_workers = n_threads,
+        .staleness = -1, // nothing is trained: units need not be shared
+    };
+
+    FUSOR_TRY(local_store_create(&store, n_threads, &o->store, err));
+    for (unsigned i = 0; i < n_threads; i++)
+        FUSOR_TRY(checkpoint_load_shard(cp, local_store_shard(o->store, i),
+                                        CHECKPOINT_RESUME, err));
+    trainer.store = o->store;
+    return trainer_create(&trainer, &o->trainer, err);
+}
+
+enum fusor_status opened_create(const struct opened_options *options,
+                                struct opened **out, struct fusor_error *err)
+{
+    struct opened *o = mem_alloc(1, sizeof(*o));
+    struct checkpoint *cp = NULL;
+    char dir[FS_PATH_MAX];
+    enum fusor_status rc;
+
+    if (!o)
+        return mem_fail(err, "run", sizeof(*o));
+    rc = find_checkpoint(options->run_dir, dir, err);
+    if (rc == FUSOR_OK)
+        rc = checkpoint_open(dir, &cp, err);
+    if (rc == FUSOR_OK) {
+        o->epoch = checkpoint_info(cp)->epoch;
+        o->clock = checkpoint_info(cp)->clock;
+        o->samples_done = checkpoint_info(cp)->samples_done;
+        rc = read_job(o, cp, options, dir, err);
+    }
+    if (rc == FUSOR_OK)
+        rc = workload_create(o->job, &o->workload, err);
+    if (rc == FUSOR_OK)
+        rc = make_store(o, cp,
+                        options->n_threads ? options->n_threads
+                                           : (unsigned)cpu_count(),
+                        err);
+    checkpoint_close(cp);
+    if (rc != FUSOR_OK) {
+        opened_destroy(o);
+        return rc;
+    }
+    *out = o;
+    return FUSOR_OK;
+}
+
+void opened_destroy(struct opened *o)
+{
+    if (!o)
+        return;
+    trainer_destroy(o->trainer);
+    if (o->store)
+        o->store->ops->destroy(o->store);
+    workload_destroy(o->workload);
+    yaml_destroy(o->job);
+    mem_free(o);
+}

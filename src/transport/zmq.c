@@ -11,6 +11,7 @@
 #include "base/mem.h"
 
 #define HWM 64           /* messages; at most 64 MiB a peer and direction */
+#define LOOKS_MOST 64    /* ignored messages skipped after the time is up */
 #define MAX_SOCKETS 8191 /* two for each server a client connects to */
 
 static void items_fill(struct zmq_endpoint *e)
@@ -150,25 +151,25 @@ static int wake_take(struct zmq_endpoint *e)
 }
 
 /* Wait for anything.
- * @return 0 when nothing came in time or a signal did */
-static int items_wait(struct zmq_endpoint *e, int timeout_ms,
-                      struct fusor_error *err)
+ * @return FUSOR_OK, or FUSOR_EAGAIN: nothing came in time, a wake or a signal
+ */
+static enum fusor_status items_wait(struct zmq_endpoint *e, int timeout_ms,
+                                    struct fusor_error *err)
 {
     int n = zmq_poll(e->items, (int)e->n_items, timeout_ms);
     uint64_t woken;
 
     if (n < 0 && zmq_errno() != EINTR)
         return fusor_fail(err, FUSOR_ECLUSTER, "zmq: poll: %s",
-                          zmq_strerror(zmq_errno())),
-               -1;
+                          zmq_strerror(zmq_errno()));
     if (n <= 0)
-        return 0;
+        return FUSOR_EAGAIN;
     if (e->items[0].revents) {
         atomic_store(&e->woken, 0);
         if (read(e->wake_fd, &woken, sizeof(woken)) > 0)
-            return 0;
+            return FUSOR_EAGAIN;
     }
-    return 1;
+    return FUSOR_OK;
 }
 
 static void frames_free(struct zmq_endpoint *e)
@@ -185,11 +186,10 @@ static enum fusor_status endpoint_receive(struct transport *t,
 {
     struct zmq_endpoint *e = zmq_endpoint_of(t);
     int64_t end = clock_now_ms(&clock_real) + timeout_ms;
-    int wait_ms = timeout_ms, waited = 0;
+    int wait_ms = timeout_ms, looked = 0;
 
     for (;;) {
         enum fusor_status rc;
-        int any;
 
         frames_free(e);
         if (wake_take(e))
@@ -202,14 +202,15 @@ static enum fusor_status endpoint_receive(struct transport *t,
 
             wait_ms = left > 0 ? (int)left : 0;
         }
-        if (waited && timeout_ms >= 0 && !wait_ms)
+        if (looked >= LOOKS_MOST && timeout_ms >= 0 && !wait_ms)
             return FUSOR_EAGAIN;
+        looked++;
         if (rc == FUSOR_ECLOSED)
             continue;
-        any = items_wait(e, wait_ms, err);
-        waited = 1;
-        if (any <= 0)
-            return any ? FUSOR_ECLUSTER : FUSOR_EAGAIN;
+        rc = items_wait(e, wait_ms, err);
+        if (rc != FUSOR_OK)
+            return rc;
+        looked = LOOKS_MOST;
     }
 }
 

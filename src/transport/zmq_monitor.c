@@ -65,15 +65,14 @@ enum fusor_status zmq_monitor_read(struct zmq_dealer *d,
         d->broken_shakes = 0;
     if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
         return refuse(d, "wrong key: it does not know this process", err);
-    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+    /* Which of the two comes depends on who closes first. */
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL ||
+        (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL &&
+         ++d->broken_shakes == BROKEN_SHAKES_MOST))
         return refuse(d,
-                      "it does not speak our protocol: one side uses keys and "
-                      "the other not, its key is another, or another program "
-                      "listens there",
-                      err);
-    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL &&
-        ++d->broken_shakes == BROKEN_SHAKES_MOST)
-        return refuse(d, "it breaks every handshake: wrong key of the server?",
+                      "no handshake succeeds: one side uses keys and the other "
+                      "not, its key is another, it is another user's (ipc), or "
+                      "another program listens there",
                       err);
     return FUSOR_OK;
 }

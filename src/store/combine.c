@@ -52,6 +52,10 @@ void combine_add(struct combine *c, const struct table *t, uint32_t ref,
 
     if (r->touched & ROW_MARK) {
         e = &c->entries[r->touched & ~ROW_MARK];
+        if (e->lo[e->n - 1] == lo) { // a key twice in one push
+            tree_merge(e->rows[e->n - 1], grad, t->width);
+            return;
+        }
         while (e->n >= 2 &&
                tree_is_complete(e->lo[e->n - 2], e->lo[e->n - 1], lo))
             merge_top(e, t->width);

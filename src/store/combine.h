@@ -35,7 +35,8 @@ enum fusor_status combine_reserve(struct combine *c, size_t n,
                                   struct fusor_error *err);
 void combine_clear(struct combine *c);
 /** Take one gradient row of the push whose node begins at lo; pushes come in
- * ascending lo. Room must have been made. */
+ * ascending lo. Room must have been made. A key that comes twice in one push,
+ * which no worker of ours sends, is added up. */
 void combine_add(struct combine *c, const struct table *t, uint32_t ref,
                  unsigned lo, float *grad);
 /** Merge what is left of entry i, put the row's count back.

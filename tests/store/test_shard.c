@@ -318,6 +318,33 @@ static void pushes_out_of_order_are_refused(void)
     shard_destroy(s);
 }
 
+static void a_key_twice_in_a_push_is_added_up(void)
+{
+    float grad[2][3][WIDTH] = {{{1}, {2}, {4}}, {{8}, {16}, {32}}}, before;
+    uint64_t key = 9;
+    uint32_t refs[3];
+    struct shard_rows rows[2][2];
+    struct shard_push pushes[2];
+    struct bench b;
+    struct shard *s;
+
+    bench_fill(&b);
+    s = begin(&b);
+    REQUIRE(!shard_resolve(s, 0, &key, 1, RESOLVE_TRAIN, 0, refs, NULL));
+    refs[2] = refs[1] = refs[0];
+    before = shard_row_values(shard_base(s), refs[0])[0];
+    memset(rows, 0, sizeof(rows));
+    for (uint32_t p = 0; p < 2; p++) {
+        rows[p][0] =
+            (struct shard_rows){.n = 3, .refs = refs, .packed = grad[p][0]};
+        pushes[p] = (struct shard_push){p, NULL, rows[p]};
+    }
+    REQUIRE(!shard_apply(s, pushes, 2, 0, NULL));
+    CHECK_CLOSE(shard_row_values(shard_base(s), refs[0])[0], before - 0.5 * 63,
+                1e-5);
+    shard_destroy(s);
+}
+
 static void the_cap_names_table_and_setting(void)
 {
     struct fusor_error err = {0};
@@ -378,6 +405,8 @@ int main(void)
         {"a shard owns its buckets only", a_shard_owns_its_buckets_only},
         {"a slab handed over goes on", a_slab_handed_over_goes_on},
         {"pushes out of order are refused", pushes_out_of_order_are_refused},
+        {"a key twice in a push is added up",
+         a_key_twice_in_a_push_is_added_up},
         {"the cap names the table and the setting",
          the_cap_names_table_and_setting},
         {"every allocation may fail", every_allocation_may_fail},

@@ -78,7 +78,7 @@ struct step_node {
 };
 
 struct step_grads {
-    uint64_t clock; // unit this belongs to
+    uint64_t clock; // units of the whole job before this one
     uint32_t n_samples;
     uint32_t n_nodes;
     struct step_node nodes[PARAM_MAX_NODES]; // ascending lo

@@ -475,7 +475,7 @@ enum fusor_status server_begin(struct server *s, const struct command *c,
     s->n_applied = 0;
     s->samples = 0;
     s->open = 1;
-    unit_tracker_init(&s->units, 0);
+    unit_tracker_init(&s->units, c->clock);
     return FUSOR_OK;
 }
 
@@ -485,12 +485,12 @@ enum fusor_status server_cut(struct server *s, struct fusor_error *err)
 
     if (!s->open)
         return FUSOR_OK; // the command came again
-    if (s->units.edge != s->n_units)
+    if (s->units.edge != s->clock + s->n_units)
         return fusor_fail(err, FUSOR_ECLUSTER,
                           "epoch %llu ends, but only %llu of its %llu units "
                           "are applied",
                           (unsigned long long)s->epoch + 1,
-                          (unsigned long long)s->units.edge,
+                          (unsigned long long)(s->units.edge - s->clock),
                           (unsigned long long)s->n_units);
     shard_catch_up_all(s->config.shard, now_of(s));
     position.epoch = s->epoch + 1;

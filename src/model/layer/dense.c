@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "model/layer/kernel.h"
 #include "tensor/tensor.h"
 
 enum fusor_status dense_build(struct model *m, const char *name, uint32_t in,
@@ -39,20 +40,19 @@ void dense_forward(const struct dense *d, const struct model_step *s,
     vec_ops()->bias_add(y, s->dense + d->bias, n, d->out);
 }
 
-static void input_gradient(const struct dense *d, const struct model_step *s,
-                           const float *dy, uint32_t n, float *dx)
+/* dx [n, in] = dy w^T */
+KERNEL_BODY void outer_body(const float *restrict dy, const float *restrict w,
+                            uint32_t n, uint32_t in, float *restrict dx)
 {
-    const struct vec_ops *v = vec_ops();
-    const float *w = s->dense + d->weight;
-
-    if (d->out != 1) {
-        blas_gemm_nn(n, d->in, d->out, 1.0f, dy, w, 0.0f, dx);
-        return;
-    }
-    v->fill(dx, 0.0f, (size_t)n * d->in);
     for (uint32_t i = 0; i < n; i++)
-        v->axpy(dx + (size_t)i * d->in, dy[i], w, d->in);
+        for (uint32_t k = 0; k < in; k++)
+            dx[(size_t)i * in + k] = dy[i] * w[k];
 }
+
+KERNEL(outer,
+       (const float *restrict dy, const float *restrict w, uint32_t n,
+        uint32_t in, float *restrict dx),
+       (dy, w, n, in, dx))
 
 void dense_backward(const struct dense *d, const struct model_step *s,
                     const float *x, const float *dy, uint32_t n, float *dx,
@@ -71,6 +71,9 @@ void dense_backward(const struct dense *d, const struct model_step *s,
         v->fill(db, 0.0f, d->out);
         v->column_sums(db, dy, n, d->out);
     }
-    if (dx)
-        input_gradient(d, s, dy, n, dx);
+    if (dx && d->out == 1)
+        outer(dy, s->dense + d->weight, n, d->in, dx);
+    else if (dx)
+        blas_gemm_nn(n, d->in, d->out, 1.0f, dy, s->dense + d->weight, 0.0f,
+                     dx);
 }

@@ -33,6 +33,10 @@ static const struct golden_job jobs[] = {
     {"mlp", "{tables: {user: 4, item: 6, imp: 3}, loss: bce, towers: {deep: "
             "{type: mlp, inputs: [user, item, price, {bag: hist, table: imp}], "
             "units: [8, 5, 1], activation: tanh}}}"},
+    {"mlp_l2",
+     "{tables: {user: 4, item: 6, imp: 3}, loss: bce, towers: {deep: {type: "
+     "mlp, inputs: [user, item, {bag: hist, table: imp, pool: sum}], units: "
+     "[5], activation: tanh, l2: 0.3}}}"},
     {"mlp_gelu",
      "{tables: {user: 4, item: 6}, loss: bce, towers: {deep: {type: mlp, "
      "inputs: [user, item], units: [8], activation: gelu}}}"},

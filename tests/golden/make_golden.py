@@ -203,6 +203,17 @@ def mlp_of(units, kind, norm=False):
     return f
 
 
+def mlp_l2(p):
+    x = cat(lambda i: p.vec('user', user(i)), lambda i: p.vec('item', ITEM[i]),
+            lambda i: p.pooled('imp', hist(i), 'sum'))
+    for i in range(N):
+        p.use(.3, p.vec('user', user(i)))
+        p.use(.3, p.vec('item', ITEM[i]))
+        for k, _ in hist(i):
+            p.use(.3, p.vec('imp', k))
+    return stack(p, x, [5], 'tanh', 1)[:, 0]
+
+
 def deep(p, vector=False):
     x = cat(lambda i: p.vec('ctx', CTX[i]), lambda i: PRICE[i])
     y = stack(p, x, [4], 'tanh', 0 if vector else 1)
@@ -315,6 +326,7 @@ JOBS = {
     'fm': (table(user=(1, 5), item=(1, 5), ctx=(1, 5), tag=(1, 5)), fm, mse),
     'linear': (table(user=1, item=1, tag=1), linear, bce),
     'mlp': (table(user=4, item=6, imp=3), mlp, bce),
+    'mlp_l2': (table(user=4, item=6, imp=3), mlp_l2, bce),
     'mlp_gelu': (UI, mlp_of([8], 'gelu'), bce),
     'mlp_norm': (UI, mlp_of([6], 'sigmoid', True), bce),
     'mlp_prelu': (UI, mlp_of([6], 'prelu'), bce),

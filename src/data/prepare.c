@@ -44,13 +44,11 @@ const struct option_spec prepare_option_specs[] = {
 
 const char *prepare_cause_text(enum bad_cause cause)
 {
-    static const char *const texts[] = {[BAD_MISSING] = "missing value",
-                                        [BAD_NUMBER] = "not a number",
-                                        [BAD_RANGE] = "out of range",
-                                        [BAD_COLUMNS] = "wrong number of "
-                                                        "columns",
-                                        [BAD_FORMAT] = "unreadable",
-                                        [BAD_DUPLICATE] = "duplicate"};
+    static const char *const texts[] = {
+        [BAD_MISSING] = "missing value", [BAD_NUMBER] = "not a number",
+        [BAD_RANGE] = "out of range",    [BAD_COLUMNS] = "wrong column count",
+        [BAD_FORMAT] = "unreadable",     [BAD_DUPLICATE] = "duplicate",
+    };
 
     return (unsigned)cause < BAD_CAUSES ? texts[cause] : "?";
 }

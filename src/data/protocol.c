@@ -27,8 +27,9 @@ const struct protocol_ops *protocol_find(const char *name,
         names[i] = protocols[i]->name;
         if (!strcmp(name, names[i]))
             return protocols[i];
-        strbuf_addf(&all, "%s%s", i ? ", " : "", names[i]);
     }
+    for (size_t i = 0; protocols[i]; i++)
+        strbuf_addf(&all, "%s%s", i ? ", " : "", names[i]);
     near = str_nearest(name, names);
     fusor_fail(err, FUSOR_EUSAGE, "no protocol \"%s\"; %s%s", name,
                near ? "did you mean " : "there is: ",

@@ -14,6 +14,21 @@ static const char *const job_keys[] = {
     "evaluate", "cluster", "memory", "name",      NULL,
 };
 
+/* What a query has seen can be left out only where rows have both keys. */
+static enum fusor_status has_both_keys(const char *dir, int *out,
+                                       struct fusor_error *err)
+{
+    struct schema *s = mem_alloc(1, sizeof(*s));
+    enum fusor_status rc;
+
+    if (!s)
+        return mem_fail(err, "schema", sizeof(*s));
+    rc = schema_read(dir, s, err);
+    *out = rc == FUSOR_OK && s->query_key >= 0 && s->item_key >= 0;
+    mem_free(s);
+    return rc;
+}
+
 static enum fusor_status open_data(struct workload *w, struct yaml_node *root,
                                    struct fusor_error *err)
 {
@@ -23,7 +38,8 @@ static enum fusor_status open_data(struct workload *w, struct yaml_node *root,
     FUSOR_TRY(
         dataset_options_read(yaml_get(root, "data"), &options, &protocol, err));
     options.seed = w->options.train.seed;
-    options.exclude_seen = 1;
+    if (!options.exclude_seen)
+        FUSOR_TRY(has_both_keys(options.dir, &options.exclude_seen, err));
     FUSOR_TRY(dataset_open(&options, yaml_get(root, "fields"),
                            yaml_get(root, "label"), &w->data, err));
     return dataset_check_protocol(w->data, protocol, err);

@@ -2,12 +2,14 @@
  * bits from every kind of CPU. */
 #include "harness.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cpu.h"
 #include "contract/golden.h"
 #include "model/fixture.h"
 #include "model/layer/activation.h"
+#include "model/layer/dropout.h"
 
 #define NORM                                                              \
     "{tables: {user: 4, item: 6}, loss: bce, towers: {deep: {type: mlp, " \
@@ -177,8 +179,31 @@ static void check_bits(const char *job)
     fixture_clear(&f);
 }
 
+/* A mask of an odd width: rounds and the rest of one. */
+static void check_masks(void)
+{
+    struct fixture f;
+    struct dropout d = {0.3f, 2};
+    float a[6 * 139], b[6 * 139];
+    int dropped = 0;
+
+    REQUIRE(fixture_init(&f, NORM) == FUSOR_OK);
+    dropout_mask(&d, 7, &f.step, 139, a);
+    cpu_limit_level(CPU_PLAIN);
+    dropout_mask(&d, 7, &f.step, 139, b);
+    cpu_limit_level(CPU_AVX512);
+    CHECK(!memcmp(a, b, sizeof(a)));
+    for (int i = 0; i < 6 * 139; i++) {
+        CHECK(a[i] == 0.0f || fabsf(a[i] - 1.0f / 0.7f) < 1e-4f);
+        dropped += a[i] == 0.0f;
+    }
+    CHECK(abs(dropped - 250) < 5 * 14); // sqrt(834 * .3 * .7) = 13.2
+    fixture_clear(&f);
+}
+
 static void every_cpu_gives_the_same_bits(void)
 {
+    check_masks();
     check_bits("{tables: {user: 21, item: 21}, loss: bce, towers: {f: {type: "
                "fm, inputs: [user, item], linear: true}}}");
     check_bits("{tables: {user: {dim: 20, by_field: false}, item: {dim: 20, "

@@ -88,8 +88,8 @@ static enum fusor_status announce(struct worker *w, const struct epoch *e,
     for (uint32_t m = e->lease->micro_lo; m < e->lease->micro_hi; m++)
         FUSOR_TRY(fill_micro(w, e, s, unit, m, err));
     FUSOR_TRY(step_seal(s, err));
-    return w->store->ops->announce(w->store, w->number, PULL_TRAIN,
-                                   e->command->clock + unit, s->keys, err);
+    return w->store->ops->announce(w->store, w->number, PULL_TRAIN, unit,
+                                   s->keys, err);
 }
 
 static enum fusor_status check_loss(const struct epoch *e, const struct step *s,
@@ -138,8 +138,7 @@ static enum fusor_status compute(struct worker *w, const struct epoch *e,
     unsigned n = tree_nodes(e->lease->micro_lo, e->lease->micro_hi, nodes);
     uint32_t next = 0;
 
-    *out = (struct step_grads){.clock = e->command->clock + s->clock,
-                               .n_samples = s->n_samples};
+    *out = (struct step_grads){.clock = s->clock, .n_samples = s->n_samples};
     FUSOR_TRY(grads_begin_step(&w->grads, s, err));
     for (unsigned i = 0; i < n; i++) {
         uint32_t end = nodes[i].lo + nodes[i].span;

@@ -21,7 +21,8 @@ enum param_init { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_UNIFORM };
 
 struct table_spec {
     char name[PARAM_NAME_MAX];
-    uint32_t width; // floats in a row's value
+    uint32_t width;  // floats in a row's value
+    uint32_t n_zero; // the first so many of them start at 0 (biases)
     enum param_init init;
     float init_scale; // standard deviation, or half width of the interval
 };
@@ -78,7 +79,7 @@ struct step_node {
 };
 
 struct step_grads {
-    uint64_t clock; // units of the whole job before this one
+    uint64_t clock; // unit of the epoch; the store knows where that began
     uint32_t n_samples;
     uint32_t n_nodes;
     struct step_node nodes[PARAM_MAX_NODES]; // ascending lo

@@ -146,6 +146,7 @@ static enum fusor_status close_tables(struct model *m, struct fusor_error *err)
                              "it in a tower's inputs",
                              m->table_specs[t].name);
         m->table_specs[t].width = m->tables[t].n_columns + m->tables[t].dim;
+        m->table_specs[t].n_zero = m->tables[t].n_columns;
     }
     m->params.seed = m->seed;
     return FUSOR_OK;

@@ -222,8 +222,10 @@ static void row_fill(const struct table *t, struct row *r, uint64_t key,
     r->key = key;
     r->last_clock = optim_needs_catch_up(t->optim) ? 0 : (uint32_t)clock;
     r->touched = 0;
+    memset(r->values, 0, t->spec->n_zero * sizeof(float));
     param_init_fill(t->seed, t->number, t->spec->init, t->spec->init_scale, key,
-                    0, r->values, t->width);
+                    t->spec->n_zero, r->values + t->spec->n_zero,
+                    t->width - t->spec->n_zero);
     optim_init_state(t->optim, r->values, row_state(t, r), t->width);
 }
 

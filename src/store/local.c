@@ -91,12 +91,13 @@ static enum fusor_status resolve_group(struct local_store *s, unsigned o,
     uint32_t *refs = s->n > 1 ? k->found + first : k->refs;
     unsigned char *base = shard_base(s->shards[o]);
     int train = step->mode == PULL_TRAIN;
+    uint64_t clock = s->first_clock + step->clock;
 
     FUSOR_TRY(shard_resolve(s->shards[o], t, keys, n,
-                            train ? RESOLVE_TRAIN : RESOLVE_PEEK, step->clock,
-                            refs, err));
+                            train ? RESOLVE_TRAIN : RESOLVE_PEEK, clock, refs,
+                            err));
     if (train)
-        shard_catch_up(s->shards[o], t, refs, n, step->clock);
+        shard_catch_up(s->shards[o], t, refs, n, clock);
     if (s->n == 1) {
         for (size_t i = 0; i < n; i++)
             rows[i] = shard_row_values(base, refs[i]);
@@ -163,7 +164,7 @@ static enum fusor_status apply_unit(struct local_store *s, unsigned o,
         if (!g)
             continue;
         any = 1;
-        clock = g->clock;
+        clock = s->first_clock + g->clock;
         samples += g->n_samples;
     }
     if (!any)
@@ -412,7 +413,18 @@ enum fusor_status local_store_set_epoch(struct param_store *store,
 {
     struct optim_span span = {clock, epoch, plateau_factor};
 
-    return local_store_begin_span(store, &span, units_per_epoch, err);
+    FUSOR_TRY(local_store_begin_span(store, &span, units_per_epoch, err));
+    local_of(store)->first_clock = clock;
+    return FUSOR_OK;
+}
+
+void local_store_set_frozen(struct param_store *store,
+                            const unsigned char *frozen)
+{
+    struct local_store *s = local_of(store);
+
+    for (unsigned i = 0; i < s->n; i++)
+        shard_set_frozen(s->shards[i], frozen);
 }
 
 void local_store_break(struct param_store *store, const char *why)

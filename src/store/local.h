@@ -47,12 +47,18 @@ enum fusor_status local_store_begin_span(struct param_store *store,
                                          uint64_t units_per_epoch,
                                          struct fusor_error *err);
 
-/** The same in the usual words: from this clock on it is this epoch. */
+/** The same in the usual words: from this clock on it is this epoch. Units that
+ * are announced and pushed after it count from 0, as leases count them, and
+ * stand `clock` higher on the optimizer's clock. */
 enum fusor_status local_store_set_epoch(struct param_store *store,
                                         uint64_t clock, uint64_t epoch,
                                         uint64_t units_per_epoch,
                                         double plateau_factor,
                                         struct fusor_error *err);
+
+/** shard_set_frozen() on every shard. After drain(). */
+void local_store_set_frozen(struct param_store *store,
+                            const unsigned char *frozen);
 
 /** Let everyone inside the store, now or later, return an error. Any thread. */
 void local_store_break(struct param_store *store, const char *why);

@@ -54,6 +54,7 @@ struct local_store {
     uint16_t bucket_map[BUCKET_COUNT];
     float *dense;                 // [n_dense]
     struct local_worker *workers; // [n]
+    uint64_t first_clock;         // of unit 0 on the optimizer's clock
     struct barrier barrier;
     atomic_int failed; // 0, 1 being written, 2 text is there
     struct fusor_error failure;

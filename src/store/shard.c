@@ -169,7 +169,9 @@ static enum fusor_status fill(struct shard *s, const struct shard_config *c,
     s->table_optim = mem_alloc(n_tables, sizeof(*s->table_optim));
     s->block_optim = mem_alloc(n_blocks, sizeof(*s->block_optim));
     s->steps = mem_alloc((size_t)n_tables + n_blocks, sizeof(*s->steps));
-    if (!s->tables || !s->table_optim || !s->block_optim || !s->steps)
+    s->frozen = mem_alloc(n_blocks, 1);
+    if (!s->frozen || !s->tables || !s->table_optim || !s->block_optim ||
+        !s->steps)
         return mem_fail(err, "shard", n_tables * sizeof(*s->tables));
     FUSOR_TRY(init_optims(s, c, err));
     FUSOR_TRY(plan_segments(s, err));
@@ -223,6 +225,7 @@ void shard_destroy(struct shard *s)
     slab_clear(&s->slab);
     combine_clear(&s->combine);
     mem_free(s->dense_sum);
+    mem_free(s->frozen);
     mem_free(s->segment_state);
     mem_free(s->segment_values);
     mem_free(s->segments);

@@ -140,6 +140,11 @@ enum fusor_status shard_apply(struct shard *s, const struct shard_push *pushes,
                               size_t n, uint64_t clock,
                               struct fusor_error *err);
 
+/** Leave some blocks, values and state, as they are whatever the pushes say:
+ * a stage trains only part of a model. Holds until the next call.
+ * @param frozen [n_blocks] copied; NULL: none */
+void shard_set_frozen(struct shard *s, const unsigned char *frozen);
+
 /** Bring rows whose l2 covers the table up to the clock: at cuts. */
 void shard_catch_up_all(struct shard *s, uint64_t clock);
 

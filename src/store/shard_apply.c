@@ -160,6 +160,8 @@ static void apply_dense(const struct unit *unit,
         uint32_t lo[TREE_LEAVES_MAX];
         size_t n_in = 0;
 
+        if (s->frozen[seg->block])
+            continue;
         for (size_t p = 0; p < n; p++) {
             if (!pushes[p].dense)
                 continue;
@@ -174,6 +176,14 @@ static void apply_dense(const struct unit *unit,
                     s->segment_state[i], n_in > 1 ? s->dense_sum : in[0],
                     (size_t)seg->n, &steps[seg->block]);
     }
+}
+
+void shard_set_frozen(struct shard *s, const unsigned char *frozen)
+{
+    if (frozen)
+        memcpy(s->frozen, frozen, s->params->n_blocks);
+    else
+        memset(s->frozen, 0, s->params->n_blocks);
 }
 
 /* Everything that can fail happens here, before a row changes. */

@@ -23,6 +23,7 @@ struct shard {
     float *flat;            // config.dense, or NULL
     float **segment_values; // [n_segments]
     float **segment_state;  // [n_segments]
+    unsigned char *frozen;  // [n_blocks] this block is not trained
     float *dense_sum;       // [largest segment] scratch, made when first needed
     struct combine combine;
     struct shard_counters counters;

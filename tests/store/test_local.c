@@ -28,8 +28,12 @@ struct bench {
 static void bench_fill(struct bench *b)
 {
     memset(b, 0, sizeof(*b));
-    b->tables[0] = (struct table_spec){"user", WIDTH, INIT_NORMAL, 0.1f};
-    b->tables[1] = (struct table_spec){"item", 1, INIT_UNIFORM, 0.5f};
+    b->tables[0] = (struct table_spec){.name = "user",
+                                       .width = WIDTH,
+                                       .init = INIT_NORMAL,
+                                       .init_scale = 0.1f};
+    b->tables[1] = (struct table_spec){
+        .name = "item", .width = 1, .init = INIT_UNIFORM, .init_scale = 0.5f};
     b->blocks[0] = (struct block_spec){
         .name = "w", .size = DENSE - 9, .init = INIT_NORMAL, .init_scale = 1};
     b->blocks[1] = (struct block_spec){
@@ -262,7 +266,8 @@ static void run(unsigned n, struct outcome *out)
     bench_fill(&b);
     REQUIRE(!local_store_create(&b.config, n, &store, NULL));
     REQUIRE(!local_store_set_epoch(store, 0, 0, 10, 1.0, NULL));
-    REQUIRE(!local_store_set_epoch(store, 10, 1, 10, 0.5, NULL));
+    REQUIRE(!local_store_begin_span(store, &(struct optim_span){10, 1, 0.5}, 10,
+                                    NULL));
     w = workers_create(store, n);
     workers_run(w, n);
     for (unsigned i = 0; i < n; i++)

@@ -23,8 +23,12 @@ struct bench {
 static void bench_fill(struct bench *b)
 {
     memset(b, 0, sizeof(*b));
-    b->tables[0] = (struct table_spec){"user", WIDTH, INIT_NORMAL, 0.1f};
-    b->tables[1] = (struct table_spec){"item", 2, INIT_ZERO, 0.0f};
+    b->tables[0] = (struct table_spec){.name = "user",
+                                       .width = WIDTH,
+                                       .init = INIT_NORMAL,
+                                       .init_scale = 0.1f};
+    b->tables[1] = (struct table_spec){
+        .name = "item", .width = 2, .init = INIT_ZERO, .init_scale = 0.0f};
     b->blocks[0] = (struct block_spec){
         .name = "w", .size = 20000, .init = INIT_UNIFORM, .init_scale = 1.0f};
     b->blocks[1] = (struct block_spec){
@@ -147,6 +151,34 @@ static void one_step_per_key_and_segment(void)
 
 /* The same random unit as one push per micro-batch, and as one push of the
  * sum made beforehand along the tree. */
+static void frozen_blocks_keep_values_and_state(void)
+{
+    static float grad[20017], before[20017];
+    unsigned char frozen[3] = {0, 1, 0};
+    struct shard_rows none[2] = {{0}, {0}};
+    struct shard_push push = {0, grad, none};
+    struct bench b;
+    struct shard *s;
+
+    bench_fill(&b);
+    for (int i = 0; i < 3; i++)
+        optim_spec_default(OPTIM_MOMENTUM, &b.block_optim[i]);
+    s = begin(&b);
+    for (int i = 0; i < 20017; i++)
+        grad[i] = 1;
+    memcpy(before, shard_dense(s), sizeof(before));
+    shard_set_frozen(s, frozen);
+    REQUIRE(!shard_apply(s, &push, 1, 0, NULL));
+    CHECK(!memcmp(before + 20000, shard_dense(s) + 20000, 10 * sizeof(float)));
+    CHECK(before[0] != shard_dense(s)[0] &&
+          before[20010] != shard_dense(s)[20010]);
+    shard_set_frozen(s, NULL); // no velocity was gathered: the first step is
+    REQUIRE(!shard_apply(s, &push, 1, 1, NULL)); // one of a fresh block
+    CHECK_CLOSE(before[20000] - shard_dense(s)[20000], b.block_optim[1].lr,
+                1e-6);
+    shard_destroy(s);
+}
+
 static void combining_gives_the_bits_of_one_push(void)
 {
     struct rng r = rng_stream(8, RNG_TEST, 0, 0);
@@ -398,6 +430,8 @@ int main(void)
          peeks_see_zeros_and_create_nothing},
         {"a unit is one step per key and segment",
          one_step_per_key_and_segment},
+        {"frozen blocks keep values and state",
+         frozen_blocks_keep_values_and_state},
         {"combining pushes gives the bits of one push",
          combining_gives_the_bits_of_one_push},
         {"untouched rows are caught up where l2 covers the table",

@@ -15,9 +15,10 @@ struct seat { // one process of the job, as the coordinator sees it
     struct peer peer;
     const char *place;
     int present;
-    int concerned; // by the command under way
-    int taken;     // it acknowledged the command
-    int done;      // its result is in
+    uint32_t incarnation; // that said hello
+    int concerned;        // by the command under way
+    int taken;            // it acknowledged the command
+    int done;             // its result is in
     int64_t heard_ms, moved_ms, resend_ms, backoff_ms;
     uint32_t attempt;
     struct member_progress progress;
@@ -31,7 +32,8 @@ struct coordinator {
     struct command command; // under way
     unsigned char encoded[COMMAND_BYTES];
     int under_way, finished;
-    int64_t started_ms, say_ms, tick_ms;
+    int64_t started_ms, say_ms, next_ms, tick_ms;
+    struct fusor_error failure; // FUSOR_OK: none
 };
 
 static void seat_name(const struct seat *s, char out[160])
@@ -57,9 +59,14 @@ enum fusor_status coordinator_create(const struct coordinator_config *config,
                                      struct coordinator **out,
                                      struct fusor_error *err)
 {
-    struct coordinator *c = mem_alloc(1, sizeof(*c));
+    struct coordinator *c;
     int64_t now;
 
+    if (config->n_shards == 0 || config->n_workers == 0)
+        return fusor_fail(err, FUSOR_EINVAL,
+                          "coordinator: %u shards, %u worker processes",
+                          config->n_shards, config->n_workers);
+    c = mem_alloc(1, sizeof(*c));
     if (!c)
         return mem_fail(err, "coordinator", sizeof(*c));
     c->config = *config;
@@ -69,8 +76,9 @@ enum fusor_status coordinator_create(const struct coordinator_config *config,
     c->n_seats = config->n_shards + config->n_workers;
     c->seats = mem_alloc(c->n_seats, sizeof(*c->seats));
     if (!c->seats) {
+        mem_fail(err, "coordinator", c->n_seats * sizeof(*c->seats));
         mem_free(c);
-        return mem_fail(err, "coordinator", c->n_seats * sizeof(*c->seats));
+        return FUSOR_ENOMEM;
     }
     now = clock_now_ms(c->clock);
     for (uint32_t i = 0; i < config->n_shards; i++)
@@ -78,7 +86,7 @@ enum fusor_status coordinator_create(const struct coordinator_config *config,
     for (uint32_t i = 0; i < config->n_workers; i++)
         seat_init(&c->seats[config->n_shards + i], PEER_WORKER, i,
                   config->worker_places, now);
-    c->started_ms = now;
+    c->started_ms = c->tick_ms = now;
     c->say_ms = now + DEADLINE_SAY_MS;
     *out = c;
     return FUSOR_OK;
@@ -137,7 +145,7 @@ static enum fusor_status begin_next(struct coordinator *c,
                                     struct fusor_error *err)
 {
     uint64_t sequence = c->command.sequence + 1;
-    int64_t now = clock_now_ms(c->clock);
+    int64_t now;
 
     if (c->command.kind == COMMAND_FINISH) {
         c->finished = 1;
@@ -145,6 +153,7 @@ static enum fusor_status begin_next(struct coordinator *c,
         return FUSOR_OK;
     }
     FUSOR_TRY(c->config.script->ops->next(c->config.script, &c->command, err));
+    now = clock_now_ms(c->clock); // what comes next may have taken its time
     c->command.sequence = sequence;
     command_encode(&c->command, c->encoded);
     c->under_way = 1;
@@ -220,14 +229,23 @@ static enum fusor_status on_result(struct coordinator *c, struct seat *s,
 }
 
 static enum fusor_status on_hello(struct coordinator *c, struct seat *s,
+                                  const struct message *msg,
                                   struct fusor_error *err)
 {
     struct wire_header pong = header_of(c, WIRE_PONG, 0);
+    char name[160];
 
+    seat_name(s, name);
+    if (s->present && msg->header.incarnation != s->incarnation)
+        return fusor_fail(err, FUSOR_ECLUSTER,
+                          "%s died and came back without what it held: resume "
+                          "from the last checkpoint",
+                          name);
     send_to(c, s, &pong, NULL, 0);
     if (s->present)
         return FUSOR_OK;
     s->present = 1;
+    s->incarnation = msg->header.incarnation;
     if (++c->n_present == c->n_seats)
         return begin_next(c, err);
     return FUSOR_OK;
@@ -246,18 +264,21 @@ static enum fusor_status on_fail(struct seat *s, const struct message *msg,
                       (const char *)msg->data);
 }
 
-enum fusor_status coordinator_on_message(struct coordinator *c,
-                                         const struct message *msg,
-                                         struct fusor_error *err)
+static void send_failure(struct coordinator *c, struct seat *s)
 {
-    struct seat *s = seat_of(c, msg->from);
+    struct wire_header h = header_of(c, WIRE_FAIL, 0);
 
-    if (!s || msg->header.job != c->config.job)
-        return FUSOR_OK;
-    s->heard_ms = clock_now_ms(c->clock);
+    h.status = (uint32_t)c->failure.status;
+    send_to(c, s, &h, c->failure.text, strlen(c->failure.text));
+}
+
+static enum fusor_status take_message(struct coordinator *c, struct seat *s,
+                                      const struct message *msg,
+                                      struct fusor_error *err)
+{
     switch (msg->header.kind) {
     case WIRE_HELLO:
-        return on_hello(c, s, err);
+        return on_hello(c, s, msg, err);
     case WIRE_PING:
         on_ping(c, s, msg);
         return FUSOR_OK;
@@ -272,6 +293,37 @@ enum fusor_status coordinator_on_message(struct coordinator *c,
     default:
         return FUSOR_OK;
     }
+}
+
+/* A failure is told to everyone, and to everyone again who still speaks. */
+static enum fusor_status failed(struct coordinator *c, enum fusor_status rc,
+                                const struct fusor_error *why,
+                                struct fusor_error *err)
+{
+    if (rc == FUSOR_OK)
+        return rc;
+    if (c->failure.status == FUSOR_OK)
+        coordinator_fail(c, why);
+    if (err)
+        *err = c->failure;
+    return c->failure.status;
+}
+
+enum fusor_status coordinator_on_message(struct coordinator *c,
+                                         const struct message *msg,
+                                         struct fusor_error *err)
+{
+    struct seat *s = seat_of(c, msg->from);
+    struct fusor_error why;
+
+    if (!s || msg->header.job != c->config.job)
+        return FUSOR_OK;
+    s->heard_ms = clock_now_ms(c->clock);
+    if (c->failure.status == FUSOR_OK)
+        return failed(c, take_message(c, s, msg, &why), &why, err);
+    if (msg->header.kind != WIRE_FAIL)
+        send_failure(c, s);
+    return failed(c, c->failure.status, &c->failure, err);
 }
 
 static enum fusor_status check_silence(struct coordinator *c, int64_t now,
@@ -330,12 +382,28 @@ static void say_waits(struct coordinator *c, int64_t now)
     strbuf_clear(&waits);
 }
 
+/* The owner was away: nobody was silent, nothing stood still. */
+static void forgive_absence(struct coordinator *c, int64_t now)
+{
+    int64_t away = deadline_absence(&c->tick_ms, now);
+
+    for (uint32_t i = 0; away && i < c->n_seats; i++) {
+        c->seats[i].heard_ms += away;
+        c->seats[i].moved_ms += away;
+    }
+}
+
 enum fusor_status coordinator_tick(struct coordinator *c,
                                    struct fusor_error *err)
 {
     int64_t now = clock_now_ms(c->clock);
+    struct fusor_error why;
+    enum fusor_status rc;
 
-    c->tick_ms = now + DEADLINE_RESEND_MS / 2;
+    c->next_ms = now + DEADLINE_RESEND_MS / 2;
+    if (c->failure.status != FUSOR_OK)
+        return failed(c, c->failure.status, &c->failure, err);
+    forgive_absence(c, now);
     for (uint32_t i = 0; c->under_way && i < c->n_seats; i++) {
         struct seat *s = &c->seats[i];
 
@@ -343,13 +411,15 @@ enum fusor_status coordinator_tick(struct coordinator *c,
             send_command(c, s);
     }
     say_waits(c, now);
-    FUSOR_TRY(check_silence(c, now, err));
-    return check_hang(c, now, err);
+    rc = check_silence(c, now, &why);
+    if (rc == FUSOR_OK)
+        rc = check_hang(c, now, &why);
+    return failed(c, rc, &why, err);
 }
 
 int coordinator_timeout_ms(const struct coordinator *c)
 {
-    int64_t left = c->tick_ms - clock_now_ms(c->clock);
+    int64_t left = c->next_ms - clock_now_ms(c->clock);
 
     return left > 0 ? (int)left : 0;
 }
@@ -361,12 +431,14 @@ int coordinator_is_done(const struct coordinator *c)
 
 void coordinator_fail(struct coordinator *c, const struct fusor_error *why)
 {
-    struct wire_header h = header_of(c, WIRE_FAIL, 0);
-
-    h.status = (uint32_t)why->status;
+    if (c->failure.status == FUSOR_OK) {
+        c->failure = *why;
+        if (c->failure.status == FUSOR_OK)
+            c->failure.status = FUSOR_ECLUSTER;
+    }
     for (uint32_t i = 0; i < c->n_seats; i++)
         if (c->seats[i].present)
-            send_to(c, &c->seats[i], &h, why->text, strlen(why->text));
+            send_failure(c, &c->seats[i]);
 }
 
 static void describe_wait(const struct seat *s, int64_t now, struct strbuf *out)

@@ -32,18 +32,22 @@ enum fusor_status coordinator_create(const struct coordinator_config *config,
                                      struct fusor_error *err);
 void coordinator_destroy(struct coordinator *c);
 
-/** Take one message. */
+/** Take one message.
+ * @return FUSOR_OK, or why the job has failed: everyone was told */
 enum fusor_status coordinator_on_message(struct coordinator *c,
                                          const struct message *msg,
                                          struct fusor_error *err);
-/** Send what is due, notice who is silent.
- * @return FUSOR_OK, or why the job has failed: everyone was told */
+/** Send what is due, notice who is silent. Time in which the owner did not
+ * call it is no one's silence.
+ * @return FUSOR_OK, or why the job has failed: everyone was told. From then on
+ * every call returns the same, and tells it again to whoever still speaks */
 enum fusor_status coordinator_tick(struct coordinator *c,
                                    struct fusor_error *err);
 int coordinator_timeout_ms(const struct coordinator *c);
 /** Has FINISH been done by everyone? */
 int coordinator_is_done(const struct coordinator *c);
-/** Tell everyone that the job ends for this reason. */
+/** Tell everyone that the job ends for this reason, unless it has failed for
+ * another before. */
 void coordinator_fail(struct coordinator *c, const struct fusor_error *why);
 /** Who waits for whom, for what, since when: one line; "" when all work. */
 void coordinator_waits(const struct coordinator *c, struct strbuf *out);

@@ -10,12 +10,14 @@ struct member {
     struct member_config config;
     const struct clock_source *clock;
     int64_t heard_ms;  // from the coordinator
+    int64_t tick_ms;   // of the last tick
     int64_t ping_ms;   // when the next ping is due
     int64_t resend_ms; // when the result goes again
     int64_t backoff_ms;
     uint64_t sequence;  // of the newest command taken
     int busy;           // doing it
     int unacknowledged; // its result is on the way
+    int finishing;      // the command is FINISH
     struct payload_buffer *result;
     uint32_t attempt; // of the result
     struct member_progress progress;
@@ -48,7 +50,7 @@ enum fusor_status member_create(const struct member_config *config,
         return mem_fail(err, "member", sizeof(*m));
     m->config = *config;
     m->clock = messenger_clock(config->messenger);
-    m->heard_ms = clock_now_ms(m->clock);
+    m->heard_ms = m->tick_ms = clock_now_ms(m->clock);
     *out = m;
     return FUSOR_OK;
 }
@@ -92,24 +94,33 @@ static void send_result(struct member *m)
     m->resend_ms = clock_now_ms(m->clock) + m->backoff_ms;
 }
 
+static void send_ack(struct member *m)
+{
+    struct wire_header h = header_of(m, WIRE_ACK);
+
+    send_now(m, &h, NULL);
+}
+
 static int take_command(struct member *m, const struct message *msg,
                         struct command *command)
 {
-    struct wire_header ack;
-
     if (command_decode(msg->data, msg->size, command, NULL) != FUSOR_OK)
         return 0; // counted by nobody: the coordinator sends it again
-    if (command->sequence <= m->sequence) {
-        if (command->sequence == m->sequence && m->unacknowledged)
+    if (command->sequence < m->sequence)
+        return 0;
+    if (command->sequence == m->sequence) { // our answer to it was lost
+        if (m->unacknowledged)
             send_result(m);
+        else if (m->busy)
+            send_ack(m);
         return 0;
     }
     m->sequence = command->sequence;
     m->busy = 1;
     m->unacknowledged = 0;
+    m->finishing = command->kind == COMMAND_FINISH;
     memset(&m->progress, 0, sizeof(m->progress));
-    ack = header_of(m, WIRE_ACK);
-    send_now(m, &ack, NULL);
+    send_ack(m);
     return 1;
 }
 
@@ -126,7 +137,7 @@ static int remote_failure(const struct message *msg, struct fusor_error *err)
 int member_on_message(struct member *m, const struct message *msg,
                       struct command *command, struct fusor_error *err)
 {
-    if (msg->header.job != m->config.job)
+    if (msg->from.kind != PEER_COORDINATOR || msg->header.job != m->config.job)
         return 0;
     m->heard_ms = clock_now_ms(m->clock);
     m->heard_once = 1;
@@ -155,11 +166,20 @@ static void send_ping(struct member *m)
     send_now(m, &h, NULL);
 }
 
+/* The last acknowledgement may get lost with the one who sends it: once the
+ * result of FINISH is out, a coordinator that is silent has left. */
+static int has_left(const struct member *m, int64_t now)
+{
+    return m->finishing && m->unacknowledged &&
+           now - m->heard_ms >= DEADLINE_SAY_MS;
+}
+
 enum fusor_status member_tick(struct member *m, struct fusor_error *err)
 {
     int64_t now = clock_now_ms(m->clock);
     int64_t patience = m->heard_once ? DEADLINE_SUSPECT_MS : DEADLINE_HANG_MS;
 
+    m->heard_ms += deadline_absence(&m->tick_ms, now);
     if (now >= m->ping_ms) {
         send_ping(m);
         m->ping_ms =
@@ -167,7 +187,9 @@ enum fusor_status member_tick(struct member *m, struct fusor_error *err)
     }
     if (m->unacknowledged && now >= m->resend_ms)
         send_result(m);
-    if (now - m->heard_ms < patience)
+    if (has_left(m, now))
+        m->unacknowledged = 0;
+    if (now - m->heard_ms < patience || (m->finishing && !m->busy))
         return FUSOR_OK;
     return fusor_fail(err, FUSOR_ECLUSTER,
                       "the coordinator (beside rank 0) has been silent for "

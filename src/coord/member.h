@@ -40,14 +40,15 @@ enum fusor_status member_create(const struct member_config *config,
                                 struct member **out, struct fusor_error *err);
 void member_destroy(struct member *m);
 
-/** Take a message from the coordinator.
+/** Take a message from the coordinator; those of others are ignored.
  * @param command set when a new command has come
  * @return 1: *command is to be done; 0: handled here;
  * -1: the job has failed elsewhere: leave with *err */
 int member_on_message(struct member *m, const struct message *msg,
                       struct command *command, struct fusor_error *err);
 
-/** Send what is due.
+/** Send what is due. Time in which the owner did not call it is no silence of
+ * the coordinator's.
  * @return FUSOR_ECLUSTER: the coordinator has been silent too long */
 enum fusor_status member_tick(struct member *m, struct fusor_error *err);
 /** Milliseconds until member_tick() has something to do. */
@@ -59,7 +60,8 @@ enum fusor_status member_finish(struct member *m, const void *data, size_t size,
                                 struct fusor_error *err);
 /** Tell the coordinator that this process cannot go on. */
 void member_fail(struct member *m, const struct fusor_error *why);
-/** Was the last result acknowledged? */
+/** Was the last result acknowledged? Also true some seconds after FINISH when
+ * the coordinator has left. */
 int member_is_idle(const struct member *m);
 
 #endif

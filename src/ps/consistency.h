@@ -15,7 +15,16 @@
 static inline int consistency_may_read(int staleness, uint64_t clock,
                                        uint64_t edge)
 {
-    return staleness < 0 || edge + (uint64_t)staleness >= clock;
+    return staleness < 0 || edge >= clock ||
+           clock - edge <= (uint64_t)staleness;
+}
+
+/** The unit that push number index of a lease is for: units of an epoch count
+ * from 0 and are dealt out as lease_make() does. */
+static inline uint64_t consistency_unit(int staleness, uint32_t lease,
+                                        uint32_t n_workers, uint64_t index)
+{
+    return staleness == 0 ? index : lease + index * n_workers;
 }
 
 enum push_verdict { PUSH_NEW, PUSH_DUPLICATE, PUSH_REFUSED, PUSH_GAP };
@@ -28,18 +37,5 @@ enum push_verdict { PUSH_NEW, PUSH_DUPLICATE, PUSH_REFUSED, PUSH_GAP };
 enum push_verdict consistency_judge_push(uint32_t term, uint64_t next,
                                          uint32_t push_term,
                                          uint64_t push_index);
-
-/* Which units are applied: all below edge, and a window of bits above it. */
-#define UNIT_WINDOW 4096
-
-struct unit_tracker {
-    uint64_t edge;
-    uint64_t bits[UNIT_WINDOW / 64];
-};
-
-void unit_tracker_init(struct unit_tracker *t, uint64_t edge);
-/** Mark a unit as applied by everyone who owes a part of it; moves the edge.
- * @return 0, or -1 when the unit lies beyond the window or was marked before */
-int unit_tracker_mark(struct unit_tracker *t, uint64_t unit);
 
 #endif

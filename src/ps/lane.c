@@ -28,10 +28,18 @@ int lane_add_pull(struct lane *l, const struct message *msg,
     return 0;
 }
 
-int lane_note_repeat(struct lane *l, const struct wire_header *h)
+static int same_peer(struct peer a, struct peer b)
+{
+    return a.kind == b.kind && a.number == b.number &&
+           a.incarnation == b.incarnation;
+}
+
+int lane_note_repeat(struct lane *l, struct peer from,
+                     const struct wire_header *h)
 {
     for (uint32_t i = 0; i < l->n_pulls; i++) {
-        if (l->pulls[i].header.request != h->request)
+        if (l->pulls[i].header.request != h->request ||
+            !same_peer(l->pulls[i].peer, from))
             continue;
         l->pulls[i].header.attempt = h->attempt;
         return 1;
@@ -49,22 +57,39 @@ void lane_remove_pull(struct lane *l, uint32_t i)
 
 void lane_note_read(struct lane *l, uint64_t clock, uint64_t edge)
 {
-    l->read_clock[clock % LANE_PULLS] = clock + 1; // 0: nothing noted
-    l->read_edge[clock % LANE_PULLS] = edge;
+    l->read_clock[l->next_read] = clock + 1; // 0: nothing noted
+    l->read_edge[l->next_read] = edge;
+    l->next_read = (l->next_read + 1) % LANE_PULLS;
 }
 
 int lane_find_read(const struct lane *l, uint64_t clock, uint64_t *edge)
 {
-    if (l->read_clock[clock % LANE_PULLS] != clock + 1)
-        return 0;
-    *edge = l->read_edge[clock % LANE_PULLS];
-    return 1;
+    for (uint32_t i = 1; i <= LANE_PULLS; i++) { // the newest first
+        uint32_t at = (l->next_read + LANE_PULLS - i) % LANE_PULLS;
+
+        if (l->read_clock[at] != clock + 1)
+            continue;
+        *edge = l->read_edge[at];
+        return 1;
+    }
+    return 0;
+}
+
+int lane_is_late(const struct lane *l, struct peer from,
+                 const struct wire_header *h)
+{
+    return same_peer(l->last_peer, from) && h->request <= l->last_request;
 }
 
 void lane_reset(struct lane *l)
 {
+    struct peer peer = l->last_peer;
+    uint64_t request = l->last_request;
+
     while (l->n_pulls > 0)
         lane_remove_pull(l, l->n_pulls - 1);
     payload_buffer_unref(l->push);
     memset(l, 0, sizeof(*l));
+    l->last_peer = peer;
+    l->last_request = request;
 }

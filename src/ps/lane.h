@@ -12,19 +12,25 @@
 struct lane_pull {
     struct peer peer;
     struct wire_header header;   // of its KEYS, for the answer
-    struct payload_buffer *body; // its payload, kept until answered
+    struct payload_buffer *body; // its payload, kept until answered; in place
+                                 // of n keys stand n references of rows
 };
 
 struct lane {
-    uint32_t term;
+    uint32_t term; // newest seen
     uint64_t next; // lowest index not yet taken
     uint32_t n_pulls;
     struct lane_pull pulls[LANE_PULLS]; // waiting
-    uint64_t read_clock[LANE_PULLS];    // steps valued but not yet pushed, and
+    uint64_t read_clock[LANE_PULLS];    // + 1: steps valued last, and
     uint64_t read_edge[LANE_PULLS];     // the edge their values were read at
+    uint32_t next_read;                 // where the next one is noted
     struct peer push_peer;              // staleness 0: the push that waits
     struct wire_header push_header;
     struct payload_buffer *push; // NULL: none
+    /* Requests of one process only rise: a copy of a push of an epoch that is
+     * over is known by them. They outlive an epoch. */
+    struct peer last_peer;
+    uint64_t last_request; // of the push taken last
 };
 
 /** A private copy of a message's payload, or one more reference to it.
@@ -34,15 +40,20 @@ struct payload_buffer *lane_keep(struct messenger *m, const struct message *msg,
 /** Remember a pull. @return 0, or -1: too many wait */
 int lane_add_pull(struct lane *l, const struct message *msg,
                   struct payload_buffer *body);
-/** Is a pull with this request waiting? Then it was only sent again; its
- * attempt is noted so that the answer fits. */
-int lane_note_repeat(struct lane *l, const struct wire_header *h);
+/** Is this pull of this peer waiting? Then it was only sent again; its attempt
+ * is noted so that the answer fits. */
+int lane_note_repeat(struct lane *l, struct peer from,
+                     const struct wire_header *h);
 void lane_remove_pull(struct lane *l, uint32_t i);
 /** Note at which edge the values of a step were read. */
 void lane_note_read(struct lane *l, uint64_t clock, uint64_t edge);
-/** The edge noted for a step. @return 0 when it was not valued here */
+/** The edge noted for a step. @return 0 when it was not valued here, or so long
+ * ago that LANE_PULLS others were since */
 int lane_find_read(const struct lane *l, uint64_t clock, uint64_t *edge);
-/** Forget everything: a new epoch. */
+/** Is this push a late copy from an epoch that is over? */
+int lane_is_late(const struct lane *l, struct peer from,
+                 const struct wire_header *h);
+/** Forget everything but the last request: a new epoch. */
 void lane_reset(struct lane *l);
 
 #endif

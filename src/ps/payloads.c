@@ -1,6 +1,8 @@
 /* Reads a push out of its payload, believing nothing. */
 #include "ps/payloads.h"
 
+#include "store/tree.h"
+
 static enum fusor_status read_rows(struct payload_reader *r, uint32_t width,
                                    struct push_rows *out,
                                    struct fusor_error *err)
@@ -13,9 +15,16 @@ static enum fusor_status read_rows(struct payload_reader *r, uint32_t width,
         return fusor_fail(err, FUSOR_EPROTO,
                           "push: %zu floats for %zu rows of %u", n_floats,
                           n_keys, width);
-    *out =
-        (struct push_rows){(uint32_t)n_keys, keys, (float *)(uintptr_t)grads};
+    *out = (struct push_rows){(uint32_t)n_keys, keys, NULL,
+                              (float *)(uintptr_t)grads};
     return FUSOR_OK;
+}
+
+/* Is [lo, lo + span) a node of the tree of micro-batches? */
+static int node_is_sound(uint64_t lo, uint64_t span)
+{
+    return span > 0 && span <= TREE_LEAVES_MAX && (span & (span - 1)) == 0 &&
+           lo % span == 0 && lo + span <= TREE_LEAVES_MAX;
 }
 
 static enum fusor_status read_node(const struct param_spec *params,
@@ -23,10 +32,14 @@ static enum fusor_status read_node(const struct param_spec *params,
                                    uint64_t dense_size, struct push_node *out,
                                    struct fusor_error *err)
 {
+    uint64_t lo = payload_get_u64(r), span = payload_get_u64(r);
     size_t n_dense;
 
-    out->lo = (uint32_t)payload_get_u64(r);
-    out->span = (uint32_t)payload_get_u64(r);
+    if (r->failed || !node_is_sound(lo, span))
+        return fusor_fail(err, FUSOR_EPROTO, "push: node %llu+%llu",
+                          (unsigned long long)lo, (unsigned long long)span);
+    out->lo = (uint32_t)lo;
+    out->span = (uint32_t)span;
     out->dense = payload_get_f32s(r, &n_dense);
     if (r->failed || (n_dense != 0 && n_dense != dense_size))
         return fusor_fail(err, FUSOR_EPROTO,
@@ -57,10 +70,11 @@ enum fusor_status push_view_read(const struct param_spec *params, void *data,
 
         node->tables = out->tables + (size_t)i * params->n_tables;
         FUSOR_TRY(read_node(params, &r, dense_size, node, err));
-        if (node->lo < next || node->span == 0 || node->span > 16 ||
-            node->lo + node->span > 16)
-            return fusor_fail(err, FUSOR_EPROTO, "push: node %u+%u", node->lo,
-                              node->span);
+        if (node->lo < next)
+            return fusor_fail(err, FUSOR_EPROTO,
+                              "push: node %u+%u comes after one that ends at "
+                              "%llu",
+                              node->lo, node->span, (unsigned long long)next);
         next = node->lo + node->span;
     }
     return payload_reader_finish(&r, "push", err);

@@ -19,7 +19,8 @@
 struct push_rows {
     uint32_t n;
     const uint64_t *keys;
-    float *grads; // [n, width]
+    const uint32_t *refs; // [n] the server's: the rows of keys; else NULL
+    float *grads;         // [n, width]
 };
 
 struct push_node {
@@ -38,7 +39,7 @@ struct push_view {
 /** Read a push.
  * @param data writable: gradients may be combined in place
  * @param dense_size floats a dense section must have
- * @return FUSOR_EPROTO: sizes do not fit, nodes not ascending */
+ * @return FUSOR_EPROTO: sizes do not fit, nodes not aligned or not ascending */
 enum fusor_status push_view_read(const struct param_spec *params, void *data,
                                  size_t size, uint64_t dense_size,
                                  struct push_view *out,

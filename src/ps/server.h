@@ -5,6 +5,7 @@
  * At staleness 0 pushes are kept until every lease has sent its part of the
  * unit, then one optimizer step is made for all of them in the order of the
  * tree of micro-batches. Otherwise each push is one unit and one step.
+ * Units are counted from 0 in every epoch; the optimizer's clock goes on.
  *
  * Threads: one. */
 #ifndef PS_SERVER_H
@@ -24,11 +25,14 @@ struct server_config {
     uint64_t job;
     uint32_t number; // of this shard
     int staleness;
-    uint32_t n_workers; // compute threads of the whole job
+    uint32_t n_workers;     // compute threads of the whole job
+    uint32_t micro_batches; // of a unit: a push for others than its lease's is
+                            // malformed; 0: not known, not checked
 };
 
 struct server_counters {
     uint64_t pulls, pushes, duplicates, refused, malformed;
+    uint64_t no_room; // dropped because the pool was full; they come again
     uint64_t staleness_count[64]; // units between values read and gradient
                                   // applied; the last bin holds all above
 };
@@ -37,10 +41,14 @@ enum fusor_status server_create(const struct server_config *config,
                                 struct server **out, struct fusor_error *err);
 void server_destroy(struct server *s);
 
-/** Take one message of a worker. A malformed one is counted and dropped.
+/** Take one message of a worker; those of others are ignored. A malformed one
+ * is counted and dropped.
  * @return a failure of the shard itself: the job cannot go on */
 enum fusor_status server_on_message(struct server *s, const struct message *msg,
                                     struct fusor_error *err);
+/** Which blocks the next epochs leave as they are: shard_set_frozen().
+ * @param frozen [n_blocks] copied; NULL: none */
+void server_set_frozen(struct server *s, const unsigned char *frozen);
 /** An epoch begins: leases start over, the optimizer's clock is set. */
 enum fusor_status server_begin(struct server *s, const struct command *c,
                                struct fusor_error *err);

@@ -1,5 +1,6 @@
 /* Chunks out, whole messages in. What a full pipe does not take waits in one
- * list per peer, so the order of a pair is kept. */
+ * list per peer, so the order of a pair is kept and nobody waits for another
+ * peer's pipe. */
 #include "transport/messenger.h"
 
 #include <string.h>
@@ -8,21 +9,27 @@
 #include "transport/message.h"
 
 #define ASSEMBLE_TIMEOUT_MS 10000
-#define RETRY_MS 1 // a full pipe has no descriptor to wait on
-#define OUTBOX_MAX 65536
+#define RETRY_MS 1      // a full pipe has no descriptor to wait on
+#define OUTBOX_MAX 8192 // messages for one peer
+#define PATIENCE_MS 50  // chunks taken in by a receive that only looks
 
 struct outgoing {
-    struct peer to;
     struct chunk_source source;
     struct outgoing *next;
+};
+
+struct outbox { // there while something waits for its peer
+    struct peer to;
+    struct outgoing *first, **last;
+    size_t n;
+    struct outbox *next;
 };
 
 struct messenger {
     struct transport *transport;
     struct payload_pool *pool;
     struct assembler *assembler;
-    struct outgoing *first, **last;
-    size_t n_outgoing;
+    struct outbox *outboxes;
     struct payload_buffer *held; // of the message handed out last
     int64_t expire_ms;
     uint64_t malformed;
@@ -45,7 +52,6 @@ enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
     if (!m)
         return mem_fail(err, "messenger", sizeof(*m));
     m->transport = t;
-    m->last = &m->first;
     rc = payload_pool_create(2 * max_bytes, &m->pool, err);
     if (rc == FUSOR_OK) {
         options.pool = m->pool;
@@ -59,23 +65,35 @@ enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
     return FUSOR_OK;
 }
 
-static void outgoing_free(struct messenger *m, struct outgoing *o)
+/* Let go of the oldest message of an outbox. */
+static void outbox_drop_first(struct outbox *box)
 {
+    struct outgoing *o = box->first;
+
+    box->first = o->next;
+    if (!box->first)
+        box->last = &box->first;
+    box->n--;
     payload_buffer_unref(o->source.body);
     mem_free(o);
-    m->n_outgoing--;
+}
+
+static void outbox_remove(struct outbox **at)
+{
+    struct outbox *box = *at;
+
+    while (box->first)
+        outbox_drop_first(box);
+    *at = box->next;
+    mem_free(box);
 }
 
 void messenger_destroy(struct messenger *m)
 {
-    struct outgoing *o, *next;
-
     if (!m)
         return;
-    for (o = m->first; o; o = next) {
-        next = o->next;
-        outgoing_free(m, o);
-    }
+    while (m->outboxes)
+        outbox_remove(&m->outboxes);
     payload_buffer_unref(m->held);
     assembler_destroy(m->assembler);
     payload_pool_destroy(m->pool);
@@ -84,37 +102,83 @@ void messenger_destroy(struct messenger *m)
 
 static int same_peer(struct peer a, struct peer b)
 {
-    return a.kind == b.kind && a.number == b.number;
+    return a.kind == b.kind && a.number == b.number &&
+           a.incarnation == b.incarnation; // answers are for one of them only
 }
 
-static int has_waiting(const struct messenger *m, struct peer to)
+/* The link that points to the peer's outbox, or to NULL. */
+static struct outbox **outbox_find(struct messenger *m, struct peer to)
 {
-    for (const struct outgoing *o = m->first; o; o = o->next)
-        if (same_peer(o->to, to))
-            return 1;
-    return 0;
+    struct outbox **at = &m->outboxes;
+
+    while (*at && !same_peer((*at)->to, to))
+        at = &(*at)->next;
+    return at;
+}
+
+static struct outbox *outbox_open(struct messenger *m, struct peer to)
+{
+    struct outbox **at = outbox_find(m, to);
+
+    if (*at)
+        return *at;
+    *at = mem_alloc(1, sizeof(**at));
+    if (!*at)
+        return NULL;
+    (*at)->to = to;
+    (*at)->last = &(*at)->first;
+    return *at;
+}
+
+/* A request that still waits is not queued twice when it is sent again: the
+ * newer copy takes its place, unless the first chunks are out already.
+ * @return 1: nothing is left to do */
+static int replace_waiting(struct outbox *box,
+                           const struct chunk_source *source)
+{
+    const struct wire_header *h = &source->header;
+    struct outgoing *o = box->first;
+
+    if (h->request == 0 || source->next != 0)
+        return 0;
+    while (o && (o->source.header.request != h->request ||
+                 o->source.header.kind != h->kind))
+        o = o->next;
+    if (!o)
+        return 0;
+    if (o->source.next == 0) {
+        if (source->body)
+            payload_buffer_ref(source->body);
+        payload_buffer_unref(o->source.body);
+        o->source = *source;
+    }
+    return 1;
 }
 
 static enum fusor_status keep_for_later(struct messenger *m, struct peer to,
                                         const struct chunk_source *source,
                                         struct fusor_error *err)
 {
+    struct outbox *box = outbox_open(m, to);
     struct outgoing *o;
 
-    if (m->n_outgoing >= OUTBOX_MAX)
+    if (!box)
+        return mem_fail(err, "outgoing message", sizeof(*box));
+    if (replace_waiting(box, source))
+        return FUSOR_OK;
+    if (box->n >= OUTBOX_MAX)
         return fusor_fail(err, FUSOR_ECLUSTER,
-                          "%d messages wait for peers that do not read",
+                          "%d messages wait for a peer that does not read",
                           OUTBOX_MAX);
     o = mem_alloc(1, sizeof(*o));
     if (!o)
         return mem_fail(err, "outgoing message", sizeof(*o));
-    o->to = to;
     o->source = *source;
     if (o->source.body)
         payload_buffer_ref(o->source.body);
-    *m->last = o;
-    m->last = &o->next;
-    m->n_outgoing++;
+    *box->last = o;
+    box->last = &o->next;
+    box->n++;
     return FUSOR_OK;
 }
 
@@ -127,7 +191,7 @@ enum fusor_status messenger_send(struct messenger *m, struct peer to,
     enum fusor_status rc;
 
     FUSOR_TRY(chunk_source_init(&source, header, payload, err));
-    if (m->first && has_waiting(m, to))
+    if (*outbox_find(m, to))
         return keep_for_later(m, to, &source, err);
     rc = transport_send_message(m->transport, to, &source, err);
     if (rc == FUSOR_EAGAIN)
@@ -152,50 +216,33 @@ enum fusor_status messenger_send_bytes(struct messenger *m, struct peer to,
     return rc;
 }
 
-/* Offer everything that waits once; a peer whose pipe is still full keeps its
- * place, and so does everything behind it for the same peer. */
+/* Offer everything that waits, each peer's in order, until its pipe is full
+ * again. What a peer that has gone was to get is dropped. */
 static void flush(struct messenger *m)
 {
-    struct outgoing **at = &m->first;
-    struct peer full[8];
-    size_t n_full = 0;
+    struct outbox **at = &m->outboxes;
 
     while (*at) {
-        struct outgoing *o = *at;
-        size_t i;
+        struct outbox *box = *at;
 
-        for (i = 0; i < n_full && !same_peer(full[i], o->to); i++)
-            ;
-        if (i == n_full && n_full < 8) {
-            if (transport_send_message(m->transport, o->to, &o->source, NULL) !=
-                FUSOR_EAGAIN) {
-                *at = o->next; // sent, or the peer has gone
-                outgoing_free(m, o);
-                continue;
-            }
-            full[n_full++] = o->to;
-        }
-        at = &o->next;
+        while (box->first && transport_send_message(m->transport, box->to,
+                                                    &box->first->source,
+                                                    NULL) != FUSOR_EAGAIN)
+            outbox_drop_first(box);
+        if (box->first)
+            at = &box->next;
+        else
+            outbox_remove(at);
     }
-    m->last = at;
 }
 
 void messenger_drop_peer(struct messenger *m, struct peer peer)
 {
-    struct outgoing **at = &m->first;
+    struct outbox **at = outbox_find(m, peer);
 
-    while (*at) {
-        struct outgoing *o = *at;
-
-        if (same_peer(o->to, peer)) {
-            *at = o->next;
-            outgoing_free(m, o);
-        } else {
-            at = &o->next;
-        }
-    }
-    m->last = at;
-    assembler_forget(m->assembler, (uint64_t)peer.kind << 32 | peer.number);
+    if (*at)
+        outbox_remove(at);
+    assembler_forget(m->assembler, peer_key(peer));
 }
 
 static enum fusor_status take_chunk(struct messenger *m,
@@ -203,7 +250,6 @@ static enum fusor_status take_chunk(struct messenger *m,
                                     struct message *out,
                                     struct fusor_error *err)
 {
-    uint64_t sender = (uint64_t)d->from.kind << 32 | d->from.number;
     int64_t now = clock_now_ms(messenger_clock(m));
     struct wire_message whole;
     struct wire_header h;
@@ -211,7 +257,7 @@ static enum fusor_status take_chunk(struct messenger *m,
 
     rc = wire_header_decode(d->header, d->header_size, &h, err);
     if (rc == FUSOR_OK)
-        rc = assembler_add(m->assembler, sender, &h, d->payload,
+        rc = assembler_add(m->assembler, peer_key(d->from), &h, d->payload,
                            d->payload_size, now, &whole, err);
     if (rc != FUSOR_OK)
         return rc;
@@ -221,39 +267,52 @@ static enum fusor_status take_chunk(struct messenger *m,
     return FUSOR_OK;
 }
 
-enum fusor_status messenger_receive(struct messenger *m, struct message *out,
-                                    int timeout_ms, struct fusor_error *err)
+/* One look at the transport. */
+static enum fusor_status receive_once(struct messenger *m, struct message *out,
+                                      int timeout_ms, struct fusor_error *err)
 {
-    int64_t now = clock_now_ms(messenger_clock(m));
     struct delivery d;
     enum fusor_status rc;
 
+    if (m->outboxes)
+        flush(m);
+    if (m->outboxes && (timeout_ms < 0 || timeout_ms > RETRY_MS))
+        timeout_ms = RETRY_MS;
+    rc = transport_receive(m->transport, &d, timeout_ms, err);
+    if (rc != FUSOR_OK && rc != FUSOR_EPROTO)
+        return rc;
+    if (rc == FUSOR_OK)
+        rc = take_chunk(m, &d, out, err);
+    if (rc == FUSOR_EPROTO)
+        m->malformed++;
+    else if (rc != FUSOR_EAGAIN)
+        return rc;
+    *out = (struct message){0}; // a piece, or nothing of use: look again
+    return FUSOR_OK;
+}
+
+enum fusor_status messenger_receive(struct messenger *m, struct message *out,
+                                    int timeout_ms, struct fusor_error *err)
+{
+    int64_t start = clock_now_ms(messenger_clock(m));
+    int64_t patience = timeout_ms > 0 ? timeout_ms : PATIENCE_MS;
+    int64_t spent = 0;
+
     payload_buffer_unref(m->held);
     m->held = NULL;
-    if (now >= m->expire_ms) {
-        assembler_expire(m->assembler, now);
-        m->expire_ms = now + ASSEMBLE_TIMEOUT_MS / 10;
+    if (start >= m->expire_ms) {
+        assembler_expire(m->assembler, start);
+        m->expire_ms = start + ASSEMBLE_TIMEOUT_MS / 10;
     }
-    for (;;) {
-        int wait = timeout_ms;
+    do {
+        int left = timeout_ms > 0 ? timeout_ms - (int)spent : timeout_ms;
+        enum fusor_status rc = receive_once(m, out, left, err);
 
-        if (m->first) {
-            flush(m);
-            if (m->first && (wait < 0 || wait > RETRY_MS))
-                wait = RETRY_MS;
-        }
-        rc = transport_receive(m->transport, &d, wait, err);
-        if (rc == FUSOR_OK)
-            rc = take_chunk(m, &d, out, err);
-        else if (rc != FUSOR_EPROTO)
+        if (rc != FUSOR_OK || out->header.kind != WIRE_NONE)
             return rc;
-        if (rc == FUSOR_OK)
-            return rc;
-        if (rc == FUSOR_EPROTO)
-            m->malformed++;
-        else if (rc != FUSOR_EAGAIN)
-            return rc;
-    }
+        spent = clock_now_ms(messenger_clock(m)) - start;
+    } while (timeout_ms < 0 || spent < patience);
+    return FUSOR_EAGAIN; // chunks that complete nothing must not hold us
 }
 
 const struct clock_source *messenger_clock(struct messenger *m)

@@ -1,9 +1,10 @@
 /* Whole messages over a transport: a header and a payload of any size up to a
  * cap. Payloads are cut into chunks of at most 1 MiB, put together on the other
  * side within a budget, and never copied on the way out. What a full pipe does
- * not take waits here, in order per peer; senders hold requests back by
- * credits, so this queue is bounded by what they may have outstanding, and a
- * message over the bound is refused.
+ * not take waits here, in order per peer; a request (header.request not 0) that
+ * is sent again while its first copy waits takes that copy's place. So the
+ * queue is bounded by what senders have outstanding, and a message over its
+ * bound is refused.
  *
  * Threads: one, the endpoint's. */
 #ifndef TRANSPORT_MESSENGER_H
@@ -44,11 +45,13 @@ enum fusor_status messenger_send_bytes(struct messenger *m, struct peer to,
                                        const void *data, size_t size,
                                        struct fusor_error *err);
 /** Wait for one whole message; sends what waits while it does.
- * @return FUSOR_OK, FUSOR_EAGAIN (timeout, woken), or a failure of the
- * transport */
+ * @param timeout_ms 0: only look; < 0: until one comes or a wake
+ * @return FUSOR_OK, FUSOR_EAGAIN (timeout, woken, or a look after 1 ms at a
+ * pipe that was full), or a failure of the transport */
 enum fusor_status messenger_receive(struct messenger *m, struct message *out,
                                     int timeout_ms, struct fusor_error *err);
-/** Forget what waits for a peer that has gone. */
+/** Forget what waits for a peer that has gone and the halves of messages that
+ * this incarnation of it left. */
 void messenger_drop_peer(struct messenger *m, struct peer peer);
 const struct clock_source *messenger_clock(struct messenger *m);
 /** Make a receive that waits return FUSOR_EAGAIN. Threads: any. */

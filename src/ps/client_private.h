@@ -1,0 +1,92 @@
+/* What a client is made of: for client*.c only. */
+#ifndef PS_CLIENT_PRIVATE_H
+#define PS_CLIENT_PRIVATE_H
+
+#include <pthread.h>
+
+#include "base/queue.h"
+#include "ps/client.h"
+#include "ps/exchange.h"
+#include "ps/split.h"
+#include "store/block_slice.h"
+
+#define AHEAD_MAX 10 // announced steps of one worker
+#define PUSHES_MAX 4 // unacknowledged ones: what is kept for a resend
+
+struct announced {
+    struct exchange *exchange;
+    const struct step_keys *keys; // [n_tables] the worker's
+    struct table_split *tables;   // [n_tables]
+};
+
+struct client_worker {
+    struct queue *inbox;
+    struct announced ahead[AHEAD_MAX]; // ring: first is the oldest
+    unsigned first, n_ahead;
+    struct announced *valued; // the step whose values are in use
+    unsigned pushes_open;
+    struct exchange *free;
+    float *dense; // [n_dense]
+    struct lease lease;
+    uint64_t epoch;
+    uint64_t index;   // of the next push
+    float **grads_at; // [n_shards] write position while a push is made
+    uint64_t **keys_at;
+    uint32_t *counts; // [PARAM_MAX_NODES][n_tables][n_shards]
+};
+
+struct client {
+    struct param_store store; // first: the contract's handle
+    struct client_config config;
+    struct exchange_core *core;
+    struct exchange *stranded; // network thread: came back too late
+    struct queue *submissions;
+    struct client_worker *workers; // [n_workers]
+    uint16_t map[BUCKET_COUNT];
+    struct block_segment **segments; // [n_shards][n_segments]
+    size_t *n_segments;
+    uint64_t *dense_size;  // [n_shards]
+    pthread_mutex_t mutex; // guards why
+    struct fusor_error why;
+};
+
+static inline struct client *client_of(struct param_store *s)
+{
+    return (struct client *)(void *)s;
+}
+
+/* Hand-over between threads. */
+
+/** A fresh exchange of this worker's.
+ * @return NULL with *err: no memory */
+struct exchange *client_take_free(struct client *c, struct client_worker *w,
+                                  struct fusor_error *err);
+void client_give_back(struct client *c, struct client_worker *w,
+                      struct exchange *x);
+/** Hand an exchange to the network thread; on failure it is given back. */
+enum fusor_status client_submit(struct client *c, struct client_worker *w,
+                                struct exchange *x, struct fusor_error *err);
+/** Wait for one exchange of this worker to come back. A push that returns is
+ * done with; keys stay until their values have been used. */
+enum fusor_status client_take_one(struct client *c, struct client_worker *w,
+                                  struct fusor_error *err);
+
+/* client_pull.c */
+enum fusor_status client_announce(struct param_store *store, unsigned worker,
+                                  enum pull_mode mode, uint64_t clock,
+                                  const struct step_keys *tables,
+                                  struct fusor_error *err);
+enum fusor_status client_values(struct param_store *store, unsigned worker,
+                                struct step_rows *tables, const float **dense,
+                                struct fusor_error *err);
+/** The values of the step valued last are not needed any more. */
+void client_drop_valued(struct client *c, struct client_worker *w);
+
+/* client_push.c */
+enum fusor_status client_push(struct param_store *store, unsigned worker,
+                              const struct step_grads *g,
+                              struct fusor_error *err);
+enum fusor_status client_drain(struct param_store *store, unsigned worker,
+                               struct fusor_error *err);
+
+#endif

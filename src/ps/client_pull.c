@@ -1,0 +1,160 @@
+/* The compute threads' side of a pull: keys cut over the shards, replies joined
+ * to rows. */
+#include <string.h>
+
+#include "ps/client_private.h"
+#include "ps/payloads.h"
+
+static enum fusor_status write_keys(struct client *c, struct client_worker *w,
+                                    struct announced *a,
+                                    struct fusor_error *err)
+{
+    uint32_t n_tables = c->config.params->n_tables, n = c->config.n_shards;
+    struct payload_writer writer[SHARD_MAX];
+
+    for (uint32_t s = 0; s < n; s++) {
+        size_t room = 8;
+
+        for (uint32_t t = 0; t < n_tables; t++)
+            room += payload_section_bytes(a->tables[t].n_of[s], 8);
+        FUSOR_TRY(payload_buffer_take(messenger_pool(c->config.messenger), room,
+                                      &a->exchange->legs[s].out, err));
+        payload_writer_init_buffer(&writer[s], a->exchange->legs[s].out);
+    }
+    for (uint32_t t = 0; t < n_tables; t++) {
+        const struct table_split *split = &a->tables[t];
+
+        for (uint32_t s = 0; s < n; s++)
+            w->keys_at[s] = payload_reserve_u64s(&writer[s], split->n_of[s]);
+        for (uint32_t i = 0; i < split->n; i++)
+            w->keys_at[split->shard[i]][split->place[i]] = a->keys[t].keys[i];
+    }
+    for (uint32_t s = 0; s < n; s++)
+        FUSOR_TRY(
+            payload_writer_finish(&writer[s], a->exchange->legs[s].out, err));
+    return FUSOR_OK;
+}
+
+enum fusor_status client_announce(struct param_store *store, unsigned worker,
+                                  enum pull_mode mode, uint64_t clock,
+                                  const struct step_keys *tables,
+                                  struct fusor_error *err)
+{
+    struct client *c = client_of(store);
+    struct client_worker *w = &c->workers[worker];
+    struct announced *a = &w->ahead[(w->first + w->n_ahead) % AHEAD_MAX];
+    enum fusor_status rc = FUSOR_OK;
+
+    if (w->n_ahead == AHEAD_MAX - 1)
+        return fusor_fail(err, FUSOR_EINVAL, "more than %d steps announced",
+                          AHEAD_MAX - 1);
+    a->exchange = client_take_free(c, w, err);
+    if (!a->exchange)
+        return FUSOR_ENOMEM;
+    a->keys = tables;
+    for (uint32_t t = 0; rc == FUSOR_OK && t < c->config.params->n_tables; t++)
+        rc = table_split_keys(&a->tables[t], t, &tables[t], c->map,
+                              c->config.n_shards, err);
+    if (rc == FUSOR_OK)
+        rc = write_keys(c, w, a, err);
+    if (rc != FUSOR_OK) {
+        client_give_back(c, w, a->exchange);
+        a->exchange = NULL;
+        return rc;
+    }
+    a->exchange->header = (struct wire_header){
+        .kind = WIRE_KEYS,
+        .epoch = (uint32_t)w->epoch,
+        .lease = w->lease.id,
+        .term = w->lease.term,
+        .clock = clock,
+        .flags = (mode == PULL_PEEK ? PS_PEEK : 0) | PS_WANT_DENSE,
+    };
+    rc = client_submit(c, w, a->exchange, err);
+    if (rc == FUSOR_OK)
+        w->n_ahead++;
+    else
+        a->exchange = NULL;
+    return rc;
+}
+
+static void copy_dense(struct client *c, struct client_worker *w, uint32_t s,
+                       const float *packed)
+{
+    for (size_t i = 0; i < c->n_segments[s]; i++) {
+        const struct block_segment *g = &c->segments[s][i];
+
+        memcpy(w->dense + g->offset, packed + g->packed, g->n * sizeof(float));
+    }
+}
+
+/* Where each shard's rows of each table begin in its reply. */
+static enum fusor_status read_replies(struct client *c, struct client_worker *w,
+                                      struct announced *a,
+                                      struct step_rows *tables,
+                                      struct fusor_error *err)
+{
+    const struct param_spec *p = c->config.params;
+    struct payload_reader readers[SHARD_MAX];
+    const float *rows_of[SHARD_MAX];
+    size_t n;
+
+    for (uint32_t s = 0; s < c->config.n_shards; s++)
+        payload_reader_init(&readers[s], a->exchange->legs[s].reply->data,
+                            a->exchange->legs[s].reply->size);
+    for (uint32_t t = 0; t < p->n_tables; t++) {
+        const struct table_split *split = &a->tables[t];
+        uint32_t width = p->tables[t].width;
+
+        for (uint32_t s = 0; s < c->config.n_shards; s++) {
+            rows_of[s] = payload_get_f32s(&readers[s], &n);
+            if (readers[s].failed || n != (size_t)split->n_of[s] * width)
+                return fusor_fail(err, FUSOR_EPROTO,
+                                  "shard %u answered %zu floats of table %s "
+                                  "for %u rows of %u",
+                                  s, n, p->tables[t].name, split->n_of[s],
+                                  width);
+        }
+        for (uint32_t i = 0; i < split->n; i++)
+            tables[t].rows[i] =
+                rows_of[split->shard[i]] + (size_t)split->place[i] * width;
+    }
+    for (uint32_t s = 0; s < c->config.n_shards; s++) {
+        const float *dense = payload_get_f32s(&readers[s], &n);
+
+        if (readers[s].failed || n != c->dense_size[s])
+            return fusor_fail(err, FUSOR_EPROTO,
+                              "shard %u answered %zu dense floats", s, n);
+        copy_dense(c, w, s, dense);
+    }
+    return FUSOR_OK;
+}
+
+void client_drop_valued(struct client *c, struct client_worker *w)
+{
+    if (!w->valued)
+        return;
+    client_give_back(c, w, w->valued->exchange);
+    w->valued->exchange = NULL;
+    w->valued = NULL;
+}
+
+enum fusor_status client_values(struct param_store *store, unsigned worker,
+                                struct step_rows *tables, const float **dense,
+                                struct fusor_error *err)
+{
+    struct client *c = client_of(store);
+    struct client_worker *w = &c->workers[worker];
+    struct announced *a = &w->ahead[w->first];
+
+    if (w->n_ahead == 0)
+        return fusor_fail(err, FUSOR_EINVAL, "no step was announced");
+    client_drop_valued(c, w); // a peek has no push that would end it
+    while (!a->exchange->returned)
+        FUSOR_TRY(client_take_one(c, w, err));
+    w->first = (w->first + 1) % AHEAD_MAX;
+    w->n_ahead--;
+    w->valued = a;
+    *dense = w->dense;
+    return read_replies(c, w, a, tables, err);
+}

@@ -1,0 +1,62 @@
+/* What a server is made of: for server*.c only. */
+#ifndef PS_SERVER_PRIVATE_H
+#define PS_SERVER_PRIVATE_H
+
+#include "ps/lane.h"
+#include "ps/payloads.h"
+#include "ps/server.h"
+
+struct server {
+    struct server_config config;
+    struct lane *lanes; // [n_workers]
+    uint64_t edge;      // units of the epoch: all below it are applied
+    uint64_t epoch;
+    uint64_t clock;          // units applied before this epoch
+    uint64_t n_units;        // of the epoch
+    uint64_t n_applied;      // in this epoch
+    uint64_t samples;        // in this epoch
+    int open;                // between begin and cut
+    struct push_view *views; // [n_workers]
+    struct shard_push *pushes;
+    struct shard_rows *rows; // [n_workers * PARAM_MAX_NODES * n_tables]
+    uint32_t *refs;          // scratch of one look-up
+    size_t refs_cap;
+    struct server_counters counters;
+};
+
+/* The optimizer's clock: units applied so far. */
+static inline uint64_t server_now(const struct server *s)
+{
+    return s->clock + s->n_applied;
+}
+
+/** Look up the rows of keys that stand in a payload and put the references in
+ * the keys' place.
+ * @param unit of the epoch that the keys are for
+ * @return where they are now, [n]; NULL with *err: FUSOR_EINVAL (a key of
+ * another shard), FUSOR_ENOMEM */
+const uint32_t *server_resolve(struct server *s, uint32_t table,
+                               const uint64_t *keys, size_t n,
+                               enum resolve_mode mode, uint64_t unit,
+                               struct fusor_error *err);
+/** The header of an answer. */
+struct wire_header server_answer(const struct server *s,
+                                 const struct wire_header *h,
+                                 enum wire_kind kind);
+/** Count and name a message that makes no sense. */
+void server_drop(struct server *s, const struct message *msg,
+                 const struct fusor_error *why);
+/** Is the unit of a message one that its lease may speak of? */
+int server_unit_is_sound(const struct server *s, const struct wire_header *h);
+
+/* server_pull.c */
+enum fusor_status server_on_keys(struct server *s, const struct message *msg,
+                                 struct fusor_error *err);
+/** Answer what the clock now allows. */
+void server_serve_pulls(struct server *s);
+
+/* server_push.c */
+enum fusor_status server_on_push(struct server *s, const struct message *msg,
+                                 struct fusor_error *err);
+
+#endif

@@ -1,0 +1,201 @@
+/* Keys in, values out. Rows are looked up, and made, when the keys come; values
+ * are read out when the clock allows. */
+#include <string.h>
+
+#include "ps/consistency.h"
+#include "ps/server_private.h"
+
+#define LOG_MODULE "shard"
+#include "base/log.h"
+
+#define AHEAD 8 /* rows a prefetch runs in front: see store/shard_apply.c */
+
+/* Is the payload what KEYS must be? Nothing is made of one that is not. */
+static enum fusor_status check_keys(const struct server *s,
+                                    const struct message *msg,
+                                    struct fusor_error *err)
+{
+    const struct wire_header *h = &msg->header;
+    struct payload_reader r;
+    size_t n;
+
+    if (!(h->flags & PS_PEEK) && !server_unit_is_sound(s, h))
+        return fusor_fail(err, FUSOR_EPROTO, "keys: lease %u, unit %llu",
+                          h->lease, (unsigned long long)h->clock);
+    payload_reader_init(&r, msg->data, msg->size);
+    for (uint32_t t = 0; t < s->config.params->n_tables; t++)
+        payload_get_u64s(&r, &n);
+    return payload_reader_finish(&r, "keys", err);
+}
+
+static enum fusor_status resolve_all(struct server *s, struct lane_pull *pull,
+                                     enum resolve_mode mode,
+                                     struct fusor_error *err)
+{
+    struct payload_reader r;
+
+    payload_reader_init(&r, pull->body->data, pull->body->size);
+    for (uint32_t t = 0; t < s->config.params->n_tables; t++) {
+        size_t n;
+        const uint64_t *keys = payload_get_u64s(&r, &n);
+        struct fusor_error why;
+
+        if (server_resolve(s, t, keys, n, mode, pull->header.clock, &why))
+            continue;
+        if (err)
+            *err = why;
+        return why.status;
+    }
+    return FUSOR_OK;
+}
+
+static void copy_rows(struct server *s, uint32_t table, const uint32_t *refs,
+                      size_t n, float *out)
+{
+    uint32_t width = s->config.params->tables[table].width;
+    unsigned char *base = shard_base(s->config.shard);
+
+    for (size_t i = 0; i < n; i++) {
+        if (i + AHEAD < n)
+            __builtin_prefetch(shard_row_values(base, refs[i + AHEAD]));
+        memcpy(out + i * width, shard_row_values(base, refs[i]),
+               width * sizeof(float));
+    }
+}
+
+static size_t values_room(const struct server *s, const struct lane_pull *pull,
+                          size_t n_dense)
+{
+    size_t room = payload_section_bytes(n_dense, sizeof(float));
+    struct payload_reader r;
+
+    payload_reader_init(&r, pull->body->data, pull->body->size);
+    for (uint32_t t = 0; t < s->config.params->n_tables; t++) {
+        size_t n;
+
+        payload_get_u64s(&r, &n);
+        room += payload_section_bytes(n * s->config.params->tables[t].width,
+                                      sizeof(float));
+    }
+    return room;
+}
+
+static enum fusor_status fill_values(struct server *s,
+                                     const struct lane_pull *pull,
+                                     size_t n_dense, struct payload_buffer *out,
+                                     struct fusor_error *err)
+{
+    const struct param_spec *p = s->config.params;
+    int peek = (pull->header.flags & PS_PEEK) != 0;
+    struct payload_writer w;
+    struct payload_reader r;
+
+    payload_writer_init_buffer(&w, out);
+    payload_reader_init(&r, pull->body->data, pull->body->size);
+    for (uint32_t t = 0; t < p->n_tables; t++) {
+        size_t n;
+        const uint32_t *refs = (const uint32_t *)payload_get_u64s(&r, &n);
+        float *rows = payload_reserve_f32s(&w, n * p->tables[t].width);
+
+        if (!peek)
+            shard_catch_up(s->config.shard, t, refs, n, server_now(s));
+        if (rows)
+            copy_rows(s, t, refs, n, rows);
+    }
+    payload_put_f32s(&w, n_dense ? shard_dense(s->config.shard) : NULL,
+                     n_dense);
+    return payload_writer_finish(&w, out, err);
+}
+
+/* No room for the answer now: its readers are slow. It is asked for again. */
+static void answer_pull(struct server *s, const struct lane_pull *pull)
+{
+    int dense = (pull->header.flags & PS_WANT_DENSE) != 0;
+    size_t n_dense = dense ? (size_t)shard_dense_size(s->config.shard) : 0;
+    struct wire_header h = server_answer(s, &pull->header, WIRE_VALUES);
+    struct messenger *m = s->config.messenger;
+    struct payload_buffer *b;
+    struct fusor_error why;
+
+    if (payload_buffer_take(messenger_pool(m), values_room(s, pull, n_dense),
+                            &b, &why) != FUSOR_OK) {
+        s->counters.no_room++;
+        log_warn("values for lease %u wait: %s", pull->header.lease, why.text);
+        return;
+    }
+    if (fill_values(s, pull, n_dense, b, &why) == FUSOR_OK)
+        messenger_send(m, pull->peer, &h, b, NULL); // lost: asked for again
+    payload_buffer_unref(b);
+    if (!(pull->header.flags & PS_PEEK))
+        lane_note_read(&s->lanes[pull->header.lease], pull->header.clock,
+                       s->n_applied);
+    s->counters.pulls++;
+}
+
+void server_serve_pulls(struct server *s)
+{
+    for (uint32_t w = 0; w < s->config.n_workers; w++) {
+        struct lane *l = &s->lanes[w];
+
+        for (uint32_t i = 0; i < l->n_pulls;) {
+            if (!consistency_may_read(s->config.staleness,
+                                      l->pulls[i].header.clock, s->edge)) {
+                i++;
+                continue;
+            }
+            answer_pull(s, &l->pulls[i]);
+            lane_remove_pull(l, i);
+        }
+    }
+}
+
+/* A step whose values were read before is only asked for again: that counts no
+ * touch. */
+static enum resolve_mode mode_of(const struct server *s,
+                                 const struct wire_header *h)
+{
+    uint64_t edge;
+
+    if (h->flags & PS_PEEK)
+        return RESOLVE_PEEK;
+    return lane_find_read(&s->lanes[h->lease], h->clock, &edge) ? RESOLVE_PUSH
+                                                                : RESOLVE_TRAIN;
+}
+
+enum fusor_status server_on_keys(struct server *s, const struct message *msg,
+                                 struct fusor_error *err)
+{
+    const struct wire_header *h = &msg->header;
+    struct lane *l = &s->lanes[h->lease];
+    struct lane_pull pull = {msg->from, *h, NULL};
+    struct fusor_error why;
+    enum fusor_status rc;
+
+    if (!(h->flags & PS_PEEK) && (!s->open || h->epoch != (uint32_t)s->epoch))
+        return FUSOR_OK; // of an epoch that is over
+    if (lane_note_repeat(l, msg->from, h))
+        return FUSOR_OK;
+    if (check_keys(s, msg, &why) != FUSOR_OK) {
+        server_drop(s, msg, &why);
+        return FUSOR_OK;
+    }
+    pull.body = lane_keep(s->config.messenger, msg, NULL);
+    if (!pull.body) {
+        s->counters.no_room++;
+        return FUSOR_OK;
+    }
+    rc = resolve_all(s, &pull, mode_of(s, h), &why);
+    if (rc == FUSOR_EINVAL) {
+        server_drop(s, msg, &why);
+        rc = FUSOR_OK;
+    } else if (rc == FUSOR_OK && (h->flags & PS_PEEK)) {
+        answer_pull(s, &pull);
+    } else if (rc == FUSOR_OK && lane_add_pull(l, msg, pull.body) == 0) {
+        server_serve_pulls(s);
+        return FUSOR_OK;
+    }
+    payload_buffer_unref(pull.body);
+    if (rc != FUSOR_OK && err)
+        *err = why;
+    return rc;
+}

@@ -1,0 +1,259 @@
+/* Gradients in, one optimizer step for each unit, acknowledgements out. A push
+ * is checked, and its rows looked up, before anything remembers it: what is
+ * malformed leaves no trace, and the true one can still come. */
+#include <string.h>
+
+#include "coord/lease.h"
+#include "ps/consistency.h"
+#include "ps/server_private.h"
+
+static void count_staleness(struct server *s, const struct lane *l,
+                            uint64_t clock)
+{
+    uint64_t edge, stale;
+
+    if (!lane_find_read(l, clock, &edge))
+        return;
+    stale = s->n_applied - edge;
+    s->counters.staleness_count[stale < 63 ? stale : 63]++;
+}
+
+/* What the store is to apply for leases [first, first + n). Nodes come out in
+ * ascending order, because leases are numbered in the order of their
+ * micro-batches. */
+static size_t gather_pushes(struct server *s, uint32_t first, uint32_t n)
+{
+    uint32_t n_tables = s->config.params->n_tables;
+    size_t out = 0;
+
+    for (uint32_t w = first; w < first + n; w++) {
+        for (uint32_t i = 0; i < s->views[w].n_nodes; i++) {
+            const struct push_node *node = &s->views[w].nodes[i];
+            struct shard_rows *rows = s->rows + out * n_tables;
+
+            for (uint32_t t = 0; t < n_tables; t++)
+                rows[t] = (struct shard_rows){.n = node->tables[t].n,
+                                              .refs = node->tables[t].refs,
+                                              .packed = node->tables[t].grads};
+            s->pushes[out++] = (struct shard_push){node->lo, node->dense, rows};
+        }
+    }
+    return out;
+}
+
+static enum fusor_status apply(struct server *s, uint32_t first, uint32_t n,
+                               struct fusor_error *err)
+{
+    size_t n_pushes = gather_pushes(s, first, n);
+
+    FUSOR_TRY(
+        shard_apply(s->config.shard, s->pushes, n_pushes, server_now(s), err));
+    s->n_applied++;
+    return FUSOR_OK;
+}
+
+static void acknowledge(struct server *s, struct peer to,
+                        const struct wire_header *h)
+{
+    struct wire_header ack = server_answer(s, h, WIRE_ACK);
+
+    messenger_send(s->config.messenger, to, &ack, NULL, NULL);
+}
+
+/* Staleness 0, and all parts of the unit are here. */
+static enum fusor_status apply_unit(struct server *s, struct fusor_error *err)
+{
+    for (uint32_t w = 0; w < s->config.n_workers; w++)
+        count_staleness(s, &s->lanes[w], s->lanes[w].push_header.clock);
+    FUSOR_TRY(apply(s, 0, s->config.n_workers, err));
+    s->edge++;
+    for (uint32_t w = 0; w < s->config.n_workers; w++) {
+        struct lane *l = &s->lanes[w];
+
+        s->samples += l->push_header.samples;
+        acknowledge(s, l->push_peer, &l->push_header);
+        s->counters.pushes++;
+        payload_buffer_unref(l->push);
+        l->push = NULL;
+    }
+    server_serve_pulls(s);
+    return FUSOR_OK;
+}
+
+static int all_parts_here(const struct server *s)
+{
+    for (uint32_t w = 0; w < s->config.n_workers; w++)
+        if (!s->lanes[w].push)
+            return 0;
+    return 1;
+}
+
+/* The lowest unit that some lease has yet to bring. */
+static uint64_t lowest_open_unit(const struct server *s)
+{
+    uint64_t edge = s->n_units;
+
+    for (uint32_t w = 0; w < s->config.n_workers; w++) {
+        uint64_t unit = consistency_unit(s->config.staleness, w,
+                                         s->config.n_workers, s->lanes[w].next);
+
+        edge = unit < edge ? unit : edge;
+    }
+    return edge;
+}
+
+static enum fusor_status check_nodes(const struct server *s,
+                                     const struct wire_header *h,
+                                     const struct push_view *view,
+                                     struct fusor_error *err)
+{
+    struct lease l =
+        lease_make(h->lease, s->config.n_workers, s->config.micro_batches,
+                   s->config.staleness, 0, s->n_units);
+
+    if (!s->config.micro_batches)
+        return FUSOR_OK;
+    for (uint32_t i = 0; i < view->n_nodes; i++) {
+        const struct push_node *node = &view->nodes[i];
+
+        if (node->lo < l.micro_lo || node->lo + node->span > l.micro_hi)
+            return fusor_fail(err, FUSOR_EPROTO,
+                              "push: micro-batches %u+%u are not of lease %u",
+                              node->lo, node->span, h->lease);
+    }
+    return FUSOR_OK;
+}
+
+/* Read a push and look its rows up.
+ * @return FUSOR_EPROTO, FUSOR_EINVAL: malformed; FUSOR_ENOMEM: the shard is
+ * full */
+static enum fusor_status read_push(struct server *s,
+                                   const struct wire_header *h,
+                                   struct payload_buffer *body,
+                                   struct push_view *view,
+                                   struct fusor_error *err)
+{
+    uint32_t n_tables = s->config.params->n_tables;
+    uint64_t unit = consistency_unit(s->config.staleness, h->lease,
+                                     s->config.n_workers, h->index);
+
+    if (h->clock != unit || !server_unit_is_sound(s, h))
+        return fusor_fail(err, FUSOR_EPROTO,
+                          "push: number %llu of lease %u says unit %llu",
+                          (unsigned long long)h->index, h->lease,
+                          (unsigned long long)h->clock);
+    FUSOR_TRY(push_view_read(s->config.params, body->data, body->size,
+                             shard_dense_size(s->config.shard), view, err));
+    FUSOR_TRY(check_nodes(s, h, view, err));
+    for (uint32_t i = 0; i < view->n_nodes; i++) {
+        for (uint32_t t = 0; t < n_tables; t++) {
+            struct push_rows *rows = &view->nodes[i].tables[t];
+
+            rows->refs = server_resolve(s, t, rows->keys, rows->n, RESOLVE_PUSH,
+                                        h->clock, err);
+            if (!rows->refs)
+                return err->status;
+        }
+    }
+    return FUSOR_OK;
+}
+
+/* The push is good: from here on it counts. */
+static enum fusor_status take_push(struct server *s, const struct message *msg,
+                                   struct payload_buffer *body,
+                                   struct fusor_error *err)
+{
+    const struct wire_header *h = &msg->header;
+    struct lane *l = &s->lanes[h->lease];
+    enum fusor_status rc;
+
+    l->next++;
+    l->term = h->term;
+    l->last_peer = msg->from;
+    l->last_request = h->request;
+    if (s->config.staleness == 0) {
+        l->push = payload_buffer_ref(body);
+        l->push_peer = msg->from;
+        l->push_header = *h;
+        return all_parts_here(s) ? apply_unit(s, err) : FUSOR_OK;
+    }
+    count_staleness(s, l, h->clock);
+    rc = apply(s, h->lease, 1, err);
+    if (rc != FUSOR_OK)
+        return rc;
+    s->samples += h->samples;
+    s->edge = lowest_open_unit(s);
+    acknowledge(s, msg->from, h);
+    s->counters.pushes++;
+    server_serve_pulls(s);
+    return FUSOR_OK;
+}
+
+static enum fusor_status on_new_push(struct server *s,
+                                     const struct message *msg,
+                                     struct fusor_error *err)
+{
+    struct lane *l = &s->lanes[msg->header.lease];
+    struct payload_buffer *body;
+    struct fusor_error why;
+    enum fusor_status rc;
+
+    if (l->push || lane_is_late(l, msg->from, &msg->header))
+        return FUSOR_OK; // before its time, or after
+    body = lane_keep(s->config.messenger, msg, NULL);
+    if (!body) {
+        s->counters.no_room++;
+        return FUSOR_OK; // it is sent again
+    }
+    rc = read_push(s, &msg->header, body, &s->views[msg->header.lease], &why);
+    if (rc == FUSOR_OK) {
+        rc = take_push(s, msg, body, err);
+    } else if (rc == FUSOR_EPROTO || rc == FUSOR_EINVAL) {
+        server_drop(s, msg, &why);
+        rc = FUSOR_OK;
+    } else if (err) {
+        *err = why;
+    }
+    payload_buffer_unref(body);
+    return rc;
+}
+
+static void on_duplicate(struct server *s, const struct message *msg)
+{
+    const struct wire_header *h = &msg->header;
+    struct lane *l = &s->lanes[h->lease];
+
+    s->counters.duplicates++;
+    if (!l->push || h->index + 1 != l->next) {
+        acknowledge(s, msg->from, h);
+        return;
+    }
+    l->push_peer = msg->from; // not applied yet: answered when it is
+    l->push_header.request = h->request;
+    l->push_header.attempt = h->attempt;
+}
+
+enum fusor_status server_on_push(struct server *s, const struct message *msg,
+                                 struct fusor_error *err)
+{
+    const struct wire_header *h = &msg->header;
+    struct lane *l = &s->lanes[h->lease];
+    struct wire_header refused;
+    enum push_verdict verdict =
+        consistency_judge_push(l->term, l->next, h->term, h->index);
+
+    if (!s->open || h->epoch != (uint32_t)s->epoch)
+        return FUSOR_OK; // of an epoch that is over: its answer was lost
+    if (verdict == PUSH_NEW)
+        return on_new_push(s, msg, err);
+    if (verdict == PUSH_REFUSED) {
+        s->counters.refused++;
+        refused = server_answer(s, h, WIRE_REFUSED);
+        messenger_send(s->config.messenger, msg->from, &refused, NULL, NULL);
+        return FUSOR_OK;
+    }
+    l->term = h->term; // its holder before may not come back
+    if (verdict == PUSH_DUPLICATE)
+        on_duplicate(s, msg);
+    return FUSOR_OK; // a gap: the one before was lost and is sent again first
+}

@@ -124,7 +124,8 @@ static void values_start_another_model(void)
     case_save(&c, root(), "values", 3);
     cp = open_latest();
     case_fill(&other, 30, 10);
-    other.tables[0] = (struct table_spec){"item", 4, INIT_ONE, 0.0f};
+    other.tables[0] =
+        (struct table_spec){.name = "item", .width = 4, .init = INIT_ONE};
     other.tables[1] = c.tables[0];
     optim_spec_default(OPTIM_ADAGRAD, &other.table_optim[1]);
     optim_spec_default(OPTIM_SGD, &other.block_optim[1]);

@@ -26,7 +26,10 @@ static void bench_begin(struct bench *b, uint64_t cap)
     struct optim_spec spec;
 
     memset(b, 0, sizeof(*b));
-    b->spec[1] = (struct table_spec){"user", WIDTH, INIT_NORMAL, 0.1f};
+    b->spec[1] = (struct table_spec){.name = "user",
+                                     .width = WIDTH,
+                                     .init = INIT_NORMAL,
+                                     .init_scale = 0.1f};
     b->spec[0] = b->spec[1];
     b->params =
         (struct param_spec){.seed = 7, .n_tables = 2, .tables = b->spec};

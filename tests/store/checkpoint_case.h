@@ -27,8 +27,10 @@ static inline void case_fill(struct checkpoint_case *c, uint64_t large,
 {
     memset(c, 0, sizeof(*c));
     c->n_keys = n_keys;
-    c->tables[0] = (struct table_spec){"user", 3, INIT_ZERO, 0.0f};
-    c->tables[1] = (struct table_spec){"item", 2, INIT_ZERO, 0.0f};
+    c->tables[0] = (struct table_spec){
+        .name = "user", .width = 3, .init = INIT_ZERO, .init_scale = 0.0f};
+    c->tables[1] = (struct table_spec){
+        .name = "item", .width = 2, .init = INIT_ZERO, .init_scale = 0.0f};
     c->blocks[0] =
         (struct block_spec){.name = "tower.w", .size = 20, .init = INIT_ONE};
     c->blocks[1] = (struct block_spec){

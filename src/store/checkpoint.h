@@ -78,6 +78,11 @@ const struct checkpoint_info *checkpoint_info(const struct checkpoint *cp);
 uint64_t checkpoint_n_rows(const struct checkpoint *cp, const char *table);
 size_t checkpoint_n_parts(const struct checkpoint *cp);
 
+/** One number for all keys, values and optimizer states: equal for equal
+ * parameters, however they are cut over shards. */
+enum fusor_status checkpoint_digest(struct checkpoint *cp, uint64_t *out,
+                                    struct fusor_error *err);
+
 enum checkpoint_use {
     CHECKPOINT_RESUME, // go on: every table and block must be there with the
                        // same shape and rule; takes rates and position too

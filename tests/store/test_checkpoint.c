@@ -66,6 +66,34 @@ static void any_number_of_shards_resumes(void)
     }
 }
 
+static uint64_t digest_of(struct checkpoint_case *c, const char *name,
+                          unsigned n_shards)
+{
+    struct checkpoint *cp;
+    uint64_t digest = 0;
+
+    case_save(c, root(), name, n_shards);
+    cp = open_latest();
+    CHECK(!checkpoint_digest(cp, &digest, NULL));
+    checkpoint_close(cp);
+    return digest;
+}
+
+static void a_digest_does_not_depend_on_the_cut(void)
+{
+    struct checkpoint_case c, other;
+    uint64_t whole;
+
+    case_fill(&c, LARGE, KEYS);
+    whole = digest_of(&c, "whole", 1);
+    CHECK(digest_of(&c, "two", 2) == whole);
+    CHECK(digest_of(&c, "five", 5) == whole);
+    case_fill(&other, LARGE, KEYS - 1);
+    CHECK(digest_of(&other, "other", 2) != whole);
+    case_fill(&other, LARGE + 16, KEYS);
+    CHECK(digest_of(&other, "block", 2) != whole);
+}
+
 static void the_manifest_says_what_it_is(void)
 {
     const struct checkpoint_info *info;
@@ -334,6 +362,8 @@ static void version_1_is_read(void)
 int main(void)
 {
     static const struct test_case cases[] = {
+        {"a digest does not depend on the cut",
+         a_digest_does_not_depend_on_the_cut},
         {"any number of shards resumes", any_number_of_shards_resumes},
         {"the manifest says what it is", the_manifest_says_what_it_is},
         {"another model is refused to resume",

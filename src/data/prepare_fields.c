@@ -41,7 +41,7 @@ static enum fusor_status find_columns(const struct prep *p, const char *column,
         out[i] = NO_COLUMN;
         if (!p->source.rows[i])
             continue;
-        out[i] = table_find(p->source.rows[i], column);
+        out[i] = table_column(p->source.rows[i], column);
         if (out[i] < 0)
             return no_column(p->source.rows[i], column, err);
     }
@@ -158,7 +158,7 @@ static enum fusor_status plan_place(struct prep *p, struct prep_field *f,
     f->side_column = NO_COLUMN;
     if (s->side != SIDE_ROW && !s->is_key) {
         if (t)
-            f->side_column = table_find(t, s->column);
+            f->side_column = table_column(t, s->column);
         f->place = f->side_column >= 0 ? PLACE_SIDE_FILE : PLACE_SIDE_ROW;
     }
     if (f->place == PLACE_SIDE_FILE)
@@ -199,14 +199,15 @@ static enum fusor_status plan_side(struct prep *p, int which,
     if (s->key < 0)
         s->table = NULL;
     if (s->table) {
-        s->key_column = table_find(s->table, p->fields[s->key].source->column);
+        s->key_column =
+            table_column(s->table, p->fields[s->key].source->column);
         if (s->key_column < 0)
             return no_column(s->table, p->fields[s->key].source->column, err);
     }
     if (!which || !names[0] || s->key < 0)
         return FUSOR_OK;
     if (s->table)
-        s->names_column = table_find(s->table, names);
+        s->names_column = table_column(s->table, names);
     return s->names_column >= 0 ? FUSOR_OK
                                 : find_columns(p, names, s->names_in_rows, err);
 }

@@ -46,7 +46,7 @@ void table_close(struct table *t)
     t->ops->close(t);
 }
 
-int table_find(const struct table *t, const char *column)
+int table_column(const struct table *t, const char *column)
 {
     for (size_t i = 0; i < t->n_columns; i++)
         if (!strcmp(t->columns[i], column))

@@ -51,7 +51,7 @@ enum fusor_status table_next(struct table *t, struct table_row *row, int *end,
                              struct fusor_error *err);
 void table_close(struct table *t); // NULL is fine
 /** @return index of the column, or -1 */
-int table_find(const struct table *t, const char *column);
+int table_column(const struct table *t, const char *column);
 /** Set path and columns (copied). On failure nothing is left behind. */
 enum fusor_status table_name(struct table *t, const char *path,
                              const char *const *columns, size_t n,

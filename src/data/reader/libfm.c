@@ -263,7 +263,7 @@ static void find_fields(const struct reader_input *in, char out[FS_PATH_MAX])
 static enum fusor_status make_spec(struct source *out, struct fusor_error *err)
 {
     const struct table *t = out->rows[0];
-    int described = table_find(t, "features") != 1;
+    int described = table_column(t, "features") != 1;
     struct source_field *f;
 
     if (out->spec.n_fields)

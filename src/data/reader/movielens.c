@@ -242,7 +242,7 @@ static enum fusor_status open_sides(const struct layout *l, const char *dir,
 static const char *column_among(const struct table *t, const char *const *names)
 {
     for (; t && *names; names++)
-        if (table_find(t, *names) >= 0)
+        if (table_column(t, *names) >= 0)
             return *names;
     return NULL;
 }
@@ -251,7 +251,7 @@ static void add_side_field(struct source_spec *s, const struct table *t,
                            const char *name, enum field_type type,
                            enum field_side side)
 {
-    if (t && table_find(t, name) >= 0)
+    if (t && table_column(t, name) >= 0)
         source_spec_add(s, name, type, side);
 }
 
@@ -285,7 +285,7 @@ static enum fusor_status make_spec(struct source *out, struct fusor_error *err)
     strcpy(s->label, label ? label : "");
     strcpy(s->time, time ? time : "");
     strcpy(s->names,
-           out->item && table_find(out->item, "title") >= 0 ? "title" : "");
+           out->item && table_column(out->item, "title") >= 0 ? "title" : "");
     s->label_has_range = label != NULL;
     s->label_low = 0.5; // half stars since 2003
     s->label_high = 5;

@@ -230,9 +230,21 @@ static void gather_keys(struct batcher *b, const struct split_rows *split,
         gather_u32(split->before, rows, n, s->before);
 }
 
-enum fusor_status batcher_fill(struct batcher *b, enum split split,
-                               const uint32_t *rows, uint32_t n,
-                               struct batch *out, struct fusor_error *err)
+/* Put other items in the place of the rows' own. */
+static void replace_items(struct batcher *b, const uint32_t *items, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (items[i] == BATCHER_OWN_ITEM)
+            continue;
+        b->samples.item[i] = items[i];
+        b->label[i] = 0;
+    }
+}
+
+static enum fusor_status fill_rows(struct batcher *b, enum split split,
+                                   const uint32_t *rows, const uint32_t *items,
+                                   uint32_t n, struct batch *out,
+                                   struct fusor_error *err)
 {
     const struct split_rows *from = &b->ds->splits[split];
     const struct row_part *p = &b->ds->parts[from->part];
@@ -250,7 +262,37 @@ enum fusor_status batcher_fill(struct batcher *b, enum split split,
         gather_f32(p->weight, s->row, n, b->weight);
     for (uint32_t i = 0; i < n; i++)
         b->sample_id[i] = s->row[i];
+    if (items)
+        replace_items(b, items, n);
     return finish(b, p->weight != NULL, out, err);
+}
+
+enum fusor_status batcher_fill(struct batcher *b, enum split split,
+                               const uint32_t *rows, uint32_t n,
+                               struct batch *out, struct fusor_error *err)
+{
+    return fill_rows(b, split, rows, NULL, n, out, err);
+}
+
+static enum fusor_status check_items(const struct batcher *b,
+                                     const uint32_t *items, uint32_t n,
+                                     struct fusor_error *err)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (items[i] >= b->ds->n_items && items[i] != BATCHER_OWN_ITEM)
+            return fusor_fail(err, FUSOR_EINVAL,
+                              "batcher: item %u, expected below %llu", items[i],
+                              (unsigned long long)b->ds->n_items);
+    return FUSOR_OK;
+}
+
+enum fusor_status batcher_fill_items(struct batcher *b, enum split split,
+                                     const uint32_t *rows,
+                                     const uint32_t *items, uint32_t n,
+                                     struct batch *out, struct fusor_error *err)
+{
+    FUSOR_TRY(check_items(b, items, n, err));
+    return fill_rows(b, split, rows, items, n, out, err);
 }
 
 static enum fusor_status check_pairs(const struct batcher *b,

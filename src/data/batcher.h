@@ -33,6 +33,20 @@ enum fusor_status batcher_fill(struct batcher *b, enum split split,
                                const uint32_t *rows, uint32_t n,
                                struct batch *out, struct fusor_error *err);
 
+#define BATCHER_OWN_ITEM UINT32_MAX
+
+/** The batch of these rows, some of them with another item in the place of
+ * their own: sampled negatives. Such a sample has label 0 and the item's
+ * fields; its query, row columns, weight and sample id stay the row's.
+ * @param rows [n] as batcher_fill() takes them; a row may come repeatedly
+ * @param items [n] an id below dataset_n_items(), or BATCHER_OWN_ITEM
+ * @return like batcher_fill(), and FUSOR_EINVAL: an id outside */
+enum fusor_status batcher_fill_items(struct batcher *b, enum split split,
+                                     const uint32_t *rows,
+                                     const uint32_t *items, uint32_t n,
+                                     struct batch *out,
+                                     struct fusor_error *err);
+
 #define BATCHER_NO_ROW UINT64_MAX
 
 /* Who asks for the score of candidates. */

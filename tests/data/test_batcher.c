@@ -405,6 +405,38 @@ static void every_failed_allocation_is_an_error(void)
     dataset_close(ds);
 }
 
+static void a_row_takes_another_item_as_a_negative(void)
+{
+    static const uint32_t rows[] = {0, 0, 2, 2};
+    static const uint32_t items[] = {BATCHER_OWN_ITEM, 5, 4, BATCHER_OWN_ITEM};
+    static const uint32_t wrong[] = {6};
+    struct dataset *ds = open_small(NULL);
+    struct batcher *b = make(ds, 4);
+    const struct batch_field *f;
+    struct fusor_error err;
+    struct batch out;
+
+    REQUIRE(batcher_fill_items(b, SPLIT_TRAIN, rows, items, 4, &out, NULL) ==
+            FUSOR_OK);
+    f = out.fields;
+    CHECK(out.n == 4);
+    CHECK(f[F_ITEM].ids[0] == 1 && f[F_ITEM].ids[1] == 5);
+    CHECK(f[F_ITEM].ids[2] == 4 && f[F_ITEM].ids[3] == 3);
+    CHECK(out.label[0] == 5 && out.label[1] == 0);
+    CHECK(out.label[2] == 0 && out.label[3] == 1);
+    /* the item's table follows it, the rest is the row's */
+    CHECK(f[F_PRICE].dense[1] == 25 && f[F_PRICE].dense[2] == 16);
+    CHECK(f[F_GENRES].ids[2] == 5 && f[F_GENRES].ids[4] == 4);
+    CHECK(f[F_HOUR].ids[1] == 10 && f[F_HOUR].ids[2] == 20);
+    CHECK(f[F_AGE].dense[out.query_of[1]] == 10);
+    CHECK(out.sample_id[1] == 0 && out.sample_id[2] == 2);
+    CHECK(batcher_fill_items(b, SPLIT_TRAIN, rows, wrong, 1, &out, &err) ==
+          FUSOR_EINVAL);
+    CHECK(strstr(err.text, "item 6") != NULL);
+    batcher_destroy(b);
+    dataset_close(ds);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -425,6 +457,8 @@ int main(void)
          no_event_of_the_future_or_of_the_fold_is_used},
         {"pairs are one query with many items",
          pairs_are_one_query_with_many_items},
+        {"a row takes another item as a negative",
+         a_row_takes_another_item_as_a_negative},
         {"what does not fit is refused", what_does_not_fit_is_refused},
         {"two batches live at once and buffers settle",
          two_batches_live_at_once_and_buffers_settle},

@@ -61,6 +61,7 @@ static void count_epoch(struct course *c)
     c->position.seconds += c->epoch_seconds;
     c->train_seconds += c->epoch_seconds;
     c->train_samples += c->epoch.samples;
+    c->n_epochs++;
     c->has_valid = 0;
     c->is_best = 0;
 }
@@ -75,6 +76,10 @@ static void judge(struct course *c)
     c->is_best =
         journal_judge(&c->position, c->valid[metric].value,
                       metric_higher_is_better(&c->workload->metrics[metric]));
+    if (c->is_best) {
+        memcpy(c->best_valid, c->valid, sizeof(c->valid));
+        c->has_best_valid = 1;
+    }
     if (stage->plateau.factor < 1 &&
         c->position.plateau_waits > (uint32_t)stage->plateau.patience) {
         c->position.lr_factor *= stage->plateau.factor;
@@ -98,9 +103,7 @@ static void say_epoch(struct course *c)
                  "stage %u epoch %llu/%lld  loss %.5f  %s  %s samples/s%s",
                  c->position.stage + 1, (unsigned long long)c->position.epoch,
                  (long long)stage->epochs,
-                 c->epoch.samples ? (double)c->epoch.loss / RESULT_LOSS_ONE /
-                                        (double)c->epoch.samples
-                                  : NAN,
+                 journal_mean_loss(&c->epoch, c->workload->negatives.pairwise),
                  c->metric_text,
                  str_count((double)c->epoch.samples / c->epoch_seconds, rate),
                  c->is_best ? "  *" : "");
@@ -114,28 +117,42 @@ static int stops_early(const struct course *c)
     return stop->metric[0] && c->position.stop_waits > (uint32_t)stop->patience;
 }
 
+static int is_stage_over(const struct course *c)
+{
+    return is_over(c) || c->position.epoch >= (uint64_t)stage_of(c)->epochs ||
+           stops_early(c);
+}
+
 /* The epoch is trained and, if due, judged: write it down, decide. */
 static enum fusor_status close_epoch(struct course *c, struct fusor_error *err)
 {
+    struct cut_result cut = cut_result_since(&c->cut, &c->cut_before);
     struct journal_line line = {
         .position = &c->position,
         .epoch = &c->epoch,
         .seconds = c->epoch_seconds,
+        .pairwise = c->workload->negatives.pairwise,
+        .cut = c->has_cut ? &cut : NULL,
         .valid = c->has_valid ? c->valid : NULL,
         .n_valid = c->workload->n_metrics,
     };
 
     judge(c);
     say_epoch(c);
-    FUSOR_TRY(journal_append(c->config.run_dir, &line, err));
-    c->stage_over =
-        c->position.epoch >= (uint64_t)stage_of(c)->epochs || stops_early(c);
-    return FUSOR_OK;
+    c->cut_before = c->cut;
+    return journal_append(c->config.run_dir, &line, err);
 }
 
 /* Go to the next stage that has epochs. */
 static void next_stage(struct course *c)
 {
+    if (c->position.has_best) {
+        c->closed.metric = c->workload->metrics[deciding_metric(c)].name;
+        c->closed.best = c->position.best;
+        c->closed.epoch = c->position.best_epoch;
+    }
+    c->best_name[0] = '\0';
+    c->has_best_valid = 0;
     do
         c->position.stage++;
     while (!is_over(c) && stage_of(c)->epochs == 0);
@@ -145,7 +162,6 @@ static void next_stage(struct course *c)
     c->position.best_epoch = 0;
     c->position.stop_waits = 0;
     c->position.plateau_waits = 0;
-    c->stage_over = 0;
 }
 
 /* What follows the phase that is done. */
@@ -160,16 +176,28 @@ static enum course_phase after_stage(const struct course *c)
                : PHASE_FINISH;
 }
 
+/* The stage goes on, or its best epoch is taken back, or the next begins. Where
+ * it stands is all in the position, so a course that resumes decides the same.
+ */
 static enum course_phase after_save(struct course *c)
 {
-    int restore;
-
-    if (!c->stage_over)
+    if (is_over(c) || !is_stage_over(c))
         return after_stage(c);
-    restore = !is_over(c) && stage_of(c)->stop.metric[0] && c->best_name[0] &&
-              strcmp(c->best_name, c->latest_name) != 0;
+    if (stage_of(c)->stop.metric[0] && c->position.has_best &&
+        strcmp(c->best_name, c->latest_name) != 0)
+        return PHASE_RESTORE;
     next_stage(c);
-    return restore ? PHASE_RESTORE : after_stage(c);
+    return after_stage(c);
+}
+
+/* The best epoch's values are back. */
+static enum course_phase after_restore(struct course *c)
+{
+    if (c->has_best_valid)
+        memcpy(c->valid, c->best_valid, sizeof(c->valid));
+    c->has_valid = c->has_best_valid;
+    next_stage(c);
+    return after_stage(c);
 }
 
 static enum course_phase after_start(struct course *c)
@@ -211,8 +239,10 @@ static enum fusor_status following_phase(struct course *c,
         *out = after_save(c);
         return FUSOR_OK;
     case PHASE_LOAD:
+        *out = after_save(c);
+        return FUSOR_OK;
     case PHASE_RESTORE:
-        *out = after_stage(c);
+        *out = after_restore(c);
         return FUSOR_OK;
     case PHASE_TEST:
     case PHASE_FINISH:
@@ -235,12 +265,15 @@ static enum fusor_status begin_epoch(struct course *c, struct command *out,
     out->n_units = c->n_units;
     if (c->phase == PHASE_BEGIN) {
         memset(&c->epoch, 0, sizeof(c->epoch));
+        memset(&c->cut, 0, sizeof(c->cut));
+        c->has_cut = 0;
         return FUSOR_OK;
     }
     snprintf(label, sizeof(label), "stage %u epoch %llu/%lld",
              c->position.stage + 1, (unsigned long long)c->position.epoch + 1,
              (long long)stage_of(c)->epochs);
-    progress_begin(&c->progress, label, p.n_rows);
+    progress_begin(&c->progress, label,
+                   p.n_rows * negatives_samples(&c->workload->negatives));
     c->epoch_started = clock_seconds();
     return FUSOR_OK;
 }
@@ -292,6 +325,20 @@ static enum fusor_status fill_command(struct course *c, struct command *out,
     }
 }
 
+static enum fusor_status end_evaluation(struct course *c,
+                                        struct fusor_error *err)
+{
+    int test = c->phase == PHASE_TEST;
+    struct metric_result *results = test ? c->test : c->valid;
+
+    FUSOR_TRY(metric_set_results(c->judged, results, err));
+    /* Names that outlive the set. */
+    for (uint32_t i = 0; i < c->workload->n_metrics; i++)
+        results[i].name = c->workload->metrics[i].name;
+    *(test ? &c->has_test : &c->has_valid) = 1;
+    return FUSOR_OK;
+}
+
 static enum fusor_status course_next(struct script *s, struct command *out,
                                      struct fusor_error *err)
 {
@@ -301,13 +348,8 @@ static enum fusor_status course_next(struct script *s, struct command *out,
         c->epoch_seconds = clock_seconds() - c->epoch_started;
         progress_end(&c->progress);
     }
-    if (c->phase == PHASE_VALIDATE || c->phase == PHASE_TEST) {
-        int test = c->phase == PHASE_TEST;
-
-        FUSOR_TRY(
-            metric_set_results(c->judged, test ? c->test : c->valid, err));
-        *(test ? &c->has_test : &c->has_valid) = 1;
-    }
+    if (c->phase == PHASE_VALIDATE || c->phase == PHASE_TEST)
+        FUSOR_TRY(end_evaluation(c, err));
     FUSOR_TRY(following_phase(c, &c->phase, err));
     return fill_command(c, out, err);
 }
@@ -326,6 +368,33 @@ static enum fusor_status join_judged(struct course *c, const void *data,
     return rc;
 }
 
+/* Shards with counters tell them; others send nothing. */
+static enum fusor_status join_cut(struct course *c, const void *data,
+                                  size_t size, struct fusor_error *err)
+{
+    struct cut_result part;
+
+    if (size == 0)
+        return FUSOR_OK;
+    FUSOR_TRY(cut_result_decode(data, size, &part, err));
+    cut_result_add(&c->cut, &part);
+    c->has_cut = 1;
+    return FUSOR_OK;
+}
+
+static enum fusor_status join_save(struct course *c, uint32_t shard,
+                                   const void *data, size_t size,
+                                   struct fusor_error *err)
+{
+    if (shard >= c->config.n_shards)
+        return fusor_fail(err, FUSOR_EPROTO, "shard %u of %u has saved", shard,
+                          c->config.n_shards);
+    strbuf_clear(&c->saved[shard]);
+    strbuf_add_n(&c->saved[shard], data, size);
+    return c->saved[shard].failed ? mem_fail(err, "save result", size)
+                                  : FUSOR_OK;
+}
+
 static enum fusor_status course_on_result(struct script *s,
                                           const struct command *cmd,
                                           uint32_t process, const void *data,
@@ -341,11 +410,10 @@ static enum fusor_status course_on_result(struct script *s,
         return FUSOR_OK;
     case COMMAND_EVALUATE:
         return join_judged(c, data, size, err);
+    case COMMAND_CUT:
+        return join_cut(c, data, size, err);
     case COMMAND_SAVE:
-        strbuf_clear(&c->saved[process]);
-        strbuf_add_n(&c->saved[process], data, size);
-        return c->saved[process].failed ? mem_fail(err, "save result", size)
-                                        : FUSOR_OK;
+        return join_save(c, process, data, size, err);
     default:
         return FUSOR_OK;
     }
@@ -413,6 +481,7 @@ void course_result(const struct course *c, struct strbuf *out)
     json_uint(&j, "protocol_version", schema->protocol_version);
     json_uint(&j, "workers", c->config.n_workers);
     json_uint(&j, "shards", c->config.n_shards);
+    json_uint(&j, "epochs", c->n_epochs);
     json_uint(&j, "samples", c->position.samples_done);
     json_number(&j, "seconds", c->position.seconds);
     json_number(&j, "samples_per_s",
@@ -422,6 +491,13 @@ void course_result(const struct course *c, struct strbuf *out)
     json_string(&j, "checkpoint", c->latest_name);
     if (c->best_name[0])
         json_string(&j, "best_checkpoint", c->best_name);
+    if (c->closed.metric) {
+        json_begin_object(&j, "best");
+        json_string(&j, "metric", c->closed.metric);
+        json_number(&j, "value", c->closed.best);
+        json_uint(&j, "epoch", c->closed.epoch);
+        json_end_object(&j);
+    }
     if (c->has_valid)
         journal_results_json(&j, "valid", c->valid, c->workload->n_metrics);
     if (c->has_test)

@@ -74,7 +74,7 @@ static enum fusor_status write_name(const char *root, const char *file,
 static int is_worth_keeping(const struct course *c, const char *name,
                             size_t age)
 {
-    return age < KEEP_NEWEST || strcmp(name, c->best_name) == 0 ||
+    return age < KEEP_NEWEST || strcmp(name, c->last_best) == 0 ||
            strcmp(name, c->save_name) == 0;
 }
 
@@ -147,8 +147,10 @@ enum fusor_status course_end_save(struct course *c, struct fusor_error *err)
     root_of(c, root);
     FUSOR_TRY(write_manifest(c, root, &c->position, err));
     snprintf(c->latest_name, sizeof(c->latest_name), "%s", c->save_name);
-    if (c->is_best || !c->best_name[0] || !c->has_valid) {
+    /* As long as none was judged, the newest is the best there is. */
+    if (c->is_best || !c->best_name[0] || !c->position.has_best) {
         snprintf(c->best_name, sizeof(c->best_name), "%s", c->save_name);
+        snprintf(c->last_best, sizeof(c->last_best), "%s", c->save_name);
         FUSOR_TRY(write_name(root, "best", c->save_name, err));
     }
     return remove_old(c, root, err);
@@ -192,6 +194,11 @@ enum fusor_status course_read_position(struct course *c, const char *name,
     }
     c->position = p;
     snprintf(c->latest_name, sizeof(c->latest_name), "%s", folder);
-    read_name(root, "best", c->best_name, sizeof(c->best_name), NULL);
-    return FUSOR_OK;
+    /* A checkpoint is written before "best" names it: after a death in between
+     * the newest is the best if its own position says so. */
+    if (read_name(root, "best", c->best_name, sizeof(c->best_name), NULL) ||
+        !p.has_best || p.best_epoch == p.epoch)
+        snprintf(c->best_name, sizeof(c->best_name), "%s", folder);
+    snprintf(c->last_best, sizeof(c->last_best), "%s", c->best_name);
+    return write_name(root, "best", c->best_name, err);
 }

@@ -116,12 +116,9 @@ static void cut_all(struct local_run *r)
 static enum fusor_status begin(struct local_run *r, struct fusor_error *err)
 {
     const struct command *c = &r->command;
-    const struct stage *stage = &r->workload->options.stages[c->stage];
-    unsigned char *frozen;
 
-    FUSOR_TRY(workload_frozen_blocks(r->workload, stage, &frozen, err));
-    local_store_set_frozen(r->store, frozen);
-    mem_free(frozen);
+    local_store_set_frozen(r->store,
+                           workload_frozen_blocks(r->workload, c->stage));
     return local_store_set_epoch(r->store, c->clock, c->epoch, c->n_units,
                                  c->lr_factor, err);
 }
@@ -188,6 +185,11 @@ enum fusor_status course_run(struct course *c, unsigned n_threads,
     struct local_run r = {.course = c, .workload = c->workload};
     enum fusor_status rc;
 
+    if (n_threads != c->config.n_workers || n_threads != c->config.n_shards)
+        return fusor_fail(err, FUSOR_EINVAL,
+                          "course: %u threads, made for %u workers and %u "
+                          "shards",
+                          n_threads, c->config.n_workers, c->config.n_shards);
     pthread_mutex_init(&r.mutex, NULL);
     pthread_cond_init(&r.wake, NULL);
     rc = create_parts(&r, n_threads, err);

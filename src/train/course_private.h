@@ -29,19 +29,28 @@ struct course {
     uint64_t n_units;      // of the epoch under way
     uint64_t unit_samples; // samples of the epoch under way
     struct epoch_result epoch;
+    struct cut_result cut, cut_before; // of all shards, now and a cut ago
+    int has_cut;
     struct metric_set *judged; // joined results of an evaluation
     struct metric_result valid[TRAIN_MAX_METRICS], test[TRAIN_MAX_METRICS];
     int has_valid, has_test;
+    struct metric_result best_valid[TRAIN_MAX_METRICS]; // of the best epoch
+    int has_best_valid;
     int is_best;          // the epoch just judged is the stage's best
-    int stage_over;       // after the save, the next stage begins
     char save_name[64];   // of the checkpoint being written
     char best_name[64];   // of the stage's best checkpoint, or ""
+    char last_best[64];   // what the file "best" names
     char latest_name[64]; // of the newest whole one, or ""
-    uint32_t n_saved;     // shards that have written theirs
     struct strbuf *saved; // [n_shards] what each wrote
     double epoch_started, epoch_seconds;
     double train_seconds; // of this session's epochs
     uint64_t train_samples;
+    uint64_t n_epochs; // the same
+    struct {           // of the stage that ended last
+        const char *metric;
+        double best;
+        uint64_t epoch;
+    } closed;
     struct progress progress;
     char metric_text[160];
 };

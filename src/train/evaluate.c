@@ -2,6 +2,7 @@
  * protocol's candidates. */
 #include "train/evaluate.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -153,7 +154,7 @@ static enum fusor_status group_rows(struct share *s, const uint32_t *rows,
             FUSOR_TRY(close_group(s, *query, err));
         *query = q;
         FUSOR_TRY(group_room(s, s->n + 1, err));
-        s->scores[s->n] = s->w->outputs[i];
+        s->scores[s->n] = s->w->scores[i]; // outputs may be cut to a range
         s->labels[s->n++] = b->label[i];
     }
     return FUSOR_OK;
@@ -197,17 +198,24 @@ static int contains(const uint32_t *list, uint32_t n, uint32_t item)
     return lo < n && list[lo] == item;
 }
 
+/* Candidates a file gave for this row, or NULL. */
+static const uint32_t *given_of(const struct share *s, uint64_t row,
+                                uint32_t *n)
+{
+    *n = 0;
+    return s->order->split == SPLIT_TEST ? dataset_candidates(s->ds, row, n)
+                                         : NULL;
+}
+
 /* The row's own item, then those it is ranked among. */
 static uint32_t candidates_of(const struct share *s, uint64_t row,
                               uint32_t *items)
 {
     uint32_t target = dataset_item(s->ds, s->order->split, row), n = 1;
-    uint32_t n_given = 0, n_seen;
-    const uint32_t *given = NULL, *seen;
+    uint32_t n_given, n_seen;
+    const uint32_t *given = given_of(s, row, &n_given), *seen;
 
     items[0] = target;
-    if (s->order->split == SPLIT_TEST)
-        given = dataset_candidates(s->ds, row, &n_given);
     if (given) {
         memcpy(items + 1, given, n_given * sizeof(*items));
         return 1 + n_given;
@@ -242,14 +250,30 @@ static enum fusor_status score_candidates(struct share *s, uint64_t row,
     }
     memset(s->labels, 0, n * sizeof(*s->labels));
     s->labels[0] = 1;
+    if (items[0] == VOCAB_UNKNOWN) // nobody could have offered it: a miss
+        s->scores[0] = -INFINITY;
     s->n = n;
     return FUSOR_OK;
+}
+
+static size_t most_candidates(const struct share *s)
+{
+    size_t most = dataset_n_items(s->ds);
+
+    for (uint64_t i = 0; i < s->order->n; i++) {
+        uint32_t n;
+
+        given_of(s, i, &n);
+        if ((size_t)n + 1 > most)
+            most = (size_t)n + 1;
+    }
+    return most + 1;
 }
 
 /* Each row among its candidates. */
 static enum fusor_status judge_ranking(struct share *s, struct fusor_error *err)
 {
-    size_t room = dataset_n_items(s->ds) + 4096;
+    size_t room = most_candidates(s);
     uint32_t *items = mem_alloc_raw(room, sizeof(*items));
     enum fusor_status rc = FUSOR_OK;
 
@@ -258,7 +282,7 @@ static enum fusor_status judge_ranking(struct share *s, struct fusor_error *err)
     for (uint64_t i = 0; rc == FUSOR_OK && i < s->order->n; i++) {
         uint32_t row = s->order->rows[i];
 
-        if (!owns(s, row) || dataset_item(s->ds, s->order->split, row) == 0)
+        if (!owns(s, row))
             continue;
         rc = score_candidates(s, row, items, candidates_of(s, row, items), err);
         if (rc == FUSOR_OK)

@@ -105,6 +105,32 @@ void journal_results_text(const struct metric_result *results, size_t n,
     }
 }
 
+double journal_mean_loss(const struct epoch_result *e, int pairwise)
+{
+    double n = (double)e->samples / (pairwise ? 2 : 1);
+
+    return e->samples ? (double)e->loss / RESULT_LOSS_ONE / n : NAN;
+}
+
+/* Counts of staleness 0, 1, ... up to the largest there was. */
+static void add_servers(struct json *j, const struct cut_result *cut)
+{
+    int n = CUT_STALENESS_MAX;
+
+    while (n > 0 && cut->staleness_count[n - 1] == 0)
+        n--;
+    json_begin_object(j, "servers");
+    json_uint(j, "rows", cut->rows);
+    json_uint(j, "pulls", cut->pulls);
+    json_uint(j, "pushes", cut->pushes);
+    json_uint(j, "duplicates", cut->duplicates);
+    json_begin_array(j, "staleness");
+    for (int i = 0; i < n; i++)
+        json_uint(j, NULL, cut->staleness_count[i]);
+    json_end_array(j);
+    json_end_object(j);
+}
+
 enum fusor_status journal_append(const char *run_dir,
                                  const struct journal_line *line,
                                  struct fusor_error *err)
@@ -120,15 +146,14 @@ enum fusor_status journal_append(const char *run_dir,
     json_uint(&j, "epoch", line->position->epoch);
     json_uint(&j, "clock", line->position->clock);
     json_uint(&j, "samples", e->samples);
-    json_number(&j, "loss",
-                e->samples
-                    ? (double)e->loss / RESULT_LOSS_ONE / (double)e->samples
-                    : NAN);
+    json_number(&j, "loss", journal_mean_loss(e, line->pairwise));
     json_number(&j, "seconds", line->seconds);
     json_number(&j, "samples_per_s",
                 line->seconds > 0 ? (double)e->samples / line->seconds : NAN);
     json_number(&j, "waiting", spent > 0 ? (double)e->wait_ns / spent : 0);
     json_number(&j, "lr_factor", line->position->lr_factor);
+    if (line->cut)
+        add_servers(&j, line->cut);
     if (line->valid)
         journal_results_json(&j, "valid", line->valid, line->n_valid);
     json_end_object(&j);
@@ -145,7 +170,7 @@ int journal_judge(struct course_position *p, double value, int higher_is_better)
     int better =
         !p->has_best || (higher_is_better ? value > p->best : value < p->best);
 
-    if (isnan(value) || !better) {
+    if (!isfinite(value) || !better) {
         p->stop_waits++;
         p->plateau_waits++;
         return 0;

@@ -42,9 +42,15 @@ struct journal_line {
     const struct course_position *position;
     const struct epoch_result *epoch;
     double seconds;
+    int pairwise;                      // two samples make one loss
+    const struct cut_result *cut;      // of this epoch; NULL: no servers
     const struct metric_result *valid; // NULL: not evaluated
     size_t n_valid;
 };
+
+/** The mean loss of an epoch: per sample, or per pair.
+ * @return NaN without a sample */
+double journal_mean_loss(const struct epoch_result *e, int pairwise);
 
 /** Append one epoch's line to run_dir/metrics.jsonl. */
 enum fusor_status journal_append(const char *run_dir,

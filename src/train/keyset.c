@@ -8,6 +8,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
+#define KEYS_MAX (1u << 30) /* half of the largest table */
+
 static uint32_t table_size_for(uint32_t n_keys)
 {
     uint32_t size = 64;
@@ -63,6 +65,11 @@ static enum fusor_status grow(struct keyset *s, struct fusor_error *err)
 {
     struct keyset bigger;
 
+    if (s->cap > KEYS_MAX / 2)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "over %u keys of one table in one step: lower "
+                          "train.global_batch",
+                          s->cap);
     FUSOR_TRY(keyset_init(&bigger, s->cap * 2, err));
     memcpy(bigger.keys, s->keys, s->n * sizeof(*s->keys));
     bigger.n = s->n;

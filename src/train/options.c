@@ -27,6 +27,9 @@ const struct option_spec train_section_specs[] = {
                "steps whose keys travel ahead"),
     OPTION_INT(struct train_section, eval_every, "1", 1, 1e6,
                "epochs between evaluations on the validation rows"),
+    OPTION_SIZE(struct train_section, negatives, "0", 0, 1000,
+                "sampled items of label 0 that follow each positive row; with "
+                "loss bpr pairs for each, at least 1"),
     OPTION_NODE(struct train_section, stop,
                 "{metric: auc, patience: 2}: stop when it no longer improves"),
     OPTION_NODE(struct train_section, plateau,
@@ -102,6 +105,7 @@ static enum fusor_status read_stop(struct yaml_node *node, const char *where,
     }
     snprintf(out->metric, sizeof(out->metric), "%s", s.metric);
     out->patience = (int)s.patience;
+    out->node = node;
     return FUSOR_OK;
 }
 

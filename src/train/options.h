@@ -20,6 +20,7 @@ struct train_section {
     uint64_t run;
     int64_t depth;
     int64_t eval_every;
+    uint64_t negatives; // samples a positive brings along; bpr: at least 1
     struct yaml_node *stop, *plateau;
 };
 extern const struct option_spec train_section_specs[];
@@ -28,6 +29,7 @@ extern const struct option_spec train_section_specs[];
 struct stop_rule {
     char metric[32]; // "" : never
     int patience;
+    struct yaml_node *node; // where the job says so
 };
 
 struct plateau_rule {

@@ -1,45 +1,120 @@
-/* Four numbers, little-endian. */
+/* Results as 64-bit words, little-endian. */
 #include "train/result.h"
 
 #include <string.h>
 
-#define N_WORDS 4
+#define EPOCH_WORDS 4
+#define CUT_WORDS (4 + CUT_STALENESS_MAX)
+
+static void put_words(const uint64_t *words, size_t n, struct strbuf *out)
+{
+    strbuf_clear(out);
+    for (size_t i = 0; i < n; i++) {
+        char bytes[8];
+
+        for (int b = 0; b < 8; b++)
+            bytes[b] = (char)(unsigned char)(words[i] >> 8 * b);
+        strbuf_add_n(out, bytes, sizeof(bytes));
+    }
+}
+
+static enum fusor_status get_words(const void *data, size_t size,
+                                   const char *what, uint64_t *words, size_t n,
+                                   struct fusor_error *err)
+{
+    const unsigned char *bytes = data;
+
+    if (size != 8 * n)
+        return fusor_fail(err, FUSOR_EPROTO, "%s: %zu bytes instead of %zu",
+                          what, size, 8 * n);
+    memset(words, 0, n * sizeof(*words));
+    for (size_t i = 0; i < 8 * n; i++)
+        words[i / 8] |= (uint64_t)bytes[i] << 8 * (i % 8);
+    return FUSOR_OK;
+}
 
 void epoch_result_encode(const struct epoch_result *r, struct strbuf *out)
 {
-    uint64_t words[N_WORDS] = {r->samples, (uint64_t)r->loss, r->busy_ns,
-                               r->wait_ns};
-    unsigned char bytes[8 * N_WORDS];
+    uint64_t words[EPOCH_WORDS] = {r->samples, (uint64_t)r->loss, r->busy_ns,
+                                   r->wait_ns};
 
-    for (int i = 0; i < 8 * N_WORDS; i++)
-        bytes[i] = (unsigned char)(words[i / 8] >> 8 * (i % 8));
-    strbuf_clear(out);
-    strbuf_add_n(out, (const char *)bytes, sizeof(bytes));
+    put_words(words, EPOCH_WORDS, out);
 }
 
 enum fusor_status epoch_result_decode(const void *data, size_t size,
                                       struct epoch_result *out,
                                       struct fusor_error *err)
 {
-    const unsigned char *bytes = data;
-    uint64_t words[N_WORDS] = {0};
+    uint64_t words[EPOCH_WORDS];
 
-    if (size != 8 * N_WORDS)
-        return fusor_fail(err, FUSOR_EPROTO,
-                          "epoch result: %zu bytes instead of %d", size,
-                          8 * N_WORDS);
-    for (int i = 0; i < 8 * N_WORDS; i++)
-        words[i / 8] |= (uint64_t)bytes[i] << 8 * (i % 8);
+    FUSOR_TRY(get_words(data, size, "epoch result", words, EPOCH_WORDS, err));
     *out =
         (struct epoch_result){words[0], (int64_t)words[1], words[2], words[3]};
     return FUSOR_OK;
+}
+
+void result_add_loss(int64_t *sum, int64_t loss)
+{
+    if (__builtin_add_overflow(*sum, loss, sum))
+        *sum = loss < 0 ? INT64_MIN : INT64_MAX;
 }
 
 void epoch_result_add(struct epoch_result *into,
                       const struct epoch_result *from)
 {
     into->samples += from->samples;
-    into->loss += from->loss;
+    result_add_loss(&into->loss, from->loss);
     into->busy_ns += from->busy_ns;
     into->wait_ns += from->wait_ns;
+}
+
+void cut_result_encode(const struct cut_result *r, struct strbuf *out)
+{
+    uint64_t words[CUT_WORDS] = {r->rows, r->pulls, r->pushes, r->duplicates};
+
+    memcpy(words + 4, r->staleness_count, sizeof(r->staleness_count));
+    put_words(words, CUT_WORDS, out);
+}
+
+enum fusor_status cut_result_decode(const void *data, size_t size,
+                                    struct cut_result *out,
+                                    struct fusor_error *err)
+{
+    uint64_t words[CUT_WORDS];
+
+    FUSOR_TRY(get_words(data, size, "result of a cut", words, CUT_WORDS, err));
+    *out = (struct cut_result){words[0], words[1], words[2], words[3], {0}};
+    memcpy(out->staleness_count, words + 4, sizeof(out->staleness_count));
+    return FUSOR_OK;
+}
+
+void cut_result_add(struct cut_result *into, const struct cut_result *from)
+{
+    into->rows += from->rows;
+    into->pulls += from->pulls;
+    into->pushes += from->pushes;
+    into->duplicates += from->duplicates;
+    for (int i = 0; i < CUT_STALENESS_MAX; i++)
+        into->staleness_count[i] += from->staleness_count[i];
+}
+
+static uint64_t since(uint64_t now, uint64_t before)
+{
+    return now >= before ? now - before : now;
+}
+
+struct cut_result cut_result_since(const struct cut_result *now,
+                                   const struct cut_result *before)
+{
+    struct cut_result r = {
+        .rows = now->rows,
+        .pulls = since(now->pulls, before->pulls),
+        .pushes = since(now->pushes, before->pushes),
+        .duplicates = since(now->duplicates, before->duplicates),
+    };
+
+    for (int i = 0; i < CUT_STALENESS_MAX; i++)
+        r.staleness_count[i] =
+            since(now->staleness_count[i], before->staleness_count[i]);
+    return r;
 }

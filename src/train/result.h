@@ -1,5 +1,5 @@
-/* What one process answers to EPOCH and EVALUATE, as bytes. Sums are integers,
- * so that the total does not depend on who did what. */
+/* What one process answers to EPOCH (workers) and CUT (shards), as bytes. Sums
+ * are integers, so that the total does not depend on who did what. */
 #ifndef TRAIN_RESULT_H
 #define TRAIN_RESULT_H
 
@@ -15,11 +15,38 @@ struct epoch_result {
     uint64_t wait_ns; // for values and acknowledgements, over threads
 };
 
+/** Replace *out by the encoded result. */
 void epoch_result_encode(const struct epoch_result *r, struct strbuf *out);
+/** @return FUSOR_EPROTO: not what epoch_result_encode() makes */
 enum fusor_status epoch_result_decode(const void *data, size_t size,
                                       struct epoch_result *out,
                                       struct fusor_error *err);
 void epoch_result_add(struct epoch_result *into,
                       const struct epoch_result *from);
+/** *sum += loss, staying at the end of the range instead of going over it. */
+void result_add_loss(int64_t *sum, int64_t loss);
+
+#define CUT_STALENESS_MAX 64 /* the last counts everything from 63 on */
+
+/* A shard's counters at a cut. All but rows count from its start. */
+struct cut_result {
+    uint64_t rows; // alive
+    uint64_t pulls, pushes;
+    uint64_t duplicates; // pushes that came again and were not applied
+    /* Units applied between reading values and applying their gradient. */
+    uint64_t staleness_count[CUT_STALENESS_MAX];
+};
+
+/** Replace *out by the encoded result. */
+void cut_result_encode(const struct cut_result *r, struct strbuf *out);
+/** @return FUSOR_EPROTO: not what cut_result_encode() makes */
+enum fusor_status cut_result_decode(const void *data, size_t size,
+                                    struct cut_result *out,
+                                    struct fusor_error *err);
+void cut_result_add(struct cut_result *into, const struct cut_result *from);
+/** What was counted since an earlier total; a counter that went back (a shard
+ * was started anew) counts from 0. rows stays. */
+struct cut_result cut_result_since(const struct cut_result *now,
+                                   const struct cut_result *before);
 
 #endif

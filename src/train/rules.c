@@ -14,56 +14,93 @@ static int is_rule(const char *key)
 /* An optimizer section: a rule for all, or for tables and blocks apart. */
 struct section {
     struct optim_spec tables, blocks;
-    struct yaml_node *l2; // table name -> setting, or NULL
+    int has_tables, has_blocks; // said so
+    struct yaml_node *l2;       // table name -> setting, or NULL
 };
 
-static enum fusor_status read_one_rule(struct yaml_node *node, size_t entry,
-                                       struct optim_spec *out,
-                                       struct fusor_error *err)
+/* The map with nothing but one entry. */
+static struct yaml_node only_entry(const struct yaml_node *map, size_t entry)
 {
-    struct yaml_node only = *node; // the map with nothing but this entry
+    struct yaml_node only = *map;
 
     only.n = 1;
-    only.keys = node->keys + entry;
-    only.items = node->items + entry;
-    return optim_parse(&only, out, err);
+    only.keys = map->keys + entry;
+    only.items = map->items + entry;
+    return only;
+}
+
+static void set_both(struct section *out, const struct optim_spec *spec)
+{
+    out->tables = out->blocks = *spec;
+    out->has_tables = out->has_blocks = 1;
+}
+
+/* {adam: ...} beside tables, blocks and l2. */
+static enum fusor_status read_entries(struct yaml_node *node,
+                                      struct section *out,
+                                      struct fusor_error *err)
+{
+    static const char *const others[] = {"tables", "blocks", "l2", NULL};
+    const char *rule = NULL;
+
+    for (size_t i = 0; i < node->n; i++) {
+        struct yaml_node only = only_entry(node, i);
+        struct optim_spec spec;
+
+        if (!is_rule(node->keys[i])) {
+            FUSOR_TRY(option_check_keys(
+                &only, others, "optimizer (beside the name of a rule)", err));
+            continue;
+        }
+        if (rule)
+            return yaml_fail_key(node->items[i], err,
+                                 "optimizer: two rules, %s and %s; give tables "
+                                 "and blocks rules of their own under `tables` "
+                                 "and `blocks`",
+                                 rule, node->keys[i]);
+        rule = node->keys[i];
+        FUSOR_TRY(optim_parse(&only, &spec, err));
+        set_both(out, &spec);
+    }
+    return FUSOR_OK;
 }
 
 static enum fusor_status read_section(struct yaml_node *node,
                                       struct section *out,
                                       struct fusor_error *err)
 {
-    static const char *const others[] = {"tables", "blocks", "l2", NULL};
-    size_t rule = SIZE_MAX;
+    struct optim_spec spec;
 
     if (node->kind != YAML_MAP) {
-        FUSOR_TRY(optim_parse(node, &out->tables, err));
-        out->blocks = out->tables;
+        FUSOR_TRY(optim_parse(node, &spec, err));
+        set_both(out, &spec);
         return FUSOR_OK;
     }
-    for (size_t i = 0; i < node->n; i++)
-        if (is_rule(node->keys[i]))
-            rule = i;
-        else
-            FUSOR_TRY(option_check_keys(
-                &(struct yaml_node){.kind = YAML_MAP,
-                                    .n = 1,
-                                    .keys = node->keys + i,
-                                    .items = node->items + i,
-                                    .file = node->file,
-                                    .line = node->line,
-                                    .column = node->column},
-                others, "optimizer (beside the name of a rule)", err));
-    if (rule != SIZE_MAX) {
-        FUSOR_TRY(read_one_rule(node, rule, &out->tables, err));
-        out->blocks = out->tables;
-    }
-    if (yaml_get(node, "tables"))
+    FUSOR_TRY(read_entries(node, out, err));
+    if (yaml_get(node, "tables")) {
         FUSOR_TRY(optim_parse(yaml_get(node, "tables"), &out->tables, err));
-    if (yaml_get(node, "blocks"))
+        out->has_tables = 1;
+    }
+    if (yaml_get(node, "blocks")) {
         FUSOR_TRY(optim_parse(yaml_get(node, "blocks"), &out->blocks, err));
+        out->has_blocks = 1;
+    }
     out->l2 = yaml_get(node, "l2");
     return FUSOR_OK;
+}
+
+/* A new rule, under which an l2 that was given by name goes on (ftrl has its
+ * own). */
+static void replace_rule(struct optim_spec *spec, const struct optim_spec *rule)
+{
+    double l2 = spec->l2;
+    int scope = spec->l2_scope;
+
+    *spec = *rule;
+    if (rule->l2_scope == OPTIM_L2_NONE && rule->kind != OPTIM_FTRL) {
+        spec->l2 = l2;
+        spec->l2_scope = scope;
+    }
 }
 
 static enum fusor_status apply_l2(const struct section *s,
@@ -92,10 +129,11 @@ static enum fusor_status apply_l2(const struct section *s,
         if (!found) {
             const char *near = str_nearest(s->l2->keys[i], names);
 
-            return yaml_fail(s->l2->items[i], err,
-                             "optimizer.l2: there is no table \"%s\"%s%s%s",
-                             s->l2->keys[i], near ? "; did you mean \"" : "",
-                             near ? near : "", near ? "\"?" : "");
+            return yaml_fail_key(s->l2->items[i], err,
+                                 "optimizer.l2: there is no table \"%s\"%s%s%s",
+                                 s->l2->keys[i],
+                                 near ? "; did you mean \"" : "",
+                                 near ? near : "", near ? "\"?" : "");
         }
     }
     return FUSOR_OK;
@@ -130,10 +168,10 @@ static enum fusor_status apply_stage(const struct stage *stage, struct model *m,
     FUSOR_TRY(read_section(stage->optimizer, &s, err));
     FUSOR_TRY(model_set_trained(m, stage->names[0] ? stage->names : NULL, err));
     for (uint32_t t = 0; t < p->n_tables; t++)
-        if (only_trained(m, t))
-            tables[t] = s.tables;
+        if (s.has_tables && only_trained(m, t))
+            replace_rule(&tables[t], &s.tables);
     for (uint32_t b = 0; b < p->n_blocks; b++)
-        if (model_block_trained(m, b))
+        if (s.has_blocks && model_block_trained(m, b))
             blocks[b] = s.blocks;
     return apply_l2(&s, p, tables, err);
 }
@@ -143,13 +181,14 @@ static enum fusor_status apply_table(const struct model *m, uint32_t table,
                                      struct fusor_error *err)
 {
     struct yaml_node *node = model_table_node(m, table);
-    struct section s = {.tables = *spec};
+    struct section s = {0};
 
     if (!node || node->kind != YAML_MAP)
         return FUSOR_OK;
     if (yaml_get(node, "optimizer")) {
         FUSOR_TRY(read_section(yaml_get(node, "optimizer"), &s, err));
-        *spec = s.tables;
+        if (s.has_tables)
+            replace_rule(spec, &s.tables);
     }
     if (yaml_get(node, "l2"))
         return optim_parse_l2(yaml_get(node, "l2"), spec, err);

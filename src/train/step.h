@@ -26,6 +26,7 @@ struct step {
     uint32_t n_micros; // filled ones
     uint32_t max_micros;
     uint32_t n_samples;
+    float grad_scale;          // 1 / samples (weights) of the unit
     struct step_micro *micros; // [max_micros]
     uint32_t n_tables, n_lookups;
     struct keyset *sets;    // [n_tables]

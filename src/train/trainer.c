@@ -30,34 +30,45 @@ struct trainer {
     const struct command *command;
 };
 
-static uint32_t worker_micros(const struct trainer *t, const struct plan *p,
-                              uint32_t number)
+/* Most micro-batches of one step of this worker, over all stages. */
+static enum fusor_status worker_micros(const struct trainer *t, uint32_t number,
+                                       uint32_t *out, struct fusor_error *err)
 {
-    struct lease l =
-        lease_make(t->config.first_worker + number, t->config.n_workers,
-                   p->micro_batches, t->config.staleness, 0, plan_units(p));
+    const struct workload *w = t->config.workload;
+    struct plan p;
 
-    return l.micro_hi - l.micro_lo;
+    *out = 1;
+    for (uint32_t s = 0; s < w->options.n_stages; s++) {
+        struct lease l;
+
+        FUSOR_TRY(workload_plan(w, s, &p, err));
+        l = lease_make(t->config.first_worker + number, t->config.n_workers,
+                       p.micro_batches, t->config.staleness, 0, plan_units(&p));
+        if (l.micro_hi - l.micro_lo > *out)
+            *out = l.micro_hi - l.micro_lo;
+    }
+    return FUSOR_OK;
 }
 
 static enum fusor_status init_threads(struct trainer *t,
                                       struct fusor_error *err)
 {
     const struct workload *w = t->config.workload;
-    uint32_t capacity = 1;
+    uint32_t capacity = 1, micros;
     struct plan p;
 
     for (uint32_t s = 0; s < w->options.n_stages; s++) {
         FUSOR_TRY(workload_plan(w, s, &p, err));
-        if (plan_capacity(&p) > capacity)
-            capacity = plan_capacity(&p);
+        FUSOR_TRY(lease_check(t->config.n_workers, p.micro_batches,
+                              t->config.staleness, err));
+        if (workload_capacity(w, &p) > capacity)
+            capacity = workload_capacity(w, &p);
     }
-    FUSOR_TRY(lease_check(t->config.n_workers, p.micro_batches,
-                          t->config.staleness, err));
     for (unsigned i = 0; i < t->config.n_threads; i++) {
         t->threads[i].trainer = t;
+        FUSOR_TRY(worker_micros(t, i, &micros, err));
         FUSOR_TRY(worker_init(&t->threads[i].worker, w, t->config.store, i,
-                              worker_micros(t, &p, i), capacity, err));
+                              micros, capacity, err));
         t->n_ready++;
     }
     return FUSOR_OK;

@@ -8,6 +8,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#define LOSS_MAX 4e12 /* of a micro-batch; in steps of 2^-20 it fits 63 bits \
+                       */
+
 enum fusor_status worker_init(struct worker *w, const struct workload *workload,
                               struct param_store *store, unsigned number,
                               uint32_t max_micros, uint32_t micro_rows,
@@ -24,10 +27,13 @@ enum fusor_status worker_init(struct worker *w, const struct workload *workload,
     w->n_ring = (unsigned)workload->options.train.depth + 1;
     w->ring = mem_alloc(w->n_ring, sizeof(*w->ring));
     w->rows = mem_alloc(micro_rows, sizeof(*w->rows));
+    w->items = mem_alloc(micro_rows, sizeof(*w->items));
+    w->drawn = mem_alloc(micro_rows, sizeof(*w->drawn));
     w->scores = mem_alloc(micro_rows, sizeof(*w->scores));
     w->outputs = mem_alloc(micro_rows, sizeof(*w->outputs));
-    if (!w->ring || !w->rows || !w->scores || !w->outputs)
-        rc = mem_fail(err, "worker", micro_rows * 12);
+    if (!w->ring || !w->rows || !w->items || !w->drawn || !w->scores ||
+        !w->outputs)
+        rc = mem_fail(err, "worker", (size_t)micro_rows * 20);
     for (unsigned i = 0; rc == FUSOR_OK && i < w->n_ring; i++)
         rc = step_init(&w->ring[i], workload->model, workload->data, max_micros,
                        micro_rows, err);
@@ -48,6 +54,8 @@ void worker_clear(struct worker *w)
     model_run_destroy(w->run);
     mem_free(w->ring);
     mem_free(w->rows);
+    mem_free(w->items);
+    mem_free(w->drawn);
     mem_free(w->scores);
     mem_free(w->outputs);
     memset(w, 0, sizeof(*w));
@@ -58,7 +66,9 @@ struct epoch { // what the functions below share
     const struct plan *plan;
     const struct plan_order *order;
     const struct command *command;
+    const struct negatives *negatives;
     enum split split;
+    uint64_t number; // of the epoch, distinct over stages
 };
 
 static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
@@ -72,9 +82,42 @@ static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
     plan_micro_range(e->plan, unit, micro, &first, &n);
     if (n == 0)
         return FUSOR_OK;
-    plan_order_rows(e->order, first, n, w->rows);
-    FUSOR_TRY(batcher_fill(m->batcher, e->split, w->rows, n, &m->batch, err));
+    if (!e->negatives->per_row) {
+        plan_order_rows(e->order, first, n, w->rows);
+        FUSOR_TRY(
+            batcher_fill(m->batcher, e->split, w->rows, n, &m->batch, err));
+        return step_add_keys(s, m, err);
+    }
+    plan_order_rows(e->order, first, n, w->drawn);
+    n = negatives_expand(e->negatives, w->workload->data, e->split,
+                         w->workload->options.train.seed, e->number, w->drawn,
+                         n, w->rows, w->items);
+    if (n == 0)
+        return FUSOR_OK; // no positive among them
+    FUSOR_TRY(batcher_fill_items(m->batcher, e->split, w->rows, w->items, n,
+                                 &m->batch, err));
     return step_add_keys(s, m, err);
+}
+
+/* 1 / the sum of the weights of the unit's samples, other workers' included. */
+static float unit_scale(struct worker *w, const struct epoch *e, uint64_t unit)
+{
+    const struct dataset *ds = w->workload->data;
+    uint64_t first = unit * e->plan->global_batch;
+    uint32_t left = plan_unit_rows(e->plan, unit);
+    double sum = 0;
+
+    if (!e->negatives->per_row && !dataset_schema(ds)->has_weight)
+        return 1.0f / (float)left;
+    while (left) {
+        uint32_t n = left < w->micro_rows ? left : w->micro_rows;
+
+        plan_order_rows(e->order, first, n, w->drawn);
+        sum += negatives_weight(e->negatives, ds, e->split, w->drawn, n);
+        first += n;
+        left -= n;
+    }
+    return sum > 0 ? (float)(1.0 / sum) : 0.0f;
 }
 
 /* Prepare step i of the lease and send its keys ahead. */
@@ -85,6 +128,7 @@ static enum fusor_status announce(struct worker *w, const struct epoch *e,
     uint64_t unit = e->lease->first + i * e->lease->stride;
 
     step_reset(s, unit);
+    s->grad_scale = unit_scale(w, e, unit);
     for (uint32_t m = e->lease->micro_lo; m < e->lease->micro_hi; m++)
         FUSOR_TRY(fill_micro(w, e, s, unit, m, err));
     FUSOR_TRY(step_seal(s, err));
@@ -95,12 +139,12 @@ static enum fusor_status announce(struct worker *w, const struct epoch *e,
 static enum fusor_status check_loss(const struct epoch *e, const struct step *s,
                                     double loss, struct fusor_error *err)
 {
-    if (isfinite(loss) && fabs(loss) < 1e15)
+    if (isfinite(loss) && fabs(loss) < LOSS_MAX)
         return FUSOR_OK;
     return fusor_fail(err, FUSOR_EDIVERGED,
                       "training diverged: the loss is %g at step %llu of epoch "
                       "%llu; lower the learning rate, or set clip_row",
-                      loss, (unsigned long long)s->clock,
+                      loss, (unsigned long long)s->clock + 1,
                       (unsigned long long)e->command->epoch + 1);
 }
 
@@ -114,7 +158,7 @@ static enum fusor_status compute_micro(struct worker *w, const struct epoch *e,
         .batch = &m->batch,
         .positions = (const uint32_t *const *)m->positions,
         .dense = dense,
-        .grad_scale = 1.0f / (float)plan_unit_rows(e->plan, s->clock),
+        .grad_scale = s->grad_scale,
         .training = 1,
         .epoch = e->command->epoch,
     };
@@ -124,7 +168,7 @@ static enum fusor_status compute_micro(struct worker *w, const struct epoch *e,
     FUSOR_TRY(model_forward(w->run, &in, NULL, NULL, err));
     FUSOR_TRY(model_loss(w->run, &in, &loss, err));
     FUSOR_TRY(check_loss(e, s, loss, err));
-    w->result.loss += (int64_t)llround(loss * RESULT_LOSS_ONE);
+    result_add_loss(&w->result.loss, llround(loss * RESULT_LOSS_ONE));
     return model_backward(w->run, &in, err);
 }
 
@@ -178,8 +222,15 @@ enum fusor_status worker_train(struct worker *w, const struct lease *lease,
                                const struct plan_order *order,
                                const struct command *c, struct fusor_error *err)
 {
-    struct epoch e = {lease, plan, order, c,
-                      w->workload->options.stages[c->stage].split};
+    struct epoch e = {
+        .lease = lease,
+        .plan = plan,
+        .order = order,
+        .command = c,
+        .negatives = &w->workload->negatives,
+        .split = w->workload->options.stages[c->stage].split,
+        .number = c->epoch + ((uint64_t)c->stage << 32),
+    };
     uint64_t announced = 0;
 
     memset(&w->result, 0, sizeof(w->result));

@@ -25,7 +25,9 @@ struct worker {
     struct grads grads;
     struct step_grads pushed; // stays until the store's next values()
     uint32_t *rows;           // [micro_rows] row numbers of a micro-batch
-    float *scores, *outputs;  // [micro_rows]
+    uint32_t *items; // [micro_rows] items in their place, with negatives
+    uint32_t *drawn; // [micro_rows] rows as the plan has them
+    float *scores, *outputs; // [micro_rows]
     struct epoch_result result;
     atomic_ullong samples, steps; // progress, read by other threads
     atomic_llong loss;

@@ -8,6 +8,8 @@
 #include "tensor/blas.h"
 #include "train/rules.h"
 
+#define MICRO_SAMPLES_MAX (1 << 26) /* 16 of them are counted in 32 bits */
+
 static const char *const job_keys[] = {
     "data",     "label",   "weight", "fields",    "tables", "towers",
     "fusion",   "output",  "loss",   "optimizer", "train",  "stages",
@@ -82,32 +84,109 @@ static enum fusor_status check_loss(const struct workload *w,
     return label_check_for_bce(dataset_label_spec(w->data), lo, hi, err);
 }
 
-static enum fusor_status check_metric_name(const struct workload *w,
-                                           const char *name, const char *where,
-                                           struct fusor_error *err)
+static enum fusor_status check_stop(const struct workload *w,
+                                    const struct stop_rule *stop,
+                                    struct fusor_error *err)
 {
-    if (!name[0])
+    if (!stop->metric[0])
         return FUSOR_OK;
     for (uint32_t i = 0; i < w->n_metrics; i++)
-        if (strcmp(w->metrics[i].name, name) == 0)
+        if (strcmp(w->metrics[i].name, stop->metric) == 0)
             return FUSOR_OK;
-    return fusor_fail(err, FUSOR_EUSAGE,
-                      "%s: metric \"%s\" is not among those of evaluate", where,
-                      name);
+    return yaml_fail(stop->node, err,
+                     "stop: metric \"%s\" is not among those of evaluate",
+                     stop->metric);
+}
+
+static enum fusor_status read_metric(struct workload *w,
+                                     const struct yaml_node *at,
+                                     const char *name, struct metric_spec *out,
+                                     struct fusor_error *err)
+{
+    struct fusor_error why;
+
+    if (metric_parse(name, out, &why) != FUSOR_OK)
+        return yaml_fail(at, err, "evaluate: %s", why.text);
+    if (metric_over_groups(out) && dataset_n_queries(w->data) == 0)
+        return yaml_fail(at, err,
+                         "evaluate: %s judges the rows of one query together, "
+                         "but the data have no query key",
+                         name);
+    return FUSOR_OK;
 }
 
 static enum fusor_status read_metrics(struct workload *w,
+                                      struct yaml_node *node,
                                       struct fusor_error *err)
 {
+    for (uint32_t i = 0; i < w->options.n_metrics; i++)
+        FUSOR_TRY(read_metric(w, node->items[i], w->options.metrics[i],
+                              &w->metrics[i], err));
     w->n_metrics = w->options.n_metrics;
-    for (uint32_t i = 0; i < w->n_metrics; i++)
-        FUSOR_TRY(fusor_wrap(
-            err, metric_parse(w->options.metrics[i], &w->metrics[i], err),
-            "evaluate"));
     for (uint32_t i = 0; i < w->options.n_stages; i++)
-        FUSOR_TRY(check_metric_name(w, w->options.stages[i].stop.metric, "stop",
-                                    err));
+        FUSOR_TRY(check_stop(w, &w->options.stages[i].stop, err));
     return FUSOR_OK;
+}
+
+static enum fusor_status read_negatives(struct workload *w,
+                                        struct yaml_node *root,
+                                        struct fusor_error *err)
+{
+    struct yaml_node *at = yaml_path(root, "train.negatives");
+    int pairwise = model_loss_is_pairwise(w->model);
+    uint64_t n = w->options.train.negatives;
+    double lo, hi;
+
+    w->negatives = (struct negatives){(uint32_t)n, pairwise};
+    if (pairwise && n == 0)
+        w->negatives.per_row = 1;
+    if (w->negatives.per_row == 0)
+        return FUSOR_OK;
+    if (dataset_n_queries(w->data) == 0 || dataset_n_items(w->data) < 2)
+        return yaml_fail(at, err,
+                         "%s draws items, but the data have no query or no "
+                         "item key",
+                         pairwise ? "loss bpr" : "train.negatives");
+    dataset_label_range(w->data, &lo, &hi);
+    if (!pairwise && (lo < 0 || hi > 1))
+        return yaml_fail(at, err,
+                         "train.negatives get label 0, but labels lie within "
+                         "[%g, %g]: give the label `map: implicit`, or "
+                         "threshold",
+                         lo, hi);
+    return FUSOR_OK;
+}
+
+/* What each stage leaves alone. Told once, so that nobody has to ask the model
+ * while others read it. */
+static enum fusor_status read_frozen(struct workload *w, struct yaml_node *root,
+                                     struct fusor_error *err)
+{
+    struct yaml_node *stages = yaml_get(root, "stages");
+    uint32_t n_blocks = w->params->n_blocks, n_lookups;
+    const struct model_lookup *lookups = model_lookups(w->model, &n_lookups);
+    size_t width = (size_t)n_blocks + w->params->n_tables;
+    struct fusor_error why;
+
+    w->frozen = mem_alloc(w->options.n_stages * width + 1, 1);
+    if (!w->frozen)
+        return mem_fail(err, "frozen parts", w->options.n_stages * width);
+    for (uint32_t s = 0; s < w->options.n_stages; s++) {
+        const struct stage *stage = &w->options.stages[s];
+        unsigned char *frozen = w->frozen + s * width;
+
+        if (model_set_trained(w->model, stage->names[0] ? stage->names : NULL,
+                              &why) != FUSOR_OK)
+            return yaml_fail(yaml_get(stages->items[s], "train"), err,
+                             "stages: %s", why.text);
+        memset(frozen, 1, width);
+        for (uint32_t b = 0; b < n_blocks; b++)
+            frozen[b] = (unsigned char)!model_block_trained(w->model, b);
+        for (uint32_t l = 0; l < n_lookups; l++)
+            if (model_lookup_is_trained(w->model, l))
+                frozen[n_blocks + lookups[l].table] = 0;
+    }
+    return model_set_trained(w->model, NULL, err);
 }
 
 static enum fusor_status fill(struct workload *w, struct yaml_node *root,
@@ -119,10 +198,12 @@ static enum fusor_status fill(struct workload *w, struct yaml_node *root,
     FUSOR_TRY(train_options_read(root, &w->options, err));
     FUSOR_TRY(open_data(w, root, err));
     FUSOR_TRY(build_model(w, root, err));
+    FUSOR_TRY(read_frozen(w, root, err));
     FUSOR_TRY(check_loss(w, err));
+    FUSOR_TRY(read_negatives(w, root, err));
     for (uint32_t s = 0; s < w->options.n_stages; s++)
         FUSOR_TRY(workload_plan(w, s, &p, err));
-    return read_metrics(w, err);
+    return read_metrics(w, yaml_get(root, "evaluate"), err);
 }
 
 enum fusor_status workload_create(struct yaml *job, struct workload **out,
@@ -153,6 +234,7 @@ void workload_destroy(struct workload *w)
     mem_free(w->table_optim);
     mem_free(w->block_optim);
     mem_free(w->whole_blocks);
+    mem_free(w->frozen);
     mem_free(w);
 }
 
@@ -183,23 +265,33 @@ enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
         out->micro_batches = plan_micro_batches((uint32_t)t->global_batch);
     if (out->micro_batches > out->global_batch)
         out->micro_batches = out->global_batch;
+    if ((uint64_t)plan_capacity(out) * negatives_samples(&w->negatives) >
+        MICRO_SAMPLES_MAX)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "train: %u rows with %u samples each in one "
+                          "micro-batch; at most %d samples are possible: "
+                          "lower global_batch or negatives",
+                          plan_capacity(out), negatives_samples(&w->negatives),
+                          MICRO_SAMPLES_MAX);
     return plan_check(out, err);
 }
 
-enum fusor_status workload_frozen_blocks(const struct workload *w,
-                                         const struct stage *stage,
-                                         unsigned char **out,
-                                         struct fusor_error *err)
+uint32_t workload_capacity(const struct workload *w, const struct plan *p)
 {
-    const char *const *names = stage->names[0] ? stage->names : NULL;
+    return plan_capacity(p) * negatives_samples(&w->negatives);
+}
 
-    FUSOR_TRY(model_set_trained(w->model, names, err));
-    *out = mem_alloc(w->params->n_blocks + 1, 1);
-    if (!*out)
-        return mem_fail(err, "frozen blocks", w->params->n_blocks);
-    for (uint32_t b = 0; b < w->params->n_blocks; b++)
-        (*out)[b] = (unsigned char)!model_block_trained(w->model, b);
-    return FUSOR_OK;
+const unsigned char *workload_frozen_blocks(const struct workload *w,
+                                            uint32_t stage)
+{
+    return w->frozen +
+           (size_t)stage * (w->params->n_blocks + w->params->n_tables);
+}
+
+const unsigned char *workload_frozen_tables(const struct workload *w,
+                                            uint32_t stage)
+{
+    return workload_frozen_blocks(w, stage) + w->params->n_blocks;
 }
 
 static void describe_rule(const char *name, const struct optim_spec *s,

@@ -13,6 +13,7 @@
 #include "model/metric/metric.h"
 #include "model/model.h"
 #include "optim/optim.h"
+#include "train/negatives.h"
 #include "train/options.h"
 
 struct workload {
@@ -24,6 +25,8 @@ struct workload {
     struct optim_spec *table_optim; // [n_tables]
     struct optim_spec *block_optim; // [n_blocks]
     unsigned char *whole_blocks;    // [n_blocks] never cut over shards
+    unsigned char *frozen; // [n_stages][n_blocks + n_tables] not trained
+    struct negatives negatives;
     struct metric_spec metrics[TRAIN_MAX_METRICS];
     uint32_t n_metrics;
 };
@@ -36,12 +39,15 @@ void workload_destroy(struct workload *w);
 /** The plan of one stage; an empty split is an error that names it. */
 enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
                                 struct plan *out, struct fusor_error *err);
-/** Which blocks a stage leaves alone.
- * @param out [n_blocks] set; the caller's (mem_free) */
-enum fusor_status workload_frozen_blocks(const struct workload *w,
-                                         const struct stage *stage,
-                                         unsigned char **out,
-                                         struct fusor_error *err);
+/** Most samples in a micro-batch of a plan, negatives included. */
+uint32_t workload_capacity(const struct workload *w, const struct plan *p);
+/** Which blocks a stage leaves alone: [n_blocks], the workload's. */
+const unsigned char *workload_frozen_blocks(const struct workload *w,
+                                            uint32_t stage);
+/** Which tables no trained tower of a stage reads: [n_tables], the
+ * workload's. */
+const unsigned char *workload_frozen_tables(const struct workload *w,
+                                            uint32_t stage);
 /** Shapes, rows and bytes of the whole graph, for --check. */
 void workload_describe(const struct workload *w, struct strbuf *out);
 

@@ -1,0 +1,120 @@
+/* Draws negatives and counts what rows become; the header says how. */
+#include "train/negatives.h"
+
+#include "base/rng.h"
+#include "data/batcher.h"
+
+uint32_t negatives_samples(const struct negatives *n)
+{
+    return n->pairwise ? 2 * n->per_row : 1 + n->per_row;
+}
+
+static int is_positive(const struct dataset *ds, enum split split, uint32_t row)
+{
+    return dataset_label_spec(ds)->map == LABEL_IMPLICIT ||
+           dataset_label(ds, split, row) > 0.5f;
+}
+
+/* Is item in the ascending list? */
+static int contains(const uint32_t *list, uint32_t n, uint32_t item)
+{
+    uint32_t lo = 0, hi = n;
+
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+
+        if (list[mid] < item)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < n && list[lo] == item;
+}
+
+/* What a query is known to have. A stage on the validation rows leaves those
+ * out too, as a judgement of the test rows would. */
+struct known {
+    const uint32_t *items;
+    uint32_t n, own;
+};
+
+static struct known known_of(const struct dataset *ds, enum split split,
+                             uint32_t row)
+{
+    struct known k = {.own = dataset_item(ds, split, row)};
+
+    k.items = dataset_seen(ds, split == SPLIT_TRAIN ? SPLIT_TRAIN : SPLIT_TEST,
+                           dataset_query(ds, split, row), &k.n);
+    return k;
+}
+
+static uint32_t draw(struct rng *r, uint64_t n_items, const struct known *k)
+{
+    uint32_t item = 0;
+
+    for (int i = 0; i <= NEGATIVE_REDRAWS; i++) {
+        item = (uint32_t)(1 + rng_below(r, n_items - 1)); // 0 is the unknown
+        if (item != k->own && !contains(k->items, k->n, item))
+            break;
+    }
+    return item;
+}
+
+/* One positive: itself once (pointwise) or before each negative. */
+static uint32_t expand_positive(const struct negatives *negatives,
+                                const struct known *k, struct rng *r,
+                                uint64_t n_items, uint32_t row,
+                                uint32_t *out_rows, uint32_t *out_items)
+{
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < negatives->per_row; i++) {
+        if (negatives->pairwise || i == 0) {
+            out_rows[at] = row;
+            out_items[at++] = BATCHER_OWN_ITEM;
+        }
+        out_rows[at] = row;
+        out_items[at++] = draw(r, n_items, k);
+    }
+    return at;
+}
+
+uint32_t negatives_expand(const struct negatives *negatives,
+                          const struct dataset *ds, enum split split,
+                          uint64_t seed, uint64_t epoch, const uint32_t *rows,
+                          uint32_t n, uint32_t *out_rows, uint32_t *out_items)
+{
+    uint64_t n_items = dataset_n_items(ds);
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (negatives->per_row && is_positive(ds, split, rows[i])) {
+            struct known k = known_of(ds, split, rows[i]);
+            struct rng r = rng_stream(seed, RNG_NEGATIVE, epoch,
+                                      dataset_sample_id(ds, split, rows[i]));
+
+            at += expand_positive(negatives, &k, &r, n_items, rows[i],
+                                  out_rows + at, out_items + at);
+        } else if (!negatives->pairwise) {
+            out_rows[at] = rows[i];
+            out_items[at++] = BATCHER_OWN_ITEM;
+        }
+    }
+    return at;
+}
+
+double negatives_weight(const struct negatives *negatives,
+                        const struct dataset *ds, enum split split,
+                        const uint32_t *rows, uint32_t n)
+{
+    double sum = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t samples = negatives->pairwise ? 0 : 1;
+
+        if (negatives->per_row && is_positive(ds, split, rows[i]))
+            samples = negatives_samples(negatives);
+        sum += samples * (double)dataset_weight(ds, split, rows[i]);
+    }
+    return sum;
+}

@@ -213,16 +213,12 @@ enum fusor_status client_submit(struct client *c, struct client_worker *w,
     return FUSOR_OK;
 }
 
-enum fusor_status client_take_one(struct client *c, struct client_worker *w,
-                                  struct fusor_error *err)
+enum fusor_status client_accept(struct client *c, struct client_worker *w,
+                                struct exchange *x, struct fusor_error *err)
 {
-    struct exchange *x = queue_take(w->inbox, c->config.wait_ms);
-    enum fusor_status status;
+    enum fusor_status status = x->status;
 
-    if (!x)
-        return stopped(c, err);
     x->returned = 1;
-    status = x->status;
     if (x->header.kind == WIRE_PUSH) {
         w->pushes_open--;
         client_give_back(c, w, x);
@@ -233,6 +229,14 @@ enum fusor_status client_take_one(struct client *c, struct client_worker *w,
                       "a shard refused the push: the lease of worker %u is "
                       "held by somebody else",
                       w->lease.id);
+}
+
+enum fusor_status client_take_one(struct client *c, struct client_worker *w,
+                                  struct fusor_error *err)
+{
+    struct exchange *x = queue_take(w->inbox, c->config.wait_ms);
+
+    return x ? client_accept(c, w, x, err) : stopped(c, err);
 }
 
 static void client_store_destroy(struct param_store *store)

@@ -66,8 +66,12 @@ void client_give_back(struct client *c, struct client_worker *w,
 /** Hand an exchange to the network thread; on failure it is given back. */
 enum fusor_status client_submit(struct client *c, struct client_worker *w,
                                 struct exchange *x, struct fusor_error *err);
-/** Wait for one exchange of this worker to come back. A push that returns is
- * done with; keys stay until their values have been used. */
+/** Take back an exchange of this worker's. A push that returns is done with;
+ * keys stay until their values have been used.
+ * @return FUSOR_ECLUSTER: the push was refused */
+enum fusor_status client_accept(struct client *c, struct client_worker *w,
+                                struct exchange *x, struct fusor_error *err);
+/** Wait for one to come back. */
 enum fusor_status client_take_one(struct client *c, struct client_worker *w,
                                   struct fusor_error *err);
 

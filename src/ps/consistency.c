@@ -1,5 +1,16 @@
-/* The decisions of consistency.h that are more than a comparison. */
+/* The decisions of a shard; see the header. */
 #include "ps/consistency.h"
+
+int consistency_may_read(int staleness, uint64_t clock, uint64_t edge)
+{
+    return staleness < 0 || edge >= clock ||
+           clock - edge <= (uint64_t)staleness;
+}
+
+int consistency_is_late(uint64_t last_request, uint64_t request)
+{
+    return request <= last_request;
+}
 
 enum push_verdict consistency_judge_push(uint32_t term, uint64_t next,
                                          uint32_t push_term,

@@ -12,12 +12,7 @@
 
 /** May values for the step of this clock be read?
  * @param edge all units below it are applied */
-static inline int consistency_may_read(int staleness, uint64_t clock,
-                                       uint64_t edge)
-{
-    return staleness < 0 || edge >= clock ||
-           clock - edge <= (uint64_t)staleness;
-}
+int consistency_may_read(int staleness, uint64_t clock, uint64_t edge);
 
 /** The unit that push number index of a lease is for: units of an epoch count
  * from 0 and are dealt out as lease_make() does. */
@@ -37,5 +32,10 @@ enum push_verdict { PUSH_NEW, PUSH_DUPLICATE, PUSH_REFUSED, PUSH_GAP };
 enum push_verdict consistency_judge_push(uint32_t term, uint64_t next,
                                          uint32_t push_term,
                                          uint64_t push_index);
+
+/** Requests of one process only rise. Is this push a copy of one that was sent
+ * in an epoch that is over, and only arrives now?
+ * @param last_request of the push taken last, from the same process */
+int consistency_is_late(uint64_t last_request, uint64_t request);
 
 #endif

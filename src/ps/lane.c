@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ps/consistency.h"
+
 struct payload_buffer *lane_keep(struct messenger *m, const struct message *msg,
                                  struct fusor_error *err)
 {
@@ -78,7 +80,8 @@ int lane_find_read(const struct lane *l, uint64_t clock, uint64_t *edge)
 int lane_is_late(const struct lane *l, struct peer from,
                  const struct wire_header *h)
 {
-    return same_peer(l->last_peer, from) && h->request <= l->last_request;
+    return same_peer(l->last_peer, from) &&
+           consistency_is_late(l->last_request, h->request);
 }
 
 void lane_reset(struct lane *l)

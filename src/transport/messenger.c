@@ -236,6 +236,11 @@ static void flush(struct messenger *m)
     }
 }
 
+int messenger_is_waiting(const struct messenger *m)
+{
+    return m->outboxes != NULL;
+}
+
 void messenger_drop_peer(struct messenger *m, struct peer peer)
 {
     struct outbox **at = outbox_find(m, peer);

@@ -50,6 +50,8 @@ enum fusor_status messenger_send_bytes(struct messenger *m, struct peer to,
  * pipe that was full), or a failure of the transport */
 enum fusor_status messenger_receive(struct messenger *m, struct message *out,
                                     int timeout_ms, struct fusor_error *err);
+/** Does anything wait for room in a pipe? Then receive again after 1 ms. */
+int messenger_is_waiting(const struct messenger *m);
 /** Forget what waits for a peer that has gone and the halves of messages that
  * this incarnation of it left. */
 void messenger_drop_peer(struct messenger *m, struct peer peer);

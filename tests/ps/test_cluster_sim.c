@@ -1,0 +1,301 @@
+/* Properties of the whole cluster on the simulated network. An argument is the
+ * number of seeds for each configuration (default 300 in all). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/rng.h"
+#include "harness.h"
+#include "sim_cluster.h"
+
+#define SECOND ((int64_t)1000000000)
+
+static uint64_t n_seeds = 60; // of each staleness and kind of trouble
+
+static void say(const struct sim_cluster_config *c,
+                const struct sim_cluster_result *r, const char *what)
+{
+    fprintf(stderr,
+            "\n%s: seed %llu, %u shards, %u workers, staleness %d, depth %u, "
+            "loss %g, capacity %u: finished %d, stale %llu, early %llu, "
+            "pushes %llu, duplicates %llu: %s %s\n",
+            what, (unsigned long long)c->seed, c->n_shards, c->n_workers,
+            c->staleness, c->depth, c->loss, c->capacity, r->finished,
+            (unsigned long long)r->stale, (unsigned long long)r->early,
+            (unsigned long long)r->counters.pushes,
+            (unsigned long long)r->counters.duplicates, r->error.text, r->what);
+}
+
+static struct sim_cluster_config random_config(uint64_t seed, int staleness)
+{
+    struct rng r = rng_stream(seed, RNG_TEST, 2, (uint64_t)(staleness + 1));
+    struct sim_cluster_config c = {
+        .seed = seed,
+        .n_shards = 1 + (uint32_t)rng_below(&r, 3),
+        .n_workers = 1 + (uint32_t)rng_below(&r, 3),
+        .staleness = staleness,
+        .depth = 1 + (unsigned)rng_below(&r, 4),
+        .loss = rng_below(&r, 3) ? 0.05 * rng_double(&r) : 0,
+        .capacity = 1 + (unsigned)rng_below(&r, 12),
+        .max_delay_ns = 100000 + (int64_t)rng_below(&r, 20000000),
+    };
+
+    return c;
+}
+
+/* Whole gradients: the end is exactly the sum, no read broke the bound. */
+static void check_sums(const struct toy *toy,
+                       const struct sim_cluster_config *c,
+                       struct sim_cluster_result *r)
+{
+    struct toy_state want, got;
+    uint64_t must = toy->n_units * toy->n_epochs * c->n_shards *
+                    (c->staleness == 0 ? c->n_workers : 1);
+    int right;
+
+    toy_state_init(toy, &want);
+    toy_state_init(toy, &got);
+    toy_expect(toy, &want);
+    sim_cluster_run(toy, c, r, &got);
+    right = r->finished && r->status == FUSOR_OK && !r->stale && !r->early &&
+            r->counters.pushes == must && r->counters.refused == 0 &&
+            toy_state_equal(toy, &want, &got);
+    if (!right)
+        say(c, r, "not what was expected");
+    CHECK(right);
+    toy_state_clear(&want);
+    toy_state_clear(&got);
+}
+
+static void check_seeds(int staleness)
+{
+    uint64_t duplicates = 0;
+    struct toy toy;
+
+    for (uint64_t seed = 1; seed <= n_seeds; seed++) {
+        struct sim_cluster_config c = random_config(seed, staleness);
+        struct sim_cluster_result r;
+
+        toy_init(&toy, seed, 0, 1 + seed % 12, 2, 0);
+        check_sums(&toy, &c, &r);
+        duplicates += r.counters.duplicates;
+    }
+    CHECK(duplicates > 0); // else loss did nothing
+}
+
+static void sums_are_exact_at_staleness_0(void)
+{
+    check_seeds(0);
+}
+
+static void sums_are_exact_at_staleness_2(void)
+{
+    check_seeds(2);
+}
+
+static void sums_are_exact_without_a_bound(void)
+{
+    check_seeds(-1);
+}
+
+static void malformed_and_doubled_messages_change_nothing(void)
+{
+    static const int staleness[] = {0, 2, -1};
+    uint64_t malformed = 0;
+    struct toy toy;
+
+    for (uint64_t seed = 1; seed <= n_seeds; seed++) {
+        struct sim_cluster_config c = random_config(seed, staleness[seed % 3]);
+        struct sim_cluster_result r;
+
+        toy_init(&toy, seed, 0, 1 + seed % 9, 2, 0);
+        c.malformed = 0.3;
+        c.duplicated = 0.2;
+        check_sums(&toy, &c, &r);
+        malformed += r.counters.malformed;
+    }
+    CHECK(malformed > n_seeds);
+}
+
+static void large_messages_come_through_small_pipes(void)
+{
+    struct sim_cluster_config c = {.seed = 3,
+                                   .n_shards = 2,
+                                   .n_workers = 2,
+                                   .staleness = 0,
+                                   .depth = 1,
+                                   .loss = 0.02,
+                                   .capacity = 1};
+    struct sim_cluster_result r;
+    struct toy toy;
+
+    for (c.seed = 1; c.seed <= 3; c.seed++) { // blocks of 3 MiB: 2 chunks each
+        toy_init(&toy, c.seed, 0, 2, 1, 800000);
+        check_sums(&toy, &c, &r);
+    }
+}
+
+static void equal_bits_on_any_cluster_and_at_home(void)
+{
+    static const uint32_t shapes[][2] = {{1, 1}, {2, 1}, {3, 2}, {4, 3}};
+    struct toy_state want, got;
+    struct toy toy;
+
+    toy_init(&toy, 11, 1, 12, 3, 40000); // large enough to be cut into slices
+    toy_state_init(&toy, &want);
+    toy_state_init(&toy, &got);
+    REQUIRE(toy_run_local(&toy, 1, &want) == FUSOR_OK);
+    REQUIRE(toy_run_local(&toy, 3, &got) == FUSOR_OK);
+    CHECK(toy_state_equal(&toy, &want, &got));
+    for (int i = 0; i < 4; i++) {
+        struct sim_cluster_config c = {.seed = 21 + (uint64_t)i,
+                                       .n_workers = shapes[i][0],
+                                       .n_shards = shapes[i][1],
+                                       .depth = 2,
+                                       .loss = i == 2 ? 0.03 : 0};
+        struct sim_cluster_result r;
+
+        memset(got.sums, 0, sizeof(got.sums));
+        sim_cluster_run(&toy, &c, &r, &got);
+        if (!r.finished)
+            say(&c, &r, "not finished");
+        CHECK(r.finished && !r.stale && !r.early);
+        CHECK(toy_state_equal(&toy, &want, &got));
+    }
+    toy_state_clear(&want);
+    toy_state_clear(&got);
+}
+
+static void staleness_is_measured_within_its_bound(void)
+{
+    struct sim_cluster_config c = {
+        .seed = 5, .n_shards = 2, .n_workers = 3, .staleness = 2, .depth = 3};
+    struct sim_cluster_result r;
+    struct toy toy;
+    uint64_t seen = 0, count = 0;
+
+    toy_init(&toy, 5, 0, 30, 1, 0);
+    sim_cluster_run(&toy, &c, &r, NULL);
+    CHECK(r.finished);
+    for (int i = 0; i < 64; i++) {
+        count += r.counters.staleness_count[i];
+        if (i)
+            seen += r.counters.staleness_count[i];
+    }
+    CHECK(count == 30 * 2 && seen > 0);
+    for (int i = 2 + 3; i < 64; i++) // edge of reading .. others pushed since
+        CHECK(r.counters.staleness_count[i] == 0);
+}
+
+/* A process dies: the coordinator says who, in time, and everyone leaves. */
+static void check_crash(struct peer who, const char *name, int staleness)
+{
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct sim_cluster_config c = {
+            .seed = seed,
+            .n_shards = 2,
+            .n_workers = 3,
+            .staleness = staleness,
+            .depth = 2,
+            .crash = who,
+            .crash_ns = (int64_t)(seed % 5) * 4000000 + 500000};
+        struct sim_cluster_result r;
+        struct toy toy;
+        int right;
+
+        toy_init(&toy, seed, 0, 40, 2, 0);
+        sim_cluster_run(&toy, &c, &r, NULL);
+        right = r.status == FUSOR_ECLUSTER && strstr(r.error.text, name) &&
+                r.n_told == 4 && r.what[0] == '\0' &&
+                r.end_ns <= c.crash_ns + 15 * SECOND + SECOND / 4;
+        if (seed % 5 == 0) // it never said hello
+            right = r.status == FUSOR_ECLUSTER && strstr(r.error.text, name) &&
+                    r.n_told == 4 && r.end_ns <= 121 * SECOND;
+        if (!right)
+            say(&c, &r, name);
+        CHECK(right);
+    }
+}
+
+static void a_dead_shard_is_named_in_time(void)
+{
+    check_crash((struct peer){PEER_SHARD, 1, 0}, "shard 1", 0);
+    check_crash((struct peer){PEER_SHARD, 0, 0}, "shard 0", -1);
+}
+
+static void a_dead_worker_is_named_in_time(void)
+{
+    check_crash((struct peer){PEER_WORKER, 2, 0}, "worker process 2", 0);
+    check_crash((struct peer){PEER_WORKER, 0, 0}, "worker process 0", 2);
+}
+
+static void a_dead_coordinator_lets_everyone_leave(void)
+{
+    struct sim_cluster_config c = {
+        .seed = 4,
+        .n_shards = 2,
+        .n_workers = 2,
+        .depth = 1,
+        .crash = {PEER_COORDINATOR, 0, 0},
+        .crash_ns = 20000000,
+    };
+    struct sim_cluster_result r;
+    struct toy toy;
+
+    toy_init(&toy, 4, 0, 40, 2, 0);
+    sim_cluster_run(&toy, &c, &r, NULL);
+    CHECK(!r.finished && r.end_ns == 0);
+    CHECK(r.what[0] == '\0'); // nobody is left waiting
+}
+
+static void a_failure_reaches_everyone(void)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct sim_cluster_config c = {.seed = seed,
+                                       .n_shards = 2,
+                                       .n_workers = 3,
+                                       .staleness = (int)(seed % 3) - 1,
+                                       .depth = 2,
+                                       .loss = seed > 10 ? 0.05 : 0,
+                                       .fail_worker = 2,
+                                       .fail_step = 3};
+        struct sim_cluster_result r;
+        struct toy toy;
+
+        toy_init(&toy, seed, 0, 12, 2, 0);
+        sim_cluster_run(&toy, &c, &r, NULL);
+        CHECK(r.what[0] == '\0');
+        if (seed > 10) // the word itself may be lost, silence speaks too
+            continue;
+        CHECK(r.status == FUSOR_EDIVERGED && r.n_told == 4);
+        CHECK(strstr(r.error.text, "worker process 1: made to fail") != NULL);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test_case cases[] = {
+        {"sums are exact at staleness 0", sums_are_exact_at_staleness_0},
+        {"sums are exact at staleness 2", sums_are_exact_at_staleness_2},
+        {"sums are exact without a bound", sums_are_exact_without_a_bound},
+        {"malformed and doubled messages change nothing",
+         malformed_and_doubled_messages_change_nothing},
+        {"large messages come through small pipes",
+         large_messages_come_through_small_pipes},
+        {"equal bits on any cluster and at home",
+         equal_bits_on_any_cluster_and_at_home},
+        {"staleness is measured within its bound",
+         staleness_is_measured_within_its_bound},
+        {"a dead shard is named in time", a_dead_shard_is_named_in_time},
+        {"a dead worker is named in time", a_dead_worker_is_named_in_time},
+        {"a dead coordinator lets everyone leave",
+         a_dead_coordinator_lets_everyone_leave},
+        {"a failure reaches everyone", a_failure_reaches_everyone},
+    };
+
+    log_set_level(LOG_ERROR); // what is dropped is counted
+    if (argc > 1)
+        n_seeds = strtoull(argv[1], NULL, 10);
+    return TEST_RUN("ps.cluster_sim", cases);
+}

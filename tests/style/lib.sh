@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Small helpers of the shell tests in this folder: a scratch folder that goes
 # away, and expectations that name what differed.
 

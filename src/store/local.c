@@ -427,6 +427,15 @@ void local_store_set_frozen(struct param_store *store,
         shard_set_frozen(s->shards[i], frozen);
 }
 
+void local_store_set_frozen_tables(struct param_store *store,
+                                   const unsigned char *frozen)
+{
+    struct local_store *s = local_of(store);
+
+    for (unsigned i = 0; i < s->n; i++)
+        shard_set_frozen_tables(s->shards[i], frozen);
+}
+
 void local_store_break(struct param_store *store, const char *why)
 {
     record_failure(local_of(store), why, FUSOR_ECLOSED);

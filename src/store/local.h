@@ -60,6 +60,10 @@ enum fusor_status local_store_set_epoch(struct param_store *store,
 void local_store_set_frozen(struct param_store *store,
                             const unsigned char *frozen);
 
+/** shard_set_frozen_tables() on every shard. After drain(). */
+void local_store_set_frozen_tables(struct param_store *store,
+                                   const unsigned char *frozen);
+
 /** Let everyone inside the store, now or later, return an error. Any thread. */
 void local_store_break(struct param_store *store, const char *why);
 

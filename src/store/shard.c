@@ -170,8 +170,9 @@ static enum fusor_status fill(struct shard *s, const struct shard_config *c,
     s->block_optim = mem_alloc(n_blocks, sizeof(*s->block_optim));
     s->steps = mem_alloc((size_t)n_tables + n_blocks, sizeof(*s->steps));
     s->frozen = mem_alloc(n_blocks, 1);
-    if (!s->frozen || !s->tables || !s->table_optim || !s->block_optim ||
-        !s->steps)
+    s->frozen_tables = mem_alloc(n_tables, 1);
+    if (!s->frozen || !s->frozen_tables || !s->tables || !s->table_optim ||
+        !s->block_optim || !s->steps)
         return mem_fail(err, "shard", n_tables * sizeof(*s->tables));
     FUSOR_TRY(init_optims(s, c, err));
     FUSOR_TRY(plan_segments(s, err));
@@ -226,6 +227,7 @@ void shard_destroy(struct shard *s)
     combine_clear(&s->combine);
     mem_free(s->dense_sum);
     mem_free(s->frozen);
+    mem_free(s->frozen_tables);
     mem_free(s->segment_state);
     mem_free(s->segment_values);
     mem_free(s->segments);
@@ -260,6 +262,15 @@ enum fusor_status shard_begin_span(struct shard *s,
     head->spans[n] = *span;
     head->n_spans = n + 1;
     head->units_per_epoch = units_per_epoch;
+    return FUSOR_OK;
+}
+
+enum fusor_status shard_forget_rows(struct shard *s, struct fusor_error *err)
+{
+    for (uint32_t i = 0; i < s->params->n_tables; i++) {
+        *s->tables[i].n_rows = 0;
+        FUSOR_TRY(table_rebuild(&s->tables[i], err));
+    }
     return FUSOR_OK;
 }
 

@@ -144,6 +144,16 @@ enum fusor_status shard_apply(struct shard *s, const struct shard_push *pushes,
  * a stage trains only part of a model. Holds until the next call.
  * @param frozen [n_blocks] copied; NULL: none */
 void shard_set_frozen(struct shard *s, const unsigned char *frozen);
+/** The same for tables: an l2 that covers the table does not go on while it is
+ * frozen. Pushes are expected to leave such tables out. Call at a cut, after
+ * shard_catch_up_all().
+ * @param frozen [n_tables] copied; NULL: none */
+void shard_set_frozen_tables(struct shard *s, const unsigned char *frozen);
+
+/** Drop all rows; their room is used again. Before an older checkpoint is
+ * loaded: rows made after it must begin anew.
+ * @return FUSOR_ENOMEM, after which the shard is of no more use */
+enum fusor_status shard_forget_rows(struct shard *s, struct fusor_error *err);
 
 /** Bring rows whose l2 covers the table up to the clock: at cuts. */
 void shard_catch_up_all(struct shard *s, uint64_t clock);

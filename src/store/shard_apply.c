@@ -17,13 +17,15 @@ static void prefetch_row(const struct table *t, uint32_t ref)
         __builtin_prefetch(p + at, 1);
 }
 
-static void row_catch_up(const struct table *t, struct row *r, uint64_t clock,
+static void row_catch_up(const struct shard *s, const struct table *t,
+                         struct row *r, uint64_t clock,
                          const struct optim_timeline *timeline)
 {
     if (r->last_clock >= clock)
         return;
-    optim_catch_up(t->optim, r->values, row_state(t, r), t->width,
-                   r->last_clock, clock, timeline);
+    if (!s->frozen_tables[t->number])
+        optim_catch_up(t->optim, r->values, row_state(t, r), t->width,
+                       r->last_clock, clock, timeline);
     r->last_clock = (uint32_t)clock;
 }
 
@@ -37,7 +39,7 @@ void shard_catch_up(struct shard *s, uint32_t table, const uint32_t *refs,
         return;
     for (size_t i = 0; i < n; i++)
         if (refs[i])
-            row_catch_up(t, table_row(t, refs[i]), clock, &timeline);
+            row_catch_up(s, t, table_row(t, refs[i]), clock, &timeline);
 }
 
 void shard_catch_up_all(struct shard *s, uint64_t clock)
@@ -50,7 +52,8 @@ void shard_catch_up_all(struct shard *s, uint64_t clock)
         if (!optim_needs_catch_up(t->optim))
             continue;
         for (uint64_t r = 0; r < *t->n_rows; r++)
-            row_catch_up(t, table_row(t, table_ref_at(t, r)), clock, &timeline);
+            row_catch_up(s, t, table_row(t, table_ref_at(t, r)), clock,
+                         &timeline);
     }
 }
 
@@ -67,7 +70,7 @@ static void row_apply(const struct unit *unit, const struct table *t,
     struct row *r = table_row(t, ref);
 
     if (optim_needs_catch_up(t->optim))
-        row_catch_up(t, r, unit->clock, &unit->timeline);
+        row_catch_up(unit->s, t, r, unit->clock, &unit->timeline);
     optim_apply(t->optim, r->values, row_state(t, r), grad, t->width,
                 &unit->s->steps[t->number]);
     if (r->last_clock <= unit->clock)
@@ -184,6 +187,14 @@ void shard_set_frozen(struct shard *s, const unsigned char *frozen)
         memcpy(s->frozen, frozen, s->params->n_blocks);
     else
         memset(s->frozen, 0, s->params->n_blocks);
+}
+
+void shard_set_frozen_tables(struct shard *s, const unsigned char *frozen)
+{
+    if (frozen)
+        memcpy(s->frozen_tables, frozen, s->params->n_tables);
+    else
+        memset(s->frozen_tables, 0, s->params->n_tables);
 }
 
 /* Everything that can fail happens here, before a row changes. */

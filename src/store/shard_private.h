@@ -20,11 +20,12 @@ struct shard {
     struct block_segment *segments; // [n_segments]
     size_t n_segments;
     uint64_t dense_size;
-    float *flat;            // config.dense, or NULL
-    float **segment_values; // [n_segments]
-    float **segment_state;  // [n_segments]
-    unsigned char *frozen;  // [n_blocks] this block is not trained
-    float *dense_sum;       // [largest segment] scratch, made when first needed
+    float *flat;                  // config.dense, or NULL
+    float **segment_values;       // [n_segments]
+    float **segment_state;        // [n_segments]
+    unsigned char *frozen;        // [n_blocks] this block is not trained
+    unsigned char *frozen_tables; // [n_tables]
+    float *dense_sum; // [largest segment] scratch, made when first needed
     struct combine combine;
     struct shard_counters counters;
 };

@@ -54,7 +54,9 @@ enum fusor_status course_load_shard(struct shard *s, const struct command *c,
     enum fusor_status rc = checkpoint_open(c->text, &cp, err);
 
     if (rc == FUSOR_OK) {
-        rc = checkpoint_load_shard(cp, s, CHECKPOINT_RESUME, err);
+        rc = shard_forget_rows(s, err);
+        if (rc == FUSOR_OK)
+            rc = checkpoint_load_shard(cp, s, CHECKPOINT_RESUME, err);
         checkpoint_close(cp);
     }
     return fusor_wrap(err, rc, "checkpoint");

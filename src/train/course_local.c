@@ -119,6 +119,8 @@ static enum fusor_status begin(struct local_run *r, struct fusor_error *err)
 
     local_store_set_frozen(r->store,
                            workload_frozen_blocks(r->workload, c->stage));
+    local_store_set_frozen_tables(
+        r->store, workload_frozen_tables(r->workload, c->stage));
     return local_store_set_epoch(r->store, c->clock, c->epoch, c->n_units,
                                  c->lr_factor, err);
 }

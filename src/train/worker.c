@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define LOSS_MAX 4e12 /* of a micro-batch; in steps of 2^-20 it fits 63 bits \
-                       */
+/* Of a micro-batch: in steps of 2^-20 it fits 63 bits. */
+#define LOSS_MAX 4e12
 
 enum fusor_status worker_init(struct worker *w, const struct workload *workload,
                               struct param_store *store, unsigned number,

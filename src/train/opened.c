@@ -37,6 +37,30 @@ static enum fusor_status find_checkpoint(const char *run_dir,
     return FUSOR_OK;
 }
 
+static void forget(struct yaml_node *map, const char *key)
+{
+    for (size_t i = 0; map && map->kind == YAML_MAP && i < map->n; i++) {
+        if (strcmp(map->keys[i], key))
+            continue;
+        map->n--;
+        for (size_t k = i; k < map->n; k++) {
+            map->keys[k] = map->keys[k + 1];
+            map->items[k] = map->items[k + 1];
+        }
+    }
+}
+
+/* Stop rules name metrics of the job, but nothing is trained here. */
+static void forget_stops(struct yaml_node *job)
+{
+    struct yaml_node *stages = yaml_get(job, "stages");
+
+    forget(yaml_get(job, "train"), "stop");
+    for (size_t i = 0; stages && stages->kind == YAML_LIST && i < stages->n;
+         i++)
+        forget(stages->items[i], "stop");
+}
+
 static enum fusor_status read_job(struct opened *o, struct checkpoint *cp,
                                   const struct opened_options *options,
                                   const char *dir, struct fusor_error *err)
@@ -51,6 +75,7 @@ static enum fusor_status read_job(struct opened *o, struct checkpoint *cp,
                            "--prepared", err));
     if (!options->metrics)
         return FUSOR_OK;
+    forget_stops(yaml_root(o->job));
     return yaml_set(o->job, "evaluate", options->metrics, "--metrics", err);
 }
 

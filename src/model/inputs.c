@@ -127,6 +127,16 @@ static enum fusor_status parse_word(struct model *m, struct yaml_node *at,
     return FUSOR_OK;
 }
 
+/* `bag: f` pools any field that lists ids, whatever their order meant; other
+ * words name the type the field must have. */
+static int fits_word(enum field_type type, const char *word)
+{
+    if (strcmp(word, "bag") == 0)
+        return type == FIELD_BAG || type == FIELD_SEQUENCE ||
+               type == FIELD_MULTI || type == FIELD_TEXT;
+    return strcmp(field_type_name(type), word) == 0;
+}
+
 static enum fusor_status parse_map(struct model *m, struct yaml_node *at,
                                    const struct inputs_from *from,
                                    struct inputs *out, struct fusor_error *err)
@@ -145,8 +155,7 @@ static enum fusor_status parse_map(struct model *m, struct yaml_node *at,
     field = field_find(m->fields, m->n_fields, word);
     if (field < 0)
         return unknown_input(m, name, word, err);
-    if (key > 0 &&
-        strcmp(field_type_name(m->fields[field].type), input_keys[key]))
+    if (key > 0 && !fits_word(m->fields[field].type, input_keys[key]))
         return yaml_fail(name, err, "field %s is %s, not %s", word,
                          field_type_name(m->fields[field].type),
                          input_keys[key]);

@@ -104,21 +104,24 @@ static void send_ack(struct member *m)
 static int take_command(struct member *m, const struct message *msg,
                         struct command *command)
 {
-    if (command_decode(msg->data, msg->size, command, NULL) != FUSOR_OK)
+    struct command c;
+
+    if (command_decode(msg->data, msg->size, &c, NULL) != FUSOR_OK)
         return 0; // counted by nobody: the coordinator sends it again
-    if (command->sequence < m->sequence)
+    if (c.sequence < m->sequence)
         return 0;
-    if (command->sequence == m->sequence) { // our answer to it was lost
+    if (c.sequence == m->sequence) { // our answer to it was lost
         if (m->unacknowledged)
             send_result(m);
         else if (m->busy)
             send_ack(m);
         return 0;
     }
-    m->sequence = command->sequence;
+    *command = c;
+    m->sequence = c.sequence;
     m->busy = 1;
     m->unacknowledged = 0;
-    m->finishing = command->kind == COMMAND_FINISH;
+    m->finishing = c.kind == COMMAND_FINISH;
     memset(&m->progress, 0, sizeof(m->progress));
     send_ack(m);
     return 1;

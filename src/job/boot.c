@@ -1,0 +1,405 @@
+/* The boot record as bytes and what is read off it. */
+#define _GNU_SOURCE /* memfd_create */
+#include "job/boot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#define MAGIC "FUSBOOT" /* 8 bytes with its NUL */
+#define HEAD_BYTES 32   /* magic, version, size, checksum */
+#define BOOT_MAX_RANKS 65536
+#define BOOT_MAX_TEXT ((uint64_t)64 << 20)
+
+static const char *const role_names[] = {"server", "worker", "coordinator"};
+
+const char *role_name(enum role_kind role)
+{
+    return role_names[role];
+}
+
+int role_from_name(const char *name, enum role_kind *out)
+{
+    for (int i = ROLE_SERVER; i <= ROLE_COORDINATOR; i++) {
+        if (strcmp(name, role_names[i]) != 0)
+            continue;
+        *out = (enum role_kind)i;
+        return 0;
+    }
+    return -1;
+}
+
+/* Writing. */
+
+static void put_u64(struct strbuf *out, uint64_t v)
+{
+    char bytes[8];
+
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (char)(v >> 8 * i);
+    strbuf_add_n(out, bytes, 8);
+}
+
+static void put_text(struct strbuf *out, const char *s)
+{
+    size_t n = strlen(s);
+
+    put_u64(out, n);
+    strbuf_add_n(out, s, n);
+}
+
+static void put_rank(struct strbuf *out, const struct boot_rank *r)
+{
+    const struct placement_rank *p = &r->place;
+
+    put_text(out, r->host);
+    put_text(out, r->kernel);
+    put_text(out, r->public_key);
+    put_u64(out, (uint64_t)p->is_server);
+    put_u64(out, (uint64_t)p->is_worker);
+    put_u64(out, p->server);
+    put_u64(out, p->n_shards);
+    put_u64(out, p->first_shard);
+    put_u64(out, p->worker);
+    put_u64(out, p->n_threads);
+    put_u64(out, p->first_thread);
+}
+
+static void put_body(struct strbuf *out, const struct boot *b)
+{
+    put_u64(out, b->job);
+    put_u64(out, b->incarnation);
+    put_u64(out, b->rank);
+    put_u64(out, (uint64_t)b->role);
+    put_u64(out, (uint64_t)b->secure);
+    put_u64(out, (uint64_t)b->resume);
+    put_u64(out, (uint64_t)b->quiet);
+    put_text(out, b->build);
+    put_text(out, b->run_dir);
+    put_text(out, b->keys.public_key);
+    put_text(out, b->keys.secret_key);
+    put_u64(out, b->n_ranks);
+    for (uint32_t i = 0; i < b->n_ranks; i++)
+        put_rank(out, &b->ranks[i]);
+    put_u64(out, b->n_shards);
+    for (uint32_t i = 0; i < b->n_shards; i++)
+        put_text(out, b->shards[i].text);
+    put_text(out, b->coordinator.text);
+    put_u64(out, b->n_listeners);
+    for (uint32_t i = 0; i < b->n_listeners; i++)
+        put_u64(out, (uint64_t)b->listeners[i]);
+    put_text(out, b->job_text);
+}
+
+void boot_encode(const struct boot *b, struct strbuf *out)
+{
+    struct strbuf body = {0};
+
+    put_body(&body, b);
+    strbuf_add_n(out, MAGIC, 8);
+    put_u64(out, BOOT_VERSION);
+    put_u64(out, body.len);
+    put_u64(out, body.s ? hash_bytes(body.s, body.len, BOOT_VERSION) : 0);
+    if (body.s)
+        strbuf_add_n(out, body.s, body.len);
+    out->failed |= body.failed;
+    strbuf_clear(&body);
+}
+
+/* Reading: a cursor that fails once and then gives zeros. */
+
+struct cursor {
+    const unsigned char *p;
+    size_t left;
+    int failed;
+};
+
+static uint64_t get_u64(struct cursor *c, uint64_t most)
+{
+    uint64_t v = 0;
+
+    if (c->failed || c->left < 8) {
+        c->failed = 1;
+        return 0;
+    }
+    for (int i = 0; i < 8; i++)
+        v |= (uint64_t)c->p[i] << 8 * i;
+    c->p += 8;
+    c->left -= 8;
+    c->failed = v > most;
+    return c->failed ? 0 : v;
+}
+
+static uint32_t get_u32(struct cursor *c)
+{
+    return (uint32_t)get_u64(c, UINT32_MAX);
+}
+
+static int get_bool(struct cursor *c)
+{
+    return (int)get_u64(c, 1);
+}
+
+/* A text of less than room bytes. */
+static void get_text(struct cursor *c, char *out, size_t room)
+{
+    size_t n = (size_t)get_u64(c, room - 1);
+
+    if (n > c->left)
+        c->failed = 1;
+    if (c->failed)
+        n = 0;
+    memcpy(out, c->p, n);
+    out[n] = '\0';
+    c->p += n;
+    c->left -= n;
+}
+
+static char *get_long_text(struct cursor *c)
+{
+    struct cursor peek = *c;
+    uint64_t n = get_u64(&peek, BOOT_MAX_TEXT);
+    char *text = peek.failed || n > peek.left ? NULL : mem_alloc(n + 1, 1);
+
+    if (text)
+        get_text(c, text, n + 1);
+    else
+        c->failed = 1;
+    return text;
+}
+
+static void get_rank(struct cursor *c, struct boot_rank *r)
+{
+    struct placement_rank *p = &r->place;
+
+    get_text(c, r->host, sizeof(r->host));
+    get_text(c, r->kernel, sizeof(r->kernel));
+    get_text(c, r->public_key, sizeof(r->public_key));
+    p->is_server = get_bool(c);
+    p->is_worker = get_bool(c);
+    p->server = get_u32(c);
+    p->n_shards = get_u32(c);
+    p->first_shard = get_u32(c);
+    p->worker = get_u32(c);
+    p->n_threads = get_u32(c);
+    p->first_thread = get_u32(c);
+}
+
+/* An array of up to most elements; *n is 0 when it cannot be. */
+static void *get_array(struct cursor *c, uint64_t most, size_t size,
+                       uint32_t *n)
+{
+    void *array;
+
+    *n = (uint32_t)get_u64(c, most);
+    array = mem_alloc(*n, size);
+    if (!array) {
+        c->failed = 1;
+        *n = 0;
+    }
+    return array;
+}
+
+static void get_body(struct cursor *c, struct boot *b)
+{
+    b->job = get_u64(c, UINT64_MAX);
+    b->incarnation = get_u32(c);
+    b->rank = get_u32(c);
+    b->role = (enum role_kind)get_u64(c, ROLE_COORDINATOR);
+    b->secure = get_bool(c);
+    b->resume = get_bool(c);
+    b->quiet = get_bool(c);
+    get_text(c, b->build, sizeof(b->build));
+    get_text(c, b->run_dir, sizeof(b->run_dir));
+    get_text(c, b->keys.public_key, sizeof(b->keys.public_key));
+    get_text(c, b->keys.secret_key, sizeof(b->keys.secret_key));
+    b->ranks = get_array(c, BOOT_MAX_RANKS, sizeof(*b->ranks), &b->n_ranks);
+    for (uint32_t i = 0; i < b->n_ranks; i++)
+        get_rank(c, &b->ranks[i]);
+    b->shards =
+        get_array(c, PLACEMENT_MAX_SHARDS, sizeof(*b->shards), &b->n_shards);
+    for (uint32_t i = 0; i < b->n_shards; i++)
+        get_text(c, b->shards[i].text, sizeof(b->shards[i].text));
+    get_text(c, b->coordinator.text, sizeof(b->coordinator.text));
+    b->listeners = get_array(c, PLACEMENT_MAX_SHARDS, sizeof(*b->listeners),
+                             &b->n_listeners);
+    for (uint32_t i = 0; i < b->n_listeners; i++)
+        b->listeners[i] = (int)get_u64(c, INT32_MAX);
+    b->job_text = get_long_text(c);
+}
+
+static enum fusor_status check_head(const unsigned char *data, size_t size,
+                                    struct fusor_error *err)
+{
+    struct cursor c = {data + 8, HEAD_BYTES - 8, 0};
+    uint64_t version, n, sum;
+
+    if (size < HEAD_BYTES || memcmp(data, MAGIC, 8) != 0)
+        return fusor_fail(err, FUSOR_EPROTO,
+                          "this is no boot record; `fusor role` is started by "
+                          "fusor itself, not by hand");
+    version = get_u64(&c, UINT64_MAX);
+    n = get_u64(&c, UINT64_MAX);
+    sum = get_u64(&c, UINT64_MAX);
+    if (version != BOOT_VERSION)
+        return fusor_fail(err, FUSOR_EPROTO,
+                          "boot record of version %llu, expected %d",
+                          (unsigned long long)version, BOOT_VERSION);
+    if (n != size - HEAD_BYTES ||
+        hash_bytes(data + HEAD_BYTES, size - HEAD_BYTES, BOOT_VERSION) != sum)
+        return fusor_fail(err, FUSOR_EPROTO, "the boot record is damaged");
+    return FUSOR_OK;
+}
+
+enum fusor_status boot_decode(const void *data, size_t size, struct boot *out,
+                              struct fusor_error *err)
+{
+    struct cursor c;
+    struct boot b = {0};
+
+    FUSOR_TRY(check_head(data, size, err));
+    c = (struct cursor){(const unsigned char *)data + HEAD_BYTES,
+                        size - HEAD_BYTES, 0};
+    get_body(&c, &b);
+    if (c.failed || c.left || b.rank >= b.n_ranks) {
+        boot_clear(&b);
+        return fusor_fail(err, FUSOR_EPROTO, "the boot record does not add up");
+    }
+    *out = b;
+    return FUSOR_OK;
+}
+
+void boot_clear(struct boot *b)
+{
+    mem_free(b->ranks);
+    mem_free(b->shards);
+    mem_free(b->listeners);
+    mem_free(b->job_text);
+    memset(b, 0, sizeof(*b));
+}
+
+enum fusor_status boot_to_fd(const struct boot *b, int *fd,
+                             struct fusor_error *err)
+{
+    struct strbuf bytes = {0};
+    enum fusor_status rc;
+    int made;
+
+    boot_encode(b, &bytes);
+    if (bytes.failed || !bytes.s) {
+        strbuf_clear(&bytes);
+        return mem_fail(err, "boot record", sizeof(*b));
+    }
+    made = memfd_create("fusor-boot", MFD_CLOEXEC);
+    if (made < 0)
+        rc = fusor_fail(err, FUSOR_EIO, "memfd_create: %s", strerror(errno));
+    else
+        rc = fs_pwrite(made, bytes.s, bytes.len, 0, "boot record", err);
+    strbuf_clear(&bytes);
+    if (rc != FUSOR_OK && made >= 0)
+        close(made);
+    if (rc == FUSOR_OK)
+        *fd = made;
+    return rc;
+}
+
+enum fusor_status boot_from_fd(int fd, struct boot *out,
+                               struct fusor_error *err)
+{
+    off_t size = lseek(fd, 0, SEEK_END);
+    enum fusor_status rc;
+    char *data;
+
+    if (size < 0)
+        return fusor_fail(err, FUSOR_EUSAGE, "boot record (descriptor %d): %s",
+                          fd, strerror(errno));
+    data = mem_alloc_raw((size_t)size + 1, 1);
+    if (!data)
+        return mem_fail(err, "boot record", (size_t)size);
+    rc = fs_pread(fd, data, (size_t)size, 0, "boot record", err);
+    if (rc == FUSOR_OK)
+        rc = boot_decode(data, (size_t)size, out, err);
+    mem_free(data);
+    close(fd);
+    return rc;
+}
+
+void boot_address(const struct boot *b, const struct boot_endpoint *e,
+                  uint32_t rank, char out[TRANSPORT_ENDPOINT_MAX])
+{
+    snprintf(out, TRANSPORT_ENDPOINT_MAX, "%.*s%s%s",
+             TRANSPORT_ENDPOINT_MAX - TRANSPORT_KEY_SIZE - 1, e->text,
+             b->secure ? " " : "", b->secure ? b->ranks[rank].public_key : "");
+}
+
+uint32_t boot_rank_of_shard(const struct boot *b, uint32_t shard)
+{
+    uint32_t r = 0;
+
+    while (r + 1 < b->n_ranks && (!b->ranks[r].place.is_server ||
+                                  shard - b->ranks[r].place.first_shard >=
+                                      b->ranks[r].place.n_shards))
+        r++;
+    return r;
+}
+
+uint32_t boot_rank_of_worker(const struct boot *b, uint32_t worker)
+{
+    uint32_t r = 0;
+
+    while (r + 1 < b->n_ranks &&
+           (!b->ranks[r].place.is_worker || b->ranks[r].place.worker != worker))
+        r++;
+    return r;
+}
+
+uint32_t boot_n_workers(const struct boot *b)
+{
+    uint32_t n = 0;
+
+    for (uint32_t r = 0; r < b->n_ranks; r++)
+        n += (uint32_t)b->ranks[r].place.is_worker;
+    return n;
+}
+
+uint32_t boot_n_threads(const struct boot *b)
+{
+    uint32_t n = 0;
+
+    for (uint32_t r = 0; r < b->n_ranks; r++)
+        n += b->ranks[r].place.n_threads;
+    return n;
+}
+
+static uint32_t role_number(const struct boot *b, enum role_kind role)
+{
+    const struct placement_rank *p = &b->ranks[b->rank].place;
+
+    return role == ROLE_SERVER ? p->server : p->worker;
+}
+
+void boot_log_path(const struct boot *b, enum role_kind role,
+                   char out[FS_PATH_MAX])
+{
+    char name[64];
+
+    if (role == ROLE_COORDINATOR)
+        snprintf(name, sizeof(name), "logs/coordinator.log");
+    else
+        snprintf(name, sizeof(name), "logs/%s-%u.log", role_name(role),
+                 role_number(b, role));
+    fs_join(out, b->run_dir, name);
+}
+
+void boot_role_text(const struct boot *b, enum role_kind role, char out[32])
+{
+    if (role == ROLE_COORDINATOR)
+        snprintf(out, 32, "coordinator");
+    else
+        snprintf(out, 32, "%s %u", role_name(role), role_number(b, role));
+}

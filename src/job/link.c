@@ -1,0 +1,149 @@
+/* Opens endpoints as the boot record says and speaks to the coordinator. */
+#include "job/link.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "coord/deadline.h"
+
+/* Bounds what half-received messages and payloads under way may hold; a bound,
+ * not an allocation. */
+#define MESSENGER_BYTES ((size_t)1 << 30)
+#define FLUSH_MS 1000      /* last words leave before the process does */
+#define FAIL_AGAIN_MS 1000 /* between two tries to be heard */
+
+static enum fusor_status open_transport(struct link *l, struct peer self,
+                                        const struct boot_endpoint *bind,
+                                        int listen_fd, struct fusor_error *err)
+{
+    const struct boot *b = l->boot;
+    struct transport_zmq_options options = {
+        .job = b->job,
+        .self = self,
+        .bind = bind ? bind->text : NULL,
+        .listen_fd = listen_fd,
+        .keys = b->secure ? &b->keys : NULL,
+        .flush_ms = FLUSH_MS,
+    };
+    const char **allowed = NULL;
+    enum fusor_status rc;
+
+    if (b->secure) {
+        allowed = mem_alloc(b->n_ranks, sizeof(*allowed));
+        if (!allowed)
+            return mem_fail(err, "keys", b->n_ranks * sizeof(*allowed));
+        for (uint32_t r = 0; r < b->n_ranks; r++)
+            allowed[r] = b->ranks[r].public_key;
+        options.allowed = allowed;
+        options.n_allowed = b->n_ranks;
+    }
+    rc = transport_zmq_create(&options, &l->transport, err);
+    mem_free(allowed);
+    return rc;
+}
+
+static enum fusor_status join_coordinator(struct link *l, struct peer self,
+                                          struct fusor_error *err)
+{
+    struct member_config config = {
+        .self = self, .job = l->boot->job, .messenger = l->messenger};
+    char address[TRANSPORT_ENDPOINT_MAX];
+
+    boot_address(l->boot, &l->boot->coordinator, 0, address);
+    FUSOR_TRY(transport_connect(
+        l->transport, (struct peer){.kind = PEER_COORDINATOR}, address, err));
+    return member_create(&config, &l->member, err);
+}
+
+enum fusor_status link_open(const struct boot *boot, struct peer self,
+                            const struct boot_endpoint *bind, int listen_fd,
+                            struct link *out, struct fusor_error *err)
+{
+    struct link l = {.boot = boot};
+    enum fusor_status rc = open_transport(&l, self, bind, listen_fd, err);
+
+    if (rc == FUSOR_OK)
+        rc = messenger_create(l.transport, MESSENGER_BYTES, &l.messenger, err);
+    if (rc == FUSOR_OK && self.kind != PEER_COORDINATOR)
+        rc = join_coordinator(&l, self, err);
+    if (rc != FUSOR_OK) {
+        link_close(&l);
+        return rc;
+    }
+    *out = l;
+    return FUSOR_OK;
+}
+
+void link_close(struct link *l)
+{
+    member_destroy(l->member);
+    messenger_destroy(l->messenger);
+    transport_destroy(l->transport);
+    memset(l, 0, sizeof(*l));
+}
+
+enum fusor_status link_connect_shards(struct link *l, struct fusor_error *err)
+{
+    char address[TRANSPORT_ENDPOINT_MAX];
+
+    for (uint32_t s = 0; s < l->boot->n_shards; s++) {
+        boot_address(l->boot, &l->boot->shards[s],
+                     boot_rank_of_shard(l->boot, s), address);
+        FUSOR_TRY(transport_connect(
+            l->transport, (struct peer){.kind = PEER_SHARD, .number = s},
+            address, err));
+    }
+    return FUSOR_OK;
+}
+
+static enum link_event on_coordinator(struct link *l, const struct message *msg,
+                                      struct command *command,
+                                      struct fusor_error *err)
+{
+    int what = member_on_message(l->member, msg, command, err);
+
+    if (what < 0)
+        err->text[0] = '\0'; // the coordinator has told the user
+    return what < 0 ? LINK_OVER : what > 0 ? LINK_COMMAND : LINK_NOTHING;
+}
+
+enum link_event link_step(struct link *l, int timeout_ms, struct message *msg,
+                          struct command *command, struct fusor_error *err)
+{
+    int wait = member_timeout_ms(l->member);
+    enum link_event event = LINK_NOTHING;
+    enum fusor_status rc;
+
+    if (timeout_ms >= 0 && timeout_ms < wait)
+        wait = timeout_ms;
+    rc = messenger_receive(l->messenger, msg, wait, err);
+    if (rc == FUSOR_OK)
+        event = msg->from.kind == PEER_COORDINATOR
+                    ? on_coordinator(l, msg, command, err)
+                    : LINK_MESSAGE;
+    else if (rc != FUSOR_EAGAIN)
+        return LINK_OVER;
+    if (event == LINK_OVER)
+        return event;
+    return member_tick(l->member, err) == FUSOR_OK ? event : LINK_OVER;
+}
+
+int link_fail(struct link *l, const struct fusor_error *why)
+{
+    int64_t now = clock_now_ms(&clock_real);
+    int64_t end = now + DEADLINE_SUSPECT_MS, again = now;
+    struct command command;
+    struct fusor_error err;
+    struct message msg;
+
+    while (now < end) {
+        if (now >= again) {
+            member_fail(l->member, why);
+            again = now + FAIL_AGAIN_MS;
+        }
+        if (link_step(l, FAIL_AGAIN_MS, &msg, &command, &err) == LINK_OVER)
+            return err.text[0] == '\0';
+        now = clock_now_ms(&clock_real);
+    }
+    return 0;
+}

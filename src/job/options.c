@@ -1,0 +1,90 @@
+/* Reads the sections through their option tables and refuses what is not
+ * there. */
+#include "job/options.h"
+
+#include <string.h>
+
+#include "data/plan.h"
+#include "train/options.h"
+
+static const char *const placement_names[] = {"auto", "split", "colocated",
+                                              NULL};
+static const char *const security_names[] = {"auto", "curve", "none", NULL};
+
+const struct option_spec cluster_section_specs[] = {
+    OPTION_INT(struct cluster_section, servers, "0", 0, 4096,
+               "ranks that hold parameters and nothing else; 0: choose"),
+    OPTION_INT(struct cluster_section, threads, "0", 0, 256,
+               "compute threads of a worker process, shards of a server "
+               "process; 0: choose by the cores"),
+    OPTION_INT(struct cluster_section, staleness, "0", -1, 1e6,
+               "units that values may lack; 0: none, the same bits for any "
+               "number of workers; -1: no bound"),
+    OPTION_ENUM(struct cluster_section, placement, "auto", placement_names,
+                "split: a rank is a server or a worker; colocated: each is "
+                "both"),
+    OPTION_TEXT(struct cluster_section, interface, "",
+                "network interface or its IPv4 address; empty: the first that "
+                "is no loopback"),
+    OPTION_ENUM(struct cluster_section, security, "auto", security_names,
+                "curve: encrypt and check keys; auto: between hosts only"),
+    OPTION_DOUBLE(struct cluster_section, hang_timeout, "120", 1, 1e6,
+                  "seconds without any progress until the job is given up"),
+    OPTION_NODE(struct cluster_section, wire, "not available"),
+    OPTION_NODE(struct cluster_section, durability, "none"),
+    OPTION_END,
+};
+
+const struct option_spec memory_section_specs[] = {
+    OPTION_SIZE(struct memory_section, per_server, "0", 0, 1e15,
+                "most bytes of a server process's parameters; 0: no cap"),
+    OPTION_NODE(struct memory_section, when_full, "error"),
+    OPTION_END,
+};
+
+/* Only this value (or nothing) may stand there. */
+static enum fusor_status check_only(const struct yaml_node *node,
+                                    const char *key, const char *only,
+                                    struct fusor_error *err)
+{
+    const char *text;
+
+    if (!node)
+        return FUSOR_OK;
+    if (node->kind == YAML_SCALAR) {
+        FUSOR_TRY(yaml_to_text(node, &text, err));
+        if (strcmp(text, only) == 0)
+            return FUSOR_OK;
+    }
+    return yaml_fail(node, err,
+                     "%s: this version has only \"%s\"; leave the key out", key,
+                     only);
+}
+
+static uint32_t micro_batches_of(const struct train_options *t)
+{
+    if (t->train.micro_batches)
+        return (uint32_t)t->train.micro_batches;
+    return plan_micro_batches((uint32_t)t->train.global_batch);
+}
+
+enum fusor_status job_options_read(struct yaml *job, struct job_options *out,
+                                   struct fusor_error *err)
+{
+    struct yaml_node *root = yaml_root(job);
+    struct train_options train;
+
+    memset(out, 0, sizeof(*out));
+    FUSOR_TRY(option_read(cluster_section_specs, yaml_get(root, "cluster"),
+                          "cluster", &out->cluster, err));
+    FUSOR_TRY(option_read(memory_section_specs, yaml_get(root, "memory"),
+                          "memory", &out->memory, err));
+    FUSOR_TRY(check_only(out->cluster.wire, "cluster.wire", "f32", err));
+    FUSOR_TRY(
+        check_only(out->cluster.durability, "cluster.durability", "none", err));
+    FUSOR_TRY(
+        check_only(out->memory.when_full, "memory.when_full", "error", err));
+    FUSOR_TRY(train_options_read(root, &train, err));
+    out->micro_batches = micro_batches_of(&train);
+    return FUSOR_OK;
+}

@@ -1,0 +1,54 @@
+/* The job file's `cluster` and `memory` sections: how many processes and
+ * threads, who does what, how stale values may be, how the network is secured,
+ * how much memory a server may take. Values of the command line are put into
+ * the job's tree (yaml_set) before it is read, so that the effective job file
+ * holds them too. */
+#ifndef JOB_OPTIONS_H
+#define JOB_OPTIONS_H
+
+#include <stdint.h>
+
+#include "base/fs.h"
+#include "base/option.h"
+
+enum job_placement { JOB_PLACEMENT_AUTO, JOB_SPLIT, JOB_COLOCATED };
+enum job_security { JOB_SECURITY_AUTO, JOB_CURVE, JOB_OPEN };
+
+struct cluster_section {
+    int64_t servers;       // server ranks; 0: choose
+    int64_t threads;       // workers (shards) of a process; 0: choose
+    int64_t staleness;     // units; -1: no bound
+    int placement;         // enum job_placement
+    const char *interface; // name or IPv4 address of it; "": choose
+    int security;          // enum job_security
+    double hang_timeout;   // seconds
+    struct yaml_node *wire, *durability;
+};
+extern const struct option_spec cluster_section_specs[];
+
+struct memory_section {
+    uint64_t per_server; // bytes of a server process; 0: no cap
+    struct yaml_node *when_full;
+};
+extern const struct option_spec memory_section_specs[];
+
+struct job_options {
+    struct cluster_section cluster;
+    struct memory_section memory;
+    uint32_t micro_batches; // most workers at staleness 0
+    /* Not from the job file; the command line's. */
+    const char *name;    // of the job, for the run directory; NULL: "job"
+    const char *run_dir; // NULL: a fresh one under runs/
+    int resume, quiet;
+    char *made; // [FS_PATH_MAX] set to the run directory by the one process
+                // that makes it, else left alone; NULL: not wanted
+};
+
+/** Fill *out from the job's tree; name, run_dir, resume and quiet become 0.
+ * Texts point into the tree.
+ * @return FUSOR_EUSAGE with file:line:column, also for what fusor does not
+ * have: cluster.wire, memory.when_full, durability other than none */
+enum fusor_status job_options_read(struct yaml *job, struct job_options *out,
+                                   struct fusor_error *err);
+
+#endif

@@ -1,0 +1,348 @@
+/* A server process: one thread a shard, each with its own line to the job. A
+ * shard's thread serves workers and obeys the coordinator; reading and writing
+ * checkpoints is done by a second thread, so that the shard goes on answering
+ * the coordinator meanwhile. No worker trains then, and whatever one sends
+ * again is dropped: it will be sent once more. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "coord/deadline.h"
+#include "job/link.h"
+#include "job/role.h"
+#include "ps/server.h"
+#include "train/course.h"
+
+#define LOG_MODULE "server"
+#include "base/log.h"
+
+#define LOOK_MS 200 /* how soon a shard hears that another one has failed */
+
+struct server_process {
+    const struct role_context *context;
+    struct workload *workload;
+    atomic_int leaving; // a shard has failed: the others follow
+};
+
+struct disk_work { // LOAD or SAVE, in a thread of its own
+    pthread_t thread;
+    int running;
+    atomic_int done;
+    struct command command;
+    struct strbuf result;
+    enum fusor_status status;
+    struct fusor_error err;
+};
+
+struct counter { // one shard and its thread
+    struct server_process *process;
+    uint32_t number; // of the shard in the job
+    int listen_fd;
+    pthread_t thread;
+    int started;
+    struct link line;
+    struct shard *shard;
+    struct server *server;
+    struct disk_work disk;
+    int finishing;
+    int64_t leave_ms; // latest, once finishing
+    enum fusor_status status;
+    struct fusor_error err;
+};
+
+/* Making a shard and its line. */
+
+static enum fusor_status make_shard(struct counter *c, struct fusor_error *err)
+{
+    const struct role_context *context = c->process->context;
+    const struct boot *b = context->boot;
+    const struct workload *w = c->process->workload;
+    uint64_t n = b->ranks[b->rank].place.n_shards;
+    struct shard_config config = {
+        .params = w->params,
+        .table_optim = w->table_optim,
+        .block_optim = w->block_optim,
+        .shard = c->number,
+        .n_shards = b->n_shards,
+        .cap_bytes = context->options.memory.per_server / n,
+        .fd = -1,
+        .huge = 1,
+        .job_id = b->job,
+    };
+
+    return shard_create(&config, &c->shard, err);
+}
+
+static enum fusor_status make_server(struct counter *c, struct fusor_error *err)
+{
+    const struct role_context *context = c->process->context;
+    struct server_config config = {
+        .shard = c->shard,
+        .params = c->process->workload->params,
+        .messenger = c->line.messenger,
+        .job = context->boot->job,
+        .number = c->number,
+        .staleness = (int)context->options.cluster.staleness,
+        .n_workers = boot_n_threads(context->boot),
+    };
+
+    return server_create(&config, &c->server, err);
+}
+
+/* Commands. */
+
+static void *disk_main(void *arg)
+{
+    struct counter *c = arg;
+    struct disk_work *d = &c->disk;
+
+    if (d->command.kind == COMMAND_LOAD)
+        d->status = course_load_shard(c->shard, &d->command, &d->err);
+    else
+        d->status =
+            course_save_shard(c->shard, &d->command, &d->result, &d->err);
+    atomic_store(&d->done, 1);
+    messenger_wake(c->line.messenger);
+    return NULL;
+}
+
+static enum fusor_status start_disk(struct counter *c,
+                                    const struct command *command,
+                                    struct fusor_error *err)
+{
+    int rc;
+
+    c->disk.command = *command;
+    atomic_store(&c->disk.done, 0);
+    rc = pthread_create(&c->disk.thread, NULL, disk_main, c);
+    if (rc)
+        return fusor_fail(err, FUSOR_ENOMEM,
+                          "cannot start a thread for the disk: %s",
+                          strerror(rc));
+    c->disk.running = 1;
+    return FUSOR_OK;
+}
+
+static enum fusor_status end_disk(struct counter *c, struct fusor_error *err)
+{
+    struct disk_work *d = &c->disk;
+    enum fusor_status rc = FUSOR_OK;
+
+    pthread_join(d->thread, NULL);
+    d->running = 0;
+    if (d->status == FUSOR_OK)
+        rc = member_finish(c->line.member, d->result.s, d->result.len, err);
+    strbuf_clear(&d->result);
+    if (d->status != FUSOR_OK)
+        *err = d->err;
+    return d->status != FUSOR_OK ? d->status : rc;
+}
+
+static enum fusor_status obey(struct counter *c, const struct command *command,
+                              struct fusor_error *err)
+{
+    switch (command->kind) {
+    case COMMAND_LOAD:
+    case COMMAND_SAVE:
+        return start_disk(c, command, err);
+    case COMMAND_BEGIN:
+        FUSOR_TRY(server_begin(c->server, command, err));
+        break;
+    case COMMAND_CUT:
+        FUSOR_TRY(server_cut(c->server, err));
+        break;
+    case COMMAND_FINISH:
+        c->finishing = 1;
+        c->leave_ms = clock_now_ms(&clock_real) + DEADLINE_RESEND_MAX_MS;
+        break;
+    default:
+        return fusor_fail(err, FUSOR_EPROTO, "a shard cannot do %s",
+                          command_name(command->kind));
+    }
+    return member_finish(c->line.member, NULL, 0, err);
+}
+
+static void tell_progress(struct counter *c)
+{
+    struct member_progress p = {.reason = WAIT_DISK, .waits_for = c->number};
+
+    if (c->disk.running)
+        p.steps = role_busy_ms(c->disk.thread);
+    else
+        p = server_progress(c->server);
+    member_set_progress(c->line.member, p);
+}
+
+static int may_leave(const struct counter *c)
+{
+    return c->finishing && (member_is_idle(c->line.member) ||
+                            clock_now_ms(&clock_real) >= c->leave_ms);
+}
+
+/* @return FUSOR_OK: finished, or another shard of the process has failed.
+ * *over: the job had ended elsewhere */
+static enum fusor_status serve(struct counter *c, int *over,
+                               struct fusor_error *err)
+{
+    struct command command;
+    struct message msg;
+
+    while (!may_leave(c) && !atomic_load(&c->process->leaving)) {
+        enum fusor_status rc = FUSOR_OK;
+
+        tell_progress(c);
+        switch (link_step(&c->line, LOOK_MS, &msg, &command, err)) {
+        case LINK_COMMAND:
+            rc = obey(c, &command, err);
+            break;
+        case LINK_MESSAGE:
+            if (!c->disk.running)
+                rc = server_on_message(c->server, &msg, err);
+            break;
+        case LINK_OVER:
+            *over = 1;
+            return err->status;
+        case LINK_NOTHING:
+            break;
+        }
+        if (rc == FUSOR_OK && c->disk.running && atomic_load(&c->disk.done))
+            rc = end_disk(c, err);
+        if (rc != FUSOR_OK)
+            return rc;
+    }
+    return FUSOR_OK;
+}
+
+static void say_counters(const struct counter *c)
+{
+    struct server_counters n = server_counters(c->server);
+    struct shard_counters s = shard_counters(c->shard);
+    char size[16];
+
+    log_info("shard %u: %llu pulls, %llu pushes, %llu duplicates, %llu "
+             "refused, %llu malformed; %llu rows in %s, huge pages %llu of "
+             "%llu",
+             c->number, (unsigned long long)n.pulls,
+             (unsigned long long)n.pushes, (unsigned long long)n.duplicates,
+             (unsigned long long)n.refused, (unsigned long long)n.malformed,
+             (unsigned long long)s.rows, str_bytes((double)s.slab_bytes, size),
+             (unsigned long long)s.huge_got, (unsigned long long)s.huge_wanted);
+}
+
+static void *counter_main(void *arg)
+{
+    struct counter *c = arg;
+    const struct boot *b = c->process->context->boot;
+    struct peer self = {PEER_SHARD, c->number, b->incarnation};
+    struct fusor_error *err = &c->err;
+    int over = 0;
+
+    c->status =
+        link_open(b, self, &b->shards[c->number], c->listen_fd, &c->line, err);
+    if (c->status == FUSOR_OK)
+        c->status = make_shard(c, err);
+    if (c->status == FUSOR_OK)
+        c->status = make_server(c, err);
+    if (c->status == FUSOR_OK)
+        c->status = serve(c, &over, err);
+    if (c->disk.running)
+        pthread_join(c->disk.thread, NULL);
+    strbuf_clear(&c->disk.result);
+    if (c->status != FUSOR_OK && !over && c->line.member) {
+        log_info("shard %u: %s", c->number, err->text);
+        if (link_fail(&c->line, err))
+            err->text[0] = '\0';
+    }
+    if (c->status != FUSOR_OK)
+        atomic_store(&c->process->leaving, 1);
+    if (c->server)
+        say_counters(c);
+    server_destroy(c->server);
+    shard_destroy(c->shard);
+    link_close(&c->line);
+    return NULL;
+}
+
+/* The process. */
+
+static enum fusor_status run_counters(struct server_process *p,
+                                      struct counter *counters, uint32_t n,
+                                      struct fusor_error *err)
+{
+    const struct boot *b = p->context->boot;
+    struct counter *first = NULL;
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct counter *c = &counters[i];
+        int rc;
+
+        c->process = p;
+        c->number = b->ranks[b->rank].place.first_shard + i;
+        c->listen_fd = b->listeners[i];
+        rc = pthread_create(&c->thread, NULL, counter_main, c);
+        c->started = rc == 0;
+        if (rc) {
+            c->status = fusor_fail(&c->err, FUSOR_ENOMEM,
+                                   "cannot start a thread for shard %u: %s",
+                                   c->number, strerror(rc));
+            atomic_store(&p->leaving, 1);
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (counters[i].started)
+            pthread_join(counters[i].thread, NULL);
+        if (counters[i].status != FUSOR_OK && !first)
+            first = &counters[i];
+    }
+    if (!first)
+        return FUSOR_OK;
+    *err = first->err;
+    return first->status;
+}
+
+/* Nothing of this process is on the air yet: report as its first shard. */
+static void report_early(const struct role_context *context,
+                         struct fusor_error *err)
+{
+    const struct boot *b = context->boot;
+    struct peer self = {PEER_SHARD, b->ranks[b->rank].place.first_shard,
+                        b->incarnation};
+    struct link line;
+
+    log_info("%s", err->text);
+    if (link_open(b, self, NULL, -1, &line, NULL) != FUSOR_OK)
+        return;
+    if (link_fail(&line, err))
+        err->text[0] = '\0';
+    link_close(&line);
+}
+
+static enum fusor_status run(const struct role_context *context,
+                             struct fusor_error *err)
+{
+    const struct boot *b = context->boot;
+    uint32_t n = b->ranks[b->rank].place.n_shards;
+    struct server_process p = {.context = context};
+    struct counter *counters = mem_alloc(n, sizeof(*counters));
+    enum fusor_status rc;
+
+    if (!counters)
+        return mem_fail(err, "shards", n * sizeof(*counters));
+    if (b->n_listeners != n)
+        rc = fusor_fail(err, FUSOR_EPROTO,
+                        "boot record: %u listeners for %u shards",
+                        b->n_listeners, n);
+    else
+        rc = workload_create(context->job, &p.workload, err);
+    if (rc != FUSOR_OK)
+        report_early(context, err);
+    else
+        rc = run_counters(&p, counters, n, err);
+    workload_destroy(p.workload);
+    mem_free(counters);
+    return rc;
+}
+
+const struct role role_server = {"server", run};

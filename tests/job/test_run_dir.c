@@ -1,0 +1,168 @@
+/* Making, locking and describing run directories. */
+#include "job/run_dir.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/yaml.h"
+#include "harness.h"
+
+static const char *path_of(const char *name)
+{
+    static char path[FS_PATH_MAX];
+
+    return fs_join(path, test_tmpdir(), name);
+}
+
+static int status_says(const char *dir, const char *key, const char *want)
+{
+    char file[FS_PATH_MAX];
+    const char *got = "";
+    struct yaml *y;
+    int same;
+
+    fs_join(file, dir, "status.json");
+    if (yaml_read(file, &y, NULL) != FUSOR_OK)
+        return 0;
+    yaml_to_text(yaml_path(yaml_root(y), key), &got, NULL);
+    same = strcmp(got, want) == 0;
+    if (!same)
+        fprintf(stderr, "%s: \"%s\"\n", key, got);
+    yaml_destroy(y);
+    return same;
+}
+
+static void a_living_job_keeps_others_out(void)
+{
+    struct run_dir a, b;
+    struct fusor_error err = {0};
+    char who[64];
+
+    REQUIRE(run_dir_open(path_of("held"), NULL, 0, &a, NULL) == FUSOR_OK);
+    CHECK(run_dir_open(path_of("held"), NULL, 0, &b, &err) == FUSOR_EUSAGE);
+    snprintf(who, sizeof(who), "in use by job %016llx (pid %d on ",
+             (unsigned long long)a.job, (int)getpid());
+    CHECK(strstr(err.text, who) != NULL);
+    run_dir_close(&a);
+    REQUIRE(run_dir_open(path_of("held"), NULL, 0, &b, &err) == FUSOR_OK);
+    run_dir_close(&b);
+}
+
+static void an_earlier_job_is_only_gone_on_with_by_resume(void)
+{
+    struct fusor_error err = {0};
+    struct run_dir a, b;
+    uint64_t job;
+
+    REQUIRE(run_dir_open(path_of("early"), NULL, 0, &a, NULL) == FUSOR_OK);
+    REQUIRE(run_dir_begin(&a, "x: 1\n", NULL) == FUSOR_OK);
+    job = a.job;
+    run_dir_close(&a);
+    CHECK(run_dir_open(path_of("early"), NULL, 0, &b, &err) == FUSOR_EUSAGE);
+    CHECK(strstr(err.text, "--resume") != NULL);
+    REQUIRE(run_dir_open(path_of("early"), NULL, 1, &b, &err) == FUSOR_OK);
+    CHECK(b.job == job);
+    run_dir_close(&b);
+}
+
+static void nothing_to_resume_is_said(void)
+{
+    struct fusor_error err = {0};
+    struct run_dir d;
+
+    CHECK(run_dir_open(path_of("none"), NULL, 1, &d, &err) == FUSOR_EUSAGE);
+    CHECK(strstr(err.text, "nothing to resume") != NULL);
+    CHECK(!fs_exists(path_of("none")));
+    CHECK(run_dir_open(NULL, NULL, 1, &d, &err) == FUSOR_EUSAGE);
+    CHECK(strstr(err.text, "--run-dir") != NULL);
+    test_write("file", "x");
+    CHECK(run_dir_open(path_of("file"), NULL, 0, &d, &err) == FUSOR_EIO);
+}
+
+static void the_first_end_is_the_one_that_counts(void)
+{
+    struct run_progress p = {
+        .command = "epoch", .stage = 1, .epoch = 4, .samples = 99, .loss = NAN};
+    struct fusor_error killed, late, done = {.status = FUSOR_OK};
+    struct run_dir d;
+    const char *path;
+
+    REQUIRE(run_dir_open(path_of("end"), NULL, 0, &d, NULL) == FUSOR_OK);
+    path = d.path;
+    REQUIRE(run_dir_begin(&d, "x: 1\n", NULL) == FUSOR_OK);
+    CHECK(status_says(path, "state", "running"));
+    CHECK(run_dir_update(path, &p, NULL) == FUSOR_OK);
+    CHECK(status_says(path, "progress.epoch", "5"));
+    CHECK(status_says(path, "progress.stage", "2"));
+    CHECK(status_says(path, "progress.doing", "epoch"));
+    fusor_fail(&killed, FUSOR_ECLUSTER, "worker 1 was \"killed\"");
+    fusor_fail(&late, FUSOR_ECLUSTER, "stopped by signal 15");
+    CHECK(run_dir_finish(path, &killed, NULL) == FUSOR_OK);
+    CHECK(run_dir_finish(path, &late, NULL) == FUSOR_OK);
+    CHECK(run_dir_finish(path, &done, NULL) == FUSOR_OK);
+    CHECK(run_dir_update(path, &p, NULL) == FUSOR_OK);
+    CHECK(status_says(path, "state", "failed"));
+    CHECK(status_says(path, "cause", "worker 1 was \"killed\""));
+    CHECK(status_says(path, "exit_code", "5"));
+    run_dir_close(&d);
+}
+
+static void a_stop_at_a_checkpoint_is_its_own_state(void)
+{
+    struct fusor_error why;
+    struct run_dir d;
+
+    REQUIRE(run_dir_open(path_of("stop"), NULL, 0, &d, NULL) == FUSOR_OK);
+    REQUIRE(run_dir_begin(&d, "x: 1\n", NULL) == FUSOR_OK);
+    fusor_fail(&why, FUSOR_ERESUME, "asked to");
+    CHECK(run_dir_finish(d.path, &why, NULL) == FUSOR_OK);
+    CHECK(status_says(d.path, "state", "stopped"));
+    CHECK(status_says(d.path, "exit_code", "75"));
+    run_dir_close(&d);
+}
+
+static void without_a_name_it_is_made_under_runs(void)
+{
+    struct run_dir d;
+    char before[FS_PATH_MAX];
+
+    REQUIRE(getcwd(before, sizeof(before)) != NULL);
+    REQUIRE(chdir(test_tmpdir()) == 0);
+    REQUIRE(run_dir_open(NULL, "demo", 0, &d, NULL) == FUSOR_OK);
+    CHECK(strncmp(d.path, "runs/demo-20", 12) == 0);
+    CHECK(fs_is_dir("runs/latest/logs"));
+    CHECK(run_dir_write_result(d.path, "{}", NULL) == FUSOR_OK);
+    CHECK(fs_size("runs/latest/result.json") == 2);
+    run_dir_close(&d);
+    REQUIRE(chdir(before) == 0);
+}
+
+static void a_status_that_is_no_status_is_an_error(void)
+{
+    struct fusor_error done = {.status = FUSOR_OK}, err = {0};
+
+    CHECK(run_dir_finish(path_of("nowhere"), &done, &err) == FUSOR_EIO);
+    CHECK(strstr(err.text, "status.json") != NULL);
+}
+
+int main(void)
+{
+    static const struct test_case cases[] = {
+        {"a living job keeps others out", a_living_job_keeps_others_out},
+        {"an earlier job is only gone on with by resume",
+         an_earlier_job_is_only_gone_on_with_by_resume},
+        {"nothing to resume is said", nothing_to_resume_is_said},
+        {"the first end is the one that counts",
+         the_first_end_is_the_one_that_counts},
+        {"a stop at a checkpoint is its own state",
+         a_stop_at_a_checkpoint_is_its_own_state},
+        {"without a name it is made under runs",
+         without_a_name_it_is_made_under_runs},
+        {"a status that is no status is an error",
+         a_status_that_is_no_status_is_an_error},
+    };
+    return TEST_RUN("job.run_dir", cases);
+}

@@ -1,0 +1,257 @@
+/* Opens a run, carries out one EVALUATE, and reads its result. */
+#include "cli/judge.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "coord/command.h"
+#include "train/evaluate.h"
+
+static const char *const split_names[] = {"train", "valid", "test", NULL};
+
+const char *judge_split_name(enum split split)
+{
+    return split_names[split];
+}
+
+static enum fusor_status choose_split(const char *wish,
+                                      const struct workload *w, enum split *out,
+                                      struct fusor_error *err)
+{
+    if (wish && strcmp(wish, "validation") == 0)
+        wish = "valid";
+    *out = dataset_rows(w->data, SPLIT_TEST) ? SPLIT_TEST : SPLIT_VALID;
+    for (int s = 0; wish && split_names[s]; s++)
+        if (strcmp(split_names[s], wish) == 0) {
+            *out = (enum split)s;
+            wish = NULL;
+        }
+    if (wish)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "--split is \"%s\", but must be train, valid or test",
+                          wish);
+    if (dataset_rows(w->data, *out) == 0)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "the prepared folder has no %s rows to judge: its "
+                          "protocol is %s",
+                          split_names[*out], dataset_schema(w->data)->protocol);
+    return FUSOR_OK;
+}
+
+/* Names with commas as a YAML list; every name is one the registry knows. */
+static enum fusor_status list_metrics(const char *text, struct strbuf *out,
+                                      struct fusor_error *err)
+{
+    const char *at = text;
+
+    strbuf_add(out, "[");
+    while (*at) {
+        size_t n = strcspn(at, ",");
+        struct metric_spec spec;
+        char name[METRIC_NAME_MAX];
+
+        snprintf(name, sizeof(name), "%.*s", (int)n, at);
+        FUSOR_TRY(fusor_wrap(err, metric_parse(name, &spec, err), "--metrics"));
+        strbuf_addf(out, "%s%s", at == text ? "" : ", ", spec.name);
+        at += n + (at[n] == ',');
+    }
+    strbuf_add(out, "]");
+    return out->failed ? mem_fail(err, "metrics", strlen(text)) : FUSOR_OK;
+}
+
+static enum fusor_status open_run(const struct judge_options *o,
+                                  struct opened **out, struct fusor_error *err)
+{
+    struct strbuf metrics = {0}, prepared = {0};
+    struct opened_options options = {
+        .run_dir = o->run, .n_threads = o->want_units ? 1 : o->n_threads};
+    enum fusor_status rc = FUSOR_OK;
+
+    if (o->metrics)
+        rc = list_metrics(o->metrics, &metrics, err);
+    if (o->prepared)
+        yaml_add_text(&prepared, o->prepared);
+    options.metrics = metrics.s;
+    options.prepared = prepared.s;
+    if (rc == FUSOR_OK)
+        rc = opened_create(&options, out, err);
+    strbuf_clear(&metrics);
+    strbuf_clear(&prepared);
+    return rc;
+}
+
+static uint32_t fold_of(struct opened *o)
+{
+    struct yaml_node *n = yaml_path(yaml_root(o->job), "data.fold");
+    int64_t fold = 0;
+
+    if (n && yaml_to_i64(n, &fold, NULL) == FUSOR_OK && fold > 0)
+        return (uint32_t)fold;
+    return 0;
+}
+
+struct collector {
+    struct evaluate_sink sink; // first
+    struct units *units;
+    uint32_t fold;
+    enum unit_kind kind;
+    size_t place[TRAIN_MAX_METRICS]; // of each evaluated metric in the units
+    size_t n;
+};
+
+static void collect(struct evaluate_sink *s, uint64_t key, const double *values)
+{
+    struct collector *c = (struct collector *)(void *)s;
+    double all[TRAIN_MAX_METRICS];
+
+    for (size_t i = 0; i < c->units->n_metrics; i++)
+        all[i] = NAN;
+    for (size_t i = 0; i < c->n; i++)
+        all[c->place[i]] = values[i];
+    units_add(c->units, c->fold, c->kind, key, all);
+}
+
+static struct collector make_collector(struct opened *o, struct units *units)
+{
+    const struct workload *w = o->workload;
+    struct collector c = {{collect}, units, fold_of(o), UNIT_ROW, {0}, 0};
+
+    for (uint32_t i = 0; i < w->n_metrics; i++) {
+        /* The trainer gives queries as soon as one metric is over them. */
+        if (metric_over_groups(&w->metrics[i]))
+            c.kind = UNIT_QUERY;
+        c.place[c.n++] = (size_t)units_metric(units, w->metrics[i].name);
+    }
+    return c;
+}
+
+static void describe(const struct workload *w, struct judged *out)
+{
+    const struct schema *s = dataset_schema(w->data);
+    struct units *u = &out->units;
+
+    snprintf(out->protocol, sizeof(out->protocol), "%s", s->protocol);
+    out->protocol_version = s->protocol_version;
+    out->candidates = s->candidates_hash;
+    out->n_metrics = w->n_metrics;
+    memcpy(out->specs, w->metrics, sizeof(out->specs));
+    snprintf(u->protocol, sizeof(u->protocol), "%s", s->protocol);
+    snprintf(u->split, sizeof(u->split), "%s", split_names[out->split]);
+    u->protocol_version = s->protocol_version;
+    u->candidates = s->candidates_hash;
+    u->n_metrics = w->n_metrics;
+    for (uint32_t i = 0; i < w->n_metrics; i++)
+        snprintf(u->metrics[i], METRIC_NAME_MAX, "%s", w->metrics[i].name);
+}
+
+static enum fusor_status read_results(const struct strbuf *bytes,
+                                      struct judged *out,
+                                      struct fusor_error *err)
+{
+    struct metric_set *set;
+    enum fusor_status rc;
+
+    FUSOR_TRY(metric_set_deserialise(bytes->s, bytes->len, &set, err));
+    rc = metric_set_results(set, out->results, err);
+    for (size_t i = 0; rc == FUSOR_OK && i < out->n_metrics; i++) {
+        snprintf(out->names[i], METRIC_NAME_MAX, "%s", out->results[i].name);
+        out->results[i].name = out->names[i];
+    }
+    metric_set_destroy(set);
+    return rc;
+}
+
+static enum fusor_status judge(const struct judge_options *options,
+                               struct opened *o, struct judged *out,
+                               struct fusor_error *err)
+{
+    struct collector c;
+    struct command command = {.kind = COMMAND_EVALUATE};
+    struct strbuf result = {0};
+    enum fusor_status rc;
+
+    if (o->workload->n_metrics == 0)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "the job of %s names no metrics: give --metrics "
+                          "auc,logloss",
+                          options->run);
+    FUSOR_TRY(
+        dataset_check_protocol(o->workload->data, options->protocol, err));
+    FUSOR_TRY(choose_split(options->split, o->workload, &out->split, err));
+    describe(o->workload, out);
+    out->epoch = o->epoch;
+    c = make_collector(o, &out->units);
+    command.split = (uint32_t)out->split;
+    command.n_workers = 1;
+    rc = trainer_evaluate(o->trainer, &command,
+                          options->want_units ? &c.sink : NULL, &result, err);
+    if (rc == FUSOR_OK)
+        rc = read_results(&result, out, err);
+    strbuf_clear(&result);
+    return rc;
+}
+
+/* Metrics over rows, when those over queries have taken the units. */
+static void left_metrics(const struct judged *j, struct strbuf *out)
+{
+    int has_groups = 0;
+
+    for (size_t i = 0; i < j->n_metrics; i++)
+        has_groups |= metric_over_groups(&j->specs[i]);
+    for (size_t i = 0; has_groups && i < j->n_metrics; i++)
+        if (!metric_over_groups(&j->specs[i]))
+            strbuf_addf(out, "%s%s", out->len ? "," : "", j->names[i]);
+}
+
+static enum fusor_status judge_rows(const struct judge_options *options,
+                                    const char *metrics, struct judged *out,
+                                    struct fusor_error *err)
+{
+    struct judge_options o = *options;
+    struct command command = {.kind = COMMAND_EVALUATE,
+                              .split = (uint32_t)out->split,
+                              .n_workers = 1};
+    struct opened *run = NULL;
+    struct strbuf result = {0};
+    struct collector c;
+    enum fusor_status rc;
+
+    o.metrics = metrics;
+    FUSOR_TRY(open_run(&o, &run, err));
+    c = make_collector(run, &out->units);
+    rc = trainer_evaluate(run->trainer, &command, &c.sink, &result, err);
+    strbuf_clear(&result);
+    opened_destroy(run);
+    return rc;
+}
+
+enum fusor_status judge_run(const struct judge_options *options,
+                            struct judged *out, struct fusor_error *err)
+{
+    struct opened *o = NULL;
+    struct strbuf left = {0};
+    enum fusor_status rc;
+
+    memset(out, 0, sizeof(*out));
+    rc = open_run(options, &o, err);
+    if (rc == FUSOR_OK)
+        rc = judge(options, o, out, err);
+    opened_destroy(o);
+    if (rc == FUSOR_OK && options->want_units)
+        left_metrics(out, &left);
+    if (rc == FUSOR_OK && left.len)
+        rc = judge_rows(options, left.s, out, err);
+    strbuf_clear(&left);
+    if (rc == FUSOR_OK)
+        rc = units_sort(&out->units, err);
+    if (rc != FUSOR_OK)
+        judged_clear(out);
+    return rc;
+}
+
+void judged_clear(struct judged *j)
+{
+    units_clear(&j->units);
+}

@@ -1,0 +1,39 @@
+/* Evaluates a finished run on one split: what evaluate prints and compare
+ * tests. Threads: one; the trainer inside uses its own. */
+#ifndef CLI_JUDGE_H
+#define CLI_JUDGE_H
+
+#include "cli/units.h"
+#include "train/opened.h"
+
+struct judge_options {
+    const char *run;
+    const char *split;    // NULL: test rows, else validation rows
+    const char *metrics;  // "auc,ndcg@10" instead of the job's, or NULL
+    const char *protocol; // must be the folder's; NULL: any
+    const char *prepared; // instead of the job's folder, or NULL
+    unsigned n_threads;   // 0: all processors
+    int want_units;       // one thread then
+};
+
+struct judged {
+    enum split split;
+    size_t n_metrics;
+    char names[TRAIN_MAX_METRICS][METRIC_NAME_MAX];
+    struct metric_result results[TRAIN_MAX_METRICS]; // names point above
+    struct metric_spec specs[TRAIN_MAX_METRICS];
+    char protocol[32];
+    uint32_t protocol_version;
+    uint64_t candidates; // hash
+    uint64_t epoch;
+    struct units units; // sorted; empty unless wanted
+};
+
+/** @return FUSOR_EUSAGE: no such split or metric, no run, no metrics */
+enum fusor_status judge_run(const struct judge_options *options,
+                            struct judged *out, struct fusor_error *err);
+void judged_clear(struct judged *j);
+/** "train", "valid", "test". */
+const char *judge_split_name(enum split split);
+
+#endif

@@ -1,0 +1,277 @@
+/* fusor recommend: the best items for one user or for a file of them. */
+#include "retrieve/recommend.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "cli/verb.h"
+#include "cli/output.h"
+#include "cli/scoring.h"
+#include "train/opened.h"
+
+#define USERS_FILE_MAX ((size_t)1 << 30)
+#define TOP_MAX 100000
+
+static const struct arg_spec specs[] = {
+    {"user", 'u', "ID", "whom for, as written in the raw data"},
+    {"users", 0, "FILE", "many: one user a line; TSV on stdout"},
+    {"top", 'k', "N", "how many items (default 10)"},
+    {"json", 0, NULL, "as JSON on stdout"},
+    ARG_END,
+};
+
+struct recommend {
+    struct opened *opened;
+    struct scoring *scoring;
+    struct recommender *recommender;
+    const struct vocab *users, *items; // items NULL: no vocabulary
+    const char *user_field;
+    struct recommended *top; // [k]
+    uint32_t k;
+};
+
+static enum fusor_status open_vocabs(struct recommend *r,
+                                     struct fusor_error *err)
+{
+    struct dataset *ds = r->opened->workload->data;
+    const struct schema *s = dataset_schema(ds);
+    const struct schema_field *f;
+
+    if (s->query_key < 0)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "the prepared folder has no user ids: its schema "
+                          "needs a categorical field of side query");
+    f = &s->fields[s->query_key];
+    r->user_field = f->spec.name;
+    if (!f->vocab_name[0])
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "field %s was hashed when it was prepared, so users "
+                          "cannot be found by name",
+                          f->spec.name);
+    FUSOR_TRY(dataset_vocab(ds, f->vocab_name, &r->users, err));
+    if (s->item_key < 0 || !s->fields[s->item_key].vocab_name[0])
+        return FUSOR_OK;
+    return dataset_vocab(ds, s->fields[s->item_key].vocab_name, &r->items, err);
+}
+
+static enum fusor_status open_all(struct recommend *r, const char *run,
+                                  struct fusor_error *err)
+{
+    struct opened_options options = {.run_dir = run, .n_threads = 1};
+    struct recommend_scorer scorer;
+
+    FUSOR_TRY(opened_create(&options, &r->opened, err));
+    FUSOR_TRY(open_vocabs(r, err));
+    FUSOR_TRY(scoring_create(r->opened, &r->scoring, &scorer, err));
+    FUSOR_TRY(recommender_create(r->opened->workload->data, &scorer,
+                                 &r->recommender, err));
+    r->top = mem_alloc(r->k, sizeof(*r->top));
+    return r->top ? FUSOR_OK
+                  : mem_fail(err, "recommend", r->k * sizeof(*r->top));
+}
+
+static void close_all(struct recommend *r)
+{
+    recommender_destroy(r->recommender);
+    scoring_destroy(r->scoring);
+    opened_destroy(r->opened);
+    mem_free(r->top);
+}
+
+static enum fusor_status find_user(const struct recommend *r, const char *text,
+                                   size_t n, uint32_t *out,
+                                   struct fusor_error *err)
+{
+    const char *example = vocab_text(r->users, 1, NULL);
+
+    *out = n ? vocab_find(r->users, text, n) : VOCAB_UNKNOWN;
+    if (*out != VOCAB_UNKNOWN)
+        return FUSOR_OK;
+    return fusor_fail(err, FUSOR_EUSAGE,
+                      "there is no %s \"%.*s\" among the %u that were "
+                      "prepared; they are written like \"%s\"",
+                      r->user_field, n < 60 ? (int)n : 60, text,
+                      vocab_size(r->users) - 1, example ? example : "");
+}
+
+static const char *item_id(const struct recommend *r, uint32_t item,
+                           char out[24])
+{
+    const char *text = r->items ? vocab_text(r->items, item, NULL) : NULL;
+
+    if (text)
+        return text;
+    snprintf(out, 24, "#%u", item);
+    return out;
+}
+
+/* @return the title, to be released with mem_free() */
+static char *item_title(const struct recommend *r, uint32_t item)
+{
+    const char *text;
+    size_t n;
+    char *copy;
+
+    if (dataset_item_name(r->opened->workload->data, item, &text, &n, NULL) !=
+        FUSOR_OK)
+        return NULL;
+    copy = mem_alloc(n + 1, 1);
+    if (copy && n)
+        memcpy(copy, text, n);
+    return copy;
+}
+
+static enum fusor_status print_table(const struct recommend *r, uint32_t n,
+                                     struct fusor_error *err)
+{
+    static const char *const columns[] = {">#", "title", "id", ">score", NULL};
+    struct texttab *tab = texttab_create(columns);
+
+    for (uint32_t i = 0; i < n; i++) {
+        char rank[16], id[24], score[32];
+        char *title = item_title(r, r->top[i].item);
+        const char *cells[4] = {rank, title ? title : "",
+                                item_id(r, r->top[i].item, id), score};
+
+        snprintf(rank, sizeof(rank), "%u", i + 1);
+        snprintf(score, sizeof(score), "%.4f", (double)r->top[i].score);
+        texttab_row(tab, cells);
+        mem_free(title);
+    }
+    return output_table(tab, err);
+}
+
+static enum fusor_status print_json(const struct recommend *r, const char *user,
+                                    uint32_t n, struct fusor_error *err)
+{
+    struct json j = {.pretty = 1};
+
+    json_begin_object(&j, NULL);
+    json_string(&j, "user", user);
+    json_begin_array(&j, "items");
+    for (uint32_t i = 0; i < n; i++) {
+        char id[24];
+        char *title = item_title(r, r->top[i].item);
+
+        json_begin_object(&j, NULL);
+        json_uint(&j, "rank", i + 1);
+        json_string(&j, "id", item_id(r, r->top[i].item, id));
+        json_string(&j, "title", title ? title : "");
+        json_number(&j, "score", (double)r->top[i].score);
+        json_end_object(&j);
+        mem_free(title);
+    }
+    json_end_array(&j);
+    json_end_object(&j);
+    return output_json(&j, err);
+}
+
+static enum fusor_status one_user(struct recommend *r, const struct args *a,
+                                  struct fusor_error *err)
+{
+    const char *user = args_value(a, "user");
+    uint32_t query, n, bad;
+
+    FUSOR_TRY(find_user(r, user, strlen(user), &query, err));
+    FUSOR_TRY(
+        recommender_top(r->recommender, query, r->k, r->top, &n, &bad, err));
+    if (bad)
+        output_say("warning: %u items got no number as score", bad);
+    return args_flag(a, "json") ? print_json(r, user, n, err)
+                                : print_table(r, n, err);
+}
+
+/* A tab or line break inside a name would break the table. */
+static void add_cell(struct strbuf *out, const char *text)
+{
+    for (; text && *text; text++)
+        strbuf_add_n(out, strchr("\t\r\n", *text) ? " " : text, 1);
+}
+
+static enum fusor_status print_lines(const struct recommend *r,
+                                     const char *user, size_t user_n,
+                                     uint32_t n, struct fusor_error *err)
+{
+    struct strbuf text = {0};
+    char id[24], number[32];
+
+    for (uint32_t i = 0; i < n; i++) {
+        char *title = item_title(r, r->top[i].item);
+
+        strbuf_add_n(&text, user, user_n);
+        strbuf_addf(&text, "\t%u\t", i + 1);
+        add_cell(&text, item_id(r, r->top[i].item, id));
+        strbuf_addf(&text, "\t%s\t",
+                    str_double((double)r->top[i].score, number));
+        add_cell(&text, title);
+        strbuf_add(&text, "\n");
+        mem_free(title);
+    }
+    return output_text(&text, err);
+}
+
+static enum fusor_status many_users(struct recommend *r, const char *path,
+                                    struct fusor_error *err)
+{
+    struct strbuf head = {0};
+    char *text;
+    size_t size, number = 0;
+    enum fusor_status rc;
+
+    FUSOR_TRY(fs_read(path, USERS_FILE_MAX, &text, &size, err));
+    strbuf_add(&head, "user\trank\titem\tscore\ttitle\n");
+    rc = output_text(&head, err);
+    for (const char *at = text; rc == FUSOR_OK && *at;) {
+        size_t line = strcspn(at, "\n"), n = line;
+        uint32_t query, n_top;
+
+        number++;
+        if (n && at[n - 1] == '\r')
+            n--;
+        rc = fusor_wrap(err, find_user(r, at, n, &query, err), "%s:%zu", path,
+                        number);
+        if (rc == FUSOR_OK)
+            rc = recommender_top(r->recommender, query, r->k, r->top, &n_top,
+                                 NULL, err);
+        if (rc == FUSOR_OK)
+            rc = print_lines(r, at, n, n_top, err);
+        at += line + (at[line] == '\n');
+    }
+    mem_free(text);
+    return rc;
+}
+
+static enum fusor_status run(struct args *a, struct fusor_error *err)
+{
+    struct recommend r = {.k = 10};
+    int64_t top = 10;
+    enum fusor_status rc;
+
+    FUSOR_TRY(args_integer(a, "top", 1, TOP_MAX, &top, err));
+    r.k = (uint32_t)top;
+    if (!args_value(a, "user") == !args_value(a, "users"))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "recommend: give either --user ID or --users FILE");
+    rc = open_all(&r, a->rest[0], err);
+    if (rc == FUSOR_OK)
+        rc = args_value(a, "user")
+                 ? one_user(&r, a, err)
+                 : many_users(&r, args_value(a, "users"), err);
+    close_all(&r);
+    return rc;
+}
+
+const struct verb verb_recommend = {
+    .name = "recommend",
+    .help = "the best items a user has not seen",
+    .synopsis = "RUN --user ID [--top N]",
+    .about = "Items of the user's train and valid rows are left out. Scores "
+             "are those of the model\nbefore its output function, so that "
+             "they keep their order where it is flat.\n",
+    .examples = "  fusor recommend runs/demo --user 1 --top 10\n"
+                "  fusor recommend runs/demo --users users.txt > lists.tsv\n",
+    .args = {"recommend", specs, NULL, "RUN", 1, 1},
+    .run = run,
+};

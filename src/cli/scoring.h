@@ -1,0 +1,18 @@
+/* Scores items for a query with a finished run's model: what
+ * retrieve/recommend.h calls back. Threads: one. */
+#ifndef CLI_SCORING_H
+#define CLI_SCORING_H
+
+#include "retrieve/recommend.h"
+#include "train/opened.h"
+
+struct scoring;
+
+/** @param o borrowed until scoring_destroy(); its trainer must be idle
+ * @param scorer filled for recommender_create() */
+enum fusor_status scoring_create(struct opened *o, struct scoring **out,
+                                 struct recommend_scorer *scorer,
+                                 struct fusor_error *err);
+void scoring_destroy(struct scoring *s);
+
+#endif

@@ -1,0 +1,76 @@
+/* The units of an evaluation: for every judged query or row, what each metric
+ * says of it. They are what a paired test compares. As a file:
+ *
+ *     # fusor units 1
+ *     # protocol loo-full 1
+ *     # candidates 0
+ *     # split test
+ *     fold <TAB> kind <TAB> unit <TAB> ndcg@10 <TAB> ...
+ *     0 <TAB> query <TAB> 17 <TAB> 0.63 <TAB> - a number, or - where it has
+ * none
+ *
+ * Threads: one. */
+#ifndef CLI_UNITS_H
+#define CLI_UNITS_H
+
+#include <stdint.h>
+
+#include "model/metric/metric.h"
+
+#define UNITS_METRICS_MAX 32
+
+enum unit_kind { UNIT_QUERY, UNIT_ROW };
+
+struct unit {
+    uint32_t fold; // 0 without folds
+    enum unit_kind kind;
+    uint64_t key;    // query, or sample id
+    double values[]; // [n_metrics]
+};
+
+struct units {
+    char protocol[32];
+    uint32_t protocol_version;
+    uint64_t candidates; // hash
+    char split[16];
+    size_t n_metrics;
+    char metrics[UNITS_METRICS_MAX][METRIC_NAME_MAX];
+    size_t n, cap;
+    unsigned char *rows; // [n] of units_stride() bytes
+    int sorted;
+    int failed; // memory ran out while adding
+};
+
+void units_clear(struct units *u);
+struct unit *units_at(const struct units *u, size_t i);
+/** Add one; values [n_metrics]. Memory running out is kept in failed. */
+void units_add(struct units *u, uint32_t fold, enum unit_kind kind,
+               uint64_t key, const double *values);
+/** Order by fold, kind and key.
+ * @return FUSOR_EDATA: a unit twice; FUSOR_ENOMEM: u->failed */
+enum fusor_status units_sort(struct units *u, struct fusor_error *err);
+/** Add the units of another evaluation of the same kind (another fold).
+ * @return FUSOR_EUSAGE: protocol, candidates, split or metrics differ */
+enum fusor_status units_append(struct units *u, const struct units *more,
+                               struct fusor_error *err);
+/** Divide what k evaluations of the same units (seeds) were added up to, or add
+ * one more: u becomes the mean over all. Both sorted.
+ * @param k evaluations u already is the mean of
+ * @return FUSOR_EUSAGE: not the same units */
+enum fusor_status units_average(struct units *u, const struct units *more,
+                                size_t k, struct fusor_error *err);
+/** Are these evaluations of the same units? Both sorted.
+ * @param a,b names for the error */
+enum fusor_status units_match(const struct units *u, const char *a,
+                              const struct units *v, const char *b,
+                              struct fusor_error *err);
+/** Index of a metric, or -1. */
+int units_metric(const struct units *u, const char *name);
+
+enum fusor_status units_write(const struct units *u, const char *path,
+                              struct fusor_error *err);
+/** @return FUSOR_EDATA with path:line */
+enum fusor_status units_read(const char *path, struct units *out,
+                             struct fusor_error *err);
+
+#endif

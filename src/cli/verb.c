@@ -1,0 +1,81 @@
+/* The registry of sub-commands and their help. */
+#include "cli/verb.h"
+
+#include <string.h>
+
+#include "base/texttab.h"
+#include "fusor/version.h"
+
+static const struct verb *const verbs[] = {
+    &verb_prepare, &verb_generate,  &verb_train, &verb_evaluate,
+    &verb_compare, &verb_recommend, &verb_fuse,  &verb_inspect,
+    &verb_doctor,  &verb_bench,     &verb_role,  NULL,
+};
+
+#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+const struct verb *const *verb_list(void)
+{
+    return verbs;
+}
+
+const struct verb *verb_find(const char *name, struct fusor_error *err)
+{
+    const char *names[N_VERBS + 2] = {NULL};
+    const char *near;
+    size_t n = 0;
+
+    for (size_t i = 0; verbs[i]; i++) {
+        if (strcmp(verbs[i]->name, name) == 0)
+            return verbs[i];
+        if (!verbs[i]->hidden)
+            names[n++] = verbs[i]->name;
+    }
+    names[n] = "help";
+    near = str_nearest(name, names);
+    if (near)
+        fusor_fail(err, FUSOR_EUSAGE,
+                   "there is no command \"%s\"; did you mean \"%s\"?", name,
+                   near);
+    else
+        fusor_fail(err, FUSOR_EUSAGE,
+                   "there is no command \"%s\"; fusor help lists them", name);
+    return NULL;
+}
+
+void verb_help_all(struct strbuf *out)
+{
+    static const char *const columns[] = {"Commands:", "", NULL};
+    struct texttab *tab = texttab_create(columns);
+
+    strbuf_add(out, "fusor " FUSOR_VERSION
+                    ": trains recommenders made of several towers\n\n"
+                    "Usage: fusor COMMAND ...    fusor help COMMAND\n\n");
+    for (size_t i = 0; verbs[i]; i++) {
+        const char *cells[2] = {verbs[i]->name, verbs[i]->help};
+
+        if (!verbs[i]->hidden)
+            texttab_row(tab, cells);
+    }
+    texttab_print(tab, out);
+    texttab_destroy(tab);
+    strbuf_add(out, "\nTo begin:\n"
+                    "  fusor generate -o demo\n"
+                    "  fusor prepare demo --protocol loo-full -o parts/demo\n"
+                    "  fusor train cluster/jobs/demo.yaml --run-dir runs/demo\n"
+                    "  fusor recommend runs/demo --user 1\n");
+}
+
+void verb_help(const struct verb *c, struct strbuf *out)
+{
+    strbuf_addf(out, "Usage: fusor %s %s\n\n%s\n", c->name, c->synopsis,
+                c->help);
+    if (c->about)
+        strbuf_addf(out, "\n%s", c->about);
+    if (c->args.specs || c->args.settings) {
+        strbuf_add(out, "\n");
+        args_help(&c->args, out);
+    }
+    if (c->examples)
+        strbuf_addf(out, "\nExamples:\n%s", c->examples);
+}

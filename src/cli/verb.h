@@ -1,0 +1,40 @@
+/* The sub-commands of fusor: one file and one line in the registry each.
+ *
+ * What a command prints on stdout is data; everything said to a person about
+ * how it went goes to stderr. A failure is returned and printed once, by main.
+ */
+#ifndef CLI_VERB_H
+#define CLI_VERB_H
+
+#include "cli/args.h"
+
+struct verb {
+    const char *name;
+    const char *help;     // one line
+    const char *synopsis; // after the name
+    const char *about;    // more lines, or NULL
+    const char *examples; // lines, or NULL
+    struct arg_table args;
+    int hidden; // not in the list
+    enum fusor_status (*run)(struct args *a, struct fusor_error *err);
+    /** Instead of run: takes the whole command line, gives the exit code. */
+    int (*take_over)(int argc, char **argv);
+    /** What to do with a wrong command line instead of just returning it: the
+     * ranks of a job leave together. NULL: nothing. */
+    enum fusor_status (*give_up)(const struct fusor_error *why, int argc,
+                                 char **argv, struct fusor_error *err);
+};
+
+/** All commands, ending with NULL. */
+const struct verb *const *verb_list(void);
+/** @return NULL, with the nearest name in *err, when there is none */
+const struct verb *verb_find(const char *name, struct fusor_error *err);
+/** The list of commands, and how to begin. */
+void verb_help_all(struct strbuf *out);
+void verb_help(const struct verb *c, struct strbuf *out);
+
+extern const struct verb verb_bench, verb_compare, verb_doctor, verb_evaluate,
+    verb_fuse, verb_generate, verb_inspect, verb_prepare, verb_recommend,
+    verb_role, verb_train;
+
+#endif

@@ -1,0 +1,99 @@
+# What the end-to-end tests share. A test sources this, works in a fresh folder
+# that is removed at the end, and calls $FUSOR. The first failure ends it.
+#
+#     . "$(dirname "$0")/lib.sh"
+#     ok "what is expected" COMMAND...          exit code 0
+#     fails CODE "text in its last line" COMMAND...   and one line on stderr
+set -eu
+
+: "${FUSOR:?the path of the program fusor}"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+cd "$work"
+
+die() {
+    echo "FAILED: $*" >&2
+    for f in out err; do
+        if [ -f "$work/$f" ]; then
+            sed "s/^/  $f: /" "$work/$f" | tail -20 >&2
+        fi
+    done
+    exit 1
+}
+
+# ok WHAT COMMAND... : stdout is left in out, stderr in err.
+ok() {
+    what=$1
+    shift
+    code=0
+    "$@" >"$work/out" 2>"$work/err" || code=$?
+    [ "$code" = 0 ] || die "$what: exit code $code: $*"
+    echo "ok: $what"
+}
+
+# fails CODE TEXT COMMAND... : one line that contains TEXT, nothing on stdout.
+fails() {
+    want=$1
+    text=$2
+    shift 2
+    code=0
+    "$@" >"$work/out" 2>"$work/err" || code=$?
+    [ "$code" = "$want" ] || die "exit code $code, not $want: $*"
+    [ ! -s "$work/out" ] || die "something on stdout: $*"
+    [ "$(wc -l <"$work/err")" = 1 ] || die "not one line on stderr: $*"
+    grep -qF -e "$text" "$work/err" || die "no \"$text\" in the error: $*"
+    echo "ok: $(cat "$work/err")"
+}
+
+# shows TEXT : the last command's stdout contains it.
+shows() {
+    grep -qF -e "$1" "$work/out" || die "stdout does not show \"$1\""
+}
+
+# says TEXT : the last command's stderr contains it.
+says() {
+    grep -qF -e "$1" "$work/err" || die "stderr does not say \"$1\""
+}
+
+# near WHAT GOT WANT TOLERANCE
+near() {
+    awk -v g="$2" -v w="$3" -v t="$4" 'BEGIN {
+        d = g - w; exit !(g != "" && d <= t && -d <= t) }' ||
+        die "$1 is $2, not $3 within $4"
+}
+
+# Small made data, prepared in parts/NAME by protocol NAME.
+demo() {
+    ok "generate" "$FUSOR" generate -o demo --users 200 --items 60 \
+        --events 6000 -q
+    ok "prepare by $1" "$FUSOR" prepare demo --protocol "$1" -o "parts/$1" -q
+}
+
+# job FILE PROTOCOL EPOCHS : three towers fused by attention.
+job() {
+    cat >"$1" <<EOF
+data: {prepared: parts/$2}
+label: {field: rating, map: threshold, at: 4}
+fields:
+  user:   {side: query, type: categorical}
+  item:   {side: item, type: categorical}
+  genres: {side: item, type: multi}
+tables: {user: 8, item: 8, genres: 8}
+towers:
+  mf:   {type: dot, query: [user], item: item, bias: true}
+  deep: {type: mlp, inputs: [user, item, genres], units: [16]}
+  wide: {type: linear, inputs: [user, item, genres]}
+fusion: {type: attention, over: logits}
+output: sigmoid
+loss: bce
+optimizer: {adam: 3.0e-3}
+train: {global_batch: 1024, epochs: $3}
+evaluate: [auc, logloss]
+EOF
+}
+
+# value FILE KEY : the first number after "KEY": in a JSON file.
+value() {
+    sed -n "s/.*\"$2\": *\([-+0-9.eE]*\).*/\1/p" "$1" | head -1
+}

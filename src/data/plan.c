@@ -207,7 +207,7 @@ enum fusor_status plan_order_build(const struct plan *p,
     enum fusor_status rc = FUSOR_OK;
 
     FUSOR_TRY(plan_check(p, err));
-    if (p->n_rows != dataset_rows(ds, SPLIT_TRAIN))
+    if (p->kind == PLAN_BY_USER && p->n_rows != dataset_rows(ds, SPLIT_TRAIN))
         return fusor_fail(err, FUSOR_EINVAL,
                           "plan: made for %llu train rows, the data set has "
                           "%llu",

@@ -62,7 +62,7 @@ struct plan_order;
 
 /** The order of one epoch. By user: n_rows * 4 bytes (and as much again while
  * it is built), else none.
- * @param ds has p->n_rows train rows; only read here */
+ * @param ds by user: has p->n_rows train rows; only read here */
 enum fusor_status plan_order_build(const struct plan *p,
                                    const struct dataset *ds, uint64_t epoch,
                                    struct plan_order **out,

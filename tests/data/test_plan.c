@@ -172,7 +172,7 @@ static void plans_that_cannot_be_are_refused(void)
         {0, 0, 10, 1, PLAN_RANDOM, 1},   {0, 10, 0, 1, PLAN_RANDOM, 1},
         {0, 10, 10, 0, PLAN_RANDOM, 1},  {0, 10, 10, 11, PLAN_RANDOM, 1},
         {0, 10, 10, 1, PLAN_BY_USER, 0}, {0, UINT32_MAX, 10, 1, PLAN_TIME, 1},
-        {0, 11, 10, 1, PLAN_RANDOM, 1}};
+        {0, 11, 10, 1, PLAN_BY_USER, 1}};
     struct dataset *ds = open_rows(10, 3);
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {

@@ -155,16 +155,52 @@ static int only_trained(const struct model *m, uint32_t table)
     return found;
 }
 
-static enum fusor_status apply_stage(const struct stage *stage, struct model *m,
+/* Do two stages train a tower, or the fusion, both? */
+static const char *shared_part(const struct stage *a, const struct stage *b)
+{
+    if (!a->names[0] || !b->names[0])
+        return a->names[0] ? a->names[0] : b->names[0] ? b->names[0] : "all";
+    for (int i = 0; a->names[i]; i++)
+        for (int k = 0; b->names[k]; k++)
+            if (strcmp(a->names[i], b->names[k]) == 0)
+                return a->names[i];
+    return NULL;
+}
+
+/* A rule, and the state it keeps, hold for the whole job: what two stages train
+ * cannot have one of a stage. */
+static enum fusor_status check_alone(const struct train_options *options,
+                                     uint32_t number, struct fusor_error *err)
+{
+    const struct stage *stage = &options->stages[number];
+
+    for (uint32_t i = 0; i < options->n_stages; i++) {
+        const char *part = shared_part(stage, &options->stages[i]);
+
+        if (i != number && part)
+            return yaml_fail(stage->optimizer, err,
+                             "stage %u has an optimizer of its own, but stage "
+                             "%u trains %s too, and a rule holds for the whole "
+                             "job: write it under `optimizer` or "
+                             "tables.NAME.optimizer",
+                             number + 1, i + 1, part);
+    }
+    return FUSOR_OK;
+}
+
+static enum fusor_status apply_stage(const struct train_options *options,
+                                     uint32_t number, struct model *m,
                                      struct optim_spec *tables,
                                      struct optim_spec *blocks,
                                      struct fusor_error *err)
 {
     const struct param_spec *p = model_params(m);
+    const struct stage *stage = &options->stages[number];
     struct section s = {0};
 
     if (!stage->optimizer)
         return FUSOR_OK;
+    FUSOR_TRY(check_alone(options, number, err));
     FUSOR_TRY(read_section(stage->optimizer, &s, err));
     FUSOR_TRY(model_set_trained(m, stage->names[0] ? stage->names : NULL, err));
     for (uint32_t t = 0; t < p->n_tables; t++)
@@ -226,7 +262,7 @@ enum fusor_status rules_read(struct yaml_node *job,
         blocks[b] = s.blocks;
     FUSOR_TRY(apply_l2(&s, p, tables, err));
     for (uint32_t i = 0; i < options->n_stages; i++)
-        FUSOR_TRY(apply_stage(&options->stages[i], m, tables, blocks, err));
+        FUSOR_TRY(apply_stage(options, i, m, tables, blocks, err));
     FUSOR_TRY(model_set_trained(m, NULL, err));
     for (uint32_t t = 0; t < p->n_tables; t++)
         FUSOR_TRY(apply_table(m, t, &tables[t], err));

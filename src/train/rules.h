@@ -6,7 +6,11 @@
  *   stages: [{train: [a], optimizer: ...}]         what only that stage trains
  *   tables: {emb: {optimizer: ..., l2: ...}}       this table
  *
- * Batch statistics always follow by ema; biases have no l2. */
+ * A section's rule holds for tables and blocks unless it names them apart; what
+ * it does not say is left as it was. l2 by table name goes on under a rule
+ * that says nothing about l2. A rule holds for the whole job: a stage whose
+ * towers another stage trains too cannot have one of its own. Batch statistics
+ * always follow by ema; biases have no l2. */
 #ifndef TRAIN_RULES_H
 #define TRAIN_RULES_H
 

@@ -52,13 +52,18 @@ static enum fusor_status build_model(struct workload *w, struct yaml_node *root,
 {
     size_t n;
     const struct field_spec *fields = dataset_fields(w->data, &n);
-    uint32_t n_tables, n_blocks;
 
     FUSOR_TRY(
         model_create(root, fields, n, w->options.train.seed, &w->model, err));
     w->params = model_params(w->model);
-    n_tables = w->params->n_tables;
-    n_blocks = w->params->n_blocks;
+    return FUSOR_OK;
+}
+
+static enum fusor_status read_rules(struct workload *w, struct yaml_node *root,
+                                    struct fusor_error *err)
+{
+    uint32_t n_tables = w->params->n_tables, n_blocks = w->params->n_blocks;
+
     w->table_optim = mem_alloc(n_tables + 1, sizeof(*w->table_optim));
     w->block_optim = mem_alloc(n_blocks + 1, sizeof(*w->block_optim));
     w->whole_blocks = mem_alloc(n_blocks + 1, 1);
@@ -199,6 +204,7 @@ static enum fusor_status fill(struct workload *w, struct yaml_node *root,
     FUSOR_TRY(open_data(w, root, err));
     FUSOR_TRY(build_model(w, root, err));
     FUSOR_TRY(read_frozen(w, root, err));
+    FUSOR_TRY(read_rules(w, root, err));
     FUSOR_TRY(check_loss(w, err));
     FUSOR_TRY(read_negatives(w, root, err));
     for (uint32_t s = 0; s < w->options.n_stages; s++)

@@ -24,7 +24,8 @@ static enum fusor_status read_rows(struct payload_reader *r, uint32_t width,
 static int node_is_sound(uint64_t lo, uint64_t span)
 {
     return span > 0 && span <= TREE_LEAVES_MAX && (span & (span - 1)) == 0 &&
-           lo % span == 0 && lo + span <= TREE_LEAVES_MAX;
+           lo < TREE_LEAVES_MAX && lo % span == 0 &&
+           lo + span <= TREE_LEAVES_MAX;
 }
 
 static enum fusor_status read_node(const struct param_spec *params,

@@ -1,0 +1,218 @@
+/* Tests of ps/exchange: one request to all shards, each leg until answered. */
+#include "ps/exchange.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "coord/deadline.h"
+#include "harness.h"
+#include "transport/sim.h"
+
+#define JOB 4
+#define SHARDS 2
+#define MS ((int64_t)1000000)
+
+static struct sim *sim;
+static struct messenger *worker, *shards[SHARDS];
+static struct exchange_core *core;
+static struct message last[SHARDS]; // what each shard heard last
+
+static struct messenger *open_end(enum peer_kind kind, uint32_t number,
+                                  struct transport **t)
+{
+    struct messenger *m;
+
+    REQUIRE(!sim_endpoint(sim, (struct peer){kind, number, 1}, t, NULL));
+    REQUIRE(!messenger_create(*t, 1 << 20, &m, NULL));
+    return m;
+}
+
+static void open_all(void)
+{
+    struct transport *t;
+
+    REQUIRE(!sim_create(1, &sim, NULL));
+    for (uint32_t i = 0; i < SHARDS; i++)
+        shards[i] = open_end(PEER_SHARD, i, &t);
+    worker = open_end(PEER_WORKER, 0, &t);
+    for (uint32_t i = 0; i < SHARDS; i++)
+        REQUIRE(
+            !transport_connect(t, (struct peer){PEER_SHARD, i, 0}, "", NULL));
+    REQUIRE(!exchange_core_create(worker, JOB, SHARDS, 1, &core, NULL));
+}
+
+static void close_all(void)
+{
+    exchange_core_destroy(core);
+    for (uint32_t i = 0; i < SHARDS; i++)
+        messenger_destroy(shards[i]);
+    messenger_destroy(worker);
+    sim_destroy(sim);
+    CHECK(mem_used() == 0);
+}
+
+static struct exchange *submit(enum wire_kind kind)
+{
+    struct exchange *x = exchange_create(SHARDS, NULL);
+
+    REQUIRE(x != NULL);
+    x->header.kind = kind;
+    exchange_core_submit(core, x);
+    return x;
+}
+
+/* Let time pass; count what a shard hears. */
+static unsigned hear(uint32_t shard, int64_t ms)
+{
+    unsigned n = 0;
+
+    for (; ms > 0; ms--) {
+        sim_advance(sim, sim_now_ns(sim) + MS);
+        exchange_core_tick(core);
+        while (messenger_receive(shards[shard], &last[shard], 0, NULL) ==
+               FUSOR_OK)
+            n++;
+    }
+    return n;
+}
+
+static void answer(uint32_t shard, enum wire_kind kind, uint64_t request,
+                   const char *text)
+{
+    struct wire_header h = {.kind = kind, .job = JOB, .request = request};
+    struct message msg;
+
+    REQUIRE(!messenger_send_bytes(shards[shard],
+                                  (struct peer){PEER_WORKER, 0, 0}, &h, text,
+                                  strlen(text), NULL));
+    sim_advance(sim, sim_now_ns(sim) + MS);
+    while (messenger_receive(worker, &msg, 0, NULL) == FUSOR_OK)
+        exchange_core_on_message(core, &msg);
+}
+
+static void done_when_every_shard_has_answered(void)
+{
+    struct exchange *x;
+    enum wire_kind kind;
+    uint32_t shard;
+
+    open_all();
+    CHECK(!exchange_core_waits(core, &kind, &shard));
+    CHECK(exchange_core_timeout_ms(core) == DEADLINE_PING_MS);
+    x = submit(WIRE_KEYS);
+    CHECK(hear(0, 3) == 1 && hear(1, 1) == 1);
+    CHECK(last[1].header.kind == WIRE_KEYS && last[1].header.shard == 1 &&
+          last[1].header.incarnation == 1 && last[1].header.job == JOB);
+    answer(0, WIRE_VALUES, x->header.request, "first");
+    answer(0, WIRE_VALUES, x->header.request, "again"); // not taken twice
+    CHECK(exchange_core_take_done(core) == NULL);
+    CHECK(exchange_core_waits(core, &kind, &shard) && kind == WIRE_KEYS &&
+          shard == 1);
+    answer(1, WIRE_VALUES, x->header.request, "second");
+    CHECK(exchange_core_take_done(core) == x);
+    CHECK(exchange_core_take_done(core) == NULL);
+    CHECK(x->n_open == 0 && x->status == FUSOR_OK);
+    CHECK(x->legs[0].reply->size == 5 &&
+          !memcmp(x->legs[0].reply->data, "first", 5));
+    exchange_destroy(x, SHARDS);
+    close_all();
+}
+
+static void a_leg_goes_again_alone_with_longer_pauses(void)
+{
+    struct exchange *x;
+
+    open_all();
+    x = submit(WIRE_PUSH);
+    CHECK(hear(1, 3) == 1);
+    answer(1, WIRE_ACK, x->header.request, "");
+    CHECK(hear(0, 10) == 1);
+    CHECK(hear(0, 1000) == 2); // after 200 and 600 ms
+    CHECK(last[0].header.attempt == 2);
+    CHECK(hear(1, 1) == 0);
+    CHECK(hear(0, 20000) >= 9 && hear(0, 20000) <= 11); // every 2 s
+    CHECK(exchange_core_timeout_ms(core) <= DEADLINE_RESEND_MAX_MS);
+    close_all(); // the open exchange is the core's
+}
+
+static void only_the_right_answer_counts(void)
+{
+    struct exchange *keys, *push;
+
+    open_all();
+    keys = submit(WIRE_KEYS);
+    push = submit(WIRE_PUSH);
+    hear(0, 3);
+    hear(1, 3);
+    for (uint32_t s = 0; s < SHARDS; s++) {
+        answer(s, WIRE_ACK, keys->header.request, "");
+        answer(s, WIRE_VALUES, push->header.request, "");
+        answer(s, WIRE_ACK, 99, "");
+    }
+    CHECK(exchange_core_take_done(core) == NULL);
+    for (uint32_t s = 0; s < SHARDS; s++)
+        answer(s, WIRE_ACK, push->header.request, "");
+    CHECK(exchange_core_take_done(core) == push);
+    submit(WIRE_PUSH); // the list is still whole after one left its middle
+    for (uint32_t s = 0; s < SHARDS; s++)
+        answer(s, WIRE_VALUES, keys->header.request, "v");
+    CHECK(exchange_core_take_done(core) == keys);
+    exchange_destroy(keys, SHARDS);
+    exchange_destroy(push, SHARDS);
+    close_all();
+}
+
+static void a_refusal_is_the_exchanges_status(void)
+{
+    struct exchange *x;
+
+    open_all();
+    x = submit(WIRE_PUSH);
+    hear(0, 3);
+    hear(1, 3);
+    answer(0, WIRE_REFUSED, x->header.request, "");
+    answer(1, WIRE_ACK, x->header.request, "");
+    CHECK(exchange_core_take_done(core) == x && x->status == FUSOR_ECLOSED);
+    exchange_reset(x, SHARDS);
+    CHECK(x->status == FUSOR_OK && x->header.request == 0);
+    exchange_destroy(x, SHARDS);
+    close_all();
+}
+
+static void strangers_are_not_heard(void)
+{
+    struct message msg = {
+        .from = {PEER_WORKER, 0, 1},
+        .header = {.kind = WIRE_ACK, .job = JOB, .request = 1}};
+    struct exchange *x;
+
+    open_all();
+    x = submit(WIRE_PUSH);
+    exchange_core_on_message(core, &msg);
+    msg.from = (struct peer){PEER_SHARD, SHARDS, 1};
+    exchange_core_on_message(core, &msg);
+    msg.from.number = 0;
+    msg.header.job = JOB + 1;
+    exchange_core_on_message(core, &msg);
+    CHECK(x->n_open == SHARDS);
+    msg.header.job = JOB;
+    exchange_core_on_message(core, &msg);
+    CHECK(x->n_open == SHARDS - 1);
+    close_all();
+}
+
+int main(void)
+{
+    static const struct test_case cases[] = {
+        {"done when every shard has answered",
+         done_when_every_shard_has_answered},
+        {"a leg goes again, alone, with longer pauses",
+         a_leg_goes_again_alone_with_longer_pauses},
+        {"only the right answer counts", only_the_right_answer_counts},
+        {"a refusal is the exchange's status",
+         a_refusal_is_the_exchanges_status},
+        {"strangers are not heard", strangers_are_not_heard},
+    };
+
+    return TEST_RUN("ps.exchange", cases);
+}

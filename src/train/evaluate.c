@@ -15,22 +15,22 @@ enum fusor_status evaluate_order_build(const struct dataset *ds,
 {
     uint64_t n = dataset_rows(ds, split), n_queries = dataset_n_queries(ds);
     uint64_t *begin = mem_alloc(n_queries + 2, sizeof(*begin));
+    uint32_t *rows = mem_alloc_raw(n + 1, sizeof(*rows));
 
-    *out = (struct evaluate_order){split, n, NULL};
-    out->rows = mem_alloc_raw(n + 1, sizeof(*out->rows));
-    if (!begin || !out->rows) {
+    if (!begin || !rows) {
         mem_free(begin);
-        evaluate_order_clear(out);
-        return mem_fail(err, "evaluation order", n * sizeof(*out->rows));
+        mem_free(rows);
+        return mem_fail(err, "evaluation order", n * sizeof(*rows));
     }
     for (uint64_t i = 0; i < n; i++)
         begin[n_queries ? dataset_query(ds, split, i) + 1 : 1]++;
     for (uint64_t q = 0; q <= n_queries; q++)
         begin[q + 1] += begin[q];
     for (uint64_t i = 0; i < n; i++)
-        out->rows[begin[n_queries ? dataset_query(ds, split, i) : 0]++] =
+        rows[begin[n_queries ? dataset_query(ds, split, i) : 0]++] =
             (uint32_t)i;
     mem_free(begin);
+    *out = (struct evaluate_order){split, n, rows};
     return FUSOR_OK;
 }
 

@@ -1,0 +1,79 @@
+/* Results as bytes. */
+#include "train/result.h"
+
+#include <string.h>
+
+#include "harness.h"
+
+static void an_epoch_result_survives_the_wire(void)
+{
+    struct epoch_result r = {7, -5, 1ull << 60, 3}, back;
+    struct strbuf text = {0};
+    struct fusor_error err;
+
+    epoch_result_encode(&r, &text);
+    epoch_result_encode(&r, &text); // replaces
+    REQUIRE(epoch_result_decode(text.s, text.len, &back, NULL) == FUSOR_OK);
+    CHECK(memcmp(&r, &back, sizeof(r)) == 0);
+    CHECK(epoch_result_decode(text.s, text.len - 1, &back, &err) ==
+          FUSOR_EPROTO);
+    CHECK(strstr(err.text, "31 bytes instead of 32") != NULL);
+    strbuf_clear(&text);
+}
+
+static void sums_stay_inside_their_range(void)
+{
+    struct epoch_result a = {1, INT64_MAX - 1, 2, 3}, b = {4, 5, 6, 7};
+    int64_t low = INT64_MIN + 1;
+
+    epoch_result_add(&a, &b);
+    CHECK(a.samples == 5 && a.busy_ns == 8 && a.wait_ns == 10);
+    CHECK(a.loss == INT64_MAX);
+    result_add_loss(&low, -2);
+    CHECK(low == INT64_MIN);
+}
+
+static void a_cut_result_survives_the_wire_and_adds_up(void)
+{
+    struct cut_result r = {1, 2, 3, 4, {5, 0, 6}}, back, sum = {0};
+    struct strbuf text = {0};
+
+    r.staleness_count[CUT_STALENESS_MAX - 1] = 9;
+    cut_result_encode(&r, &text);
+    REQUIRE(cut_result_decode(text.s, text.len, &back, NULL) == FUSOR_OK);
+    CHECK(memcmp(&r, &back, sizeof(r)) == 0);
+    CHECK(cut_result_decode(text.s, 8, &back, NULL) == FUSOR_EPROTO);
+    cut_result_add(&sum, &r);
+    cut_result_add(&sum, &r);
+    CHECK(sum.rows == 2 && sum.duplicates == 8);
+    CHECK(sum.staleness_count[2] == 12);
+    CHECK(sum.staleness_count[CUT_STALENESS_MAX - 1] == 18);
+    strbuf_clear(&text);
+}
+
+static void counts_are_taken_since_the_cut_before(void)
+{
+    struct cut_result before = {10, 5, 50, 2, {7, 7}};
+    struct cut_result now = {12, 8, 1, 2, {9, 7, 1}};
+    struct cut_result since = cut_result_since(&now, &before);
+
+    CHECK(since.rows == 12 && since.pulls == 3 && since.duplicates == 0);
+    CHECK(since.pushes == 1); // the shard was started anew
+    CHECK(since.staleness_count[0] == 2 && since.staleness_count[1] == 0);
+    CHECK(since.staleness_count[2] == 1);
+}
+
+int main(void)
+{
+    static const struct test_case cases[] = {
+        {"an epoch's result survives the wire",
+         an_epoch_result_survives_the_wire},
+        {"sums stay inside their range", sums_stay_inside_their_range},
+        {"a cut's result survives the wire and adds up",
+         a_cut_result_survives_the_wire_and_adds_up},
+        {"counts are taken since the cut before",
+         counts_are_taken_since_the_cut_before},
+    };
+
+    return TEST_RUN("train.result", cases);
+}

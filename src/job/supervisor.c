@@ -60,12 +60,14 @@ int supervisor_status_of(int exit_code, enum fusor_status *status)
 }
 
 static void run_child(const struct supervisor *s,
-                      const struct supervisor_child *child, pid_t me)
+                      const struct supervisor_child *child, pid_t me,
+                      const sigset_t *mask)
 {
     /* The parent may have died before prctl: then nobody sends the signal. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != me)
         _exit(EXIT_ORPHAN);
     signals_restore(&s->signals);
+    sigprocmask(SIG_SETMASK, mask, NULL);
     _exit(child->start(child->context));
 }
 
@@ -73,14 +75,20 @@ static enum fusor_status start_child(const struct supervisor *s,
                                      struct supervisor_child *child,
                                      struct fusor_error *err)
 {
-    pid_t me = getpid();
-    pid_t pid = fork();
+    pid_t me = getpid(), pid;
+    sigset_t all, mask;
 
+    /* A signal for the child that comes before it has given up this process's
+     * handlers must wait, or the handler would swallow it. */
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &mask);
+    pid = fork();
+    if (pid == 0)
+        run_child(s, child, me, &mask);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
     if (pid < 0)
         return fusor_fail(err, FUSOR_ECLUSTER, "cannot start %s (%s): fork: %s",
                           child->name, s->config->place, strerror(errno));
-    if (pid == 0)
-        run_child(s, child, me);
     child->pid = pid;
     child->ended = 0;
     return FUSOR_OK;

@@ -95,7 +95,8 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
         return guess(args_value(a, "guess"), err);
     FUSOR_TRY(read_options(a, &options, err));
     rc = prepare_run(&options, &report, err);
-    if (!args_flag(a, "quiet")) {
+    /* Bad rows are worth a report even when there were too many. */
+    if (!args_flag(a, "quiet") && report.rows_read) {
         prepare_report_print(&report, &text);
         fputs(text.s ? text.s : "", stderr);
         strbuf_clear(&text);

@@ -22,7 +22,7 @@ struct test_case {
     void (*run)(void);
 };
 
-#define TEST_RUN(suite, cases)                                                 \
+#define TEST_RUN(suite, cases) \
     test_run((suite), (cases), sizeof(cases) / sizeof((cases)[0]))
 
 /** Run the cases as one suite.
@@ -43,7 +43,7 @@ const char *test_write(const char *name, const char *text);
 #define CHECK(cond) CU_ASSERT(cond)
 /** Stop this case at once when cond is false. */
 #define REQUIRE(cond) CU_ASSERT_FATAL(cond)
-#define CHECK_CLOSE(got, want, tol)                                            \
+#define CHECK_CLOSE(got, want, tol) \
     CU_ASSERT(test_close((got), (want), (tol), (tol)))
 
 #endif

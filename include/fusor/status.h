@@ -11,20 +11,20 @@
 #include <stddef.h>
 
 /* name, process exit code, what it means */
-#define FUSOR_STATUS_LIST(X)                                                   \
-    X(OK, 0, "ok")                                                             \
-    X(EUSAGE, 2, "usage or configuration")                                     \
-    X(EINVAL, 2, "invalid argument")                                           \
-    X(ESHAPE, 2, "shapes do not fit")                                          \
-    X(EDATA, 3, "bad data")                                                    \
-    X(EIO, 4, "disk or file")                                                  \
-    X(ENOMEM, 4, "out of memory")                                              \
-    X(ECLUSTER, 5, "cluster: a process, host or message failed")               \
-    X(ECLOSED, 5, "the peer has gone")                                         \
-    X(EPROTO, 5, "malformed message")                                          \
-    X(EAGAIN, 5, "not yet")                                                    \
-    X(EDIVERGED, 6, "training diverged")                                       \
-    X(ELOST, 7, "an acknowledged update was lost")                             \
+#define FUSOR_STATUS_LIST(X)                                     \
+    X(OK, 0, "ok")                                               \
+    X(EUSAGE, 2, "usage or configuration")                       \
+    X(EINVAL, 2, "invalid argument")                             \
+    X(ESHAPE, 2, "shapes do not fit")                            \
+    X(EDATA, 3, "bad data")                                      \
+    X(EIO, 4, "disk or file")                                    \
+    X(ENOMEM, 4, "out of memory")                                \
+    X(ECLUSTER, 5, "cluster: a process, host or message failed") \
+    X(ECLOSED, 5, "the peer has gone")                           \
+    X(EPROTO, 5, "malformed message")                            \
+    X(EAGAIN, 5, "not yet")                                      \
+    X(EDIVERGED, 6, "training diverged")                         \
+    X(ELOST, 7, "an acknowledged update was lost")               \
     X(ERESUME, 75, "stopped at a checkpoint: run again with --resume")
 
 enum fusor_status {
@@ -58,11 +58,11 @@ const char *fusor_status_text(enum fusor_status status);
 int fusor_exit_code(enum fusor_status status);
 
 /** Return a failure at once. Only where there is nothing to release. */
-#define FUSOR_TRY(call)                                                        \
-    do {                                                                       \
-        enum fusor_status try_status_ = (call);                                \
-        if (try_status_ != FUSOR_OK)                                           \
-            return try_status_;                                                \
+#define FUSOR_TRY(call)                         \
+    do {                                        \
+        enum fusor_status try_status_ = (call); \
+        if (try_status_ != FUSOR_OK)            \
+            return try_status_;                 \
     } while (0)
 
 #endif

@@ -34,7 +34,7 @@ static enum fusor_status find_checkpoint(const char *run_dir,
     text[strcspn(text, "\n")] = '\0';
     fs_join(out, root, text);
     mem_free(text);
-    return FUSOR_OK;
+    return fs_is_dir(out) ? FUSOR_OK : checkpoint_latest(root, out, err);
 }
 
 static void forget(struct yaml_node *map, const char *key)

@@ -40,16 +40,17 @@ static enum fusor_status read_entries(struct yaml_node *node,
                                       struct section *out,
                                       struct fusor_error *err)
 {
-    static const char *const others[] = {"tables", "blocks", "l2", NULL};
+    const char *names[OPTIM_N_KINDS + 4] = {"tables", "blocks", "l2"};
     const char *rule = NULL;
 
+    for (int k = 0; k < OPTIM_N_KINDS; k++)
+        names[3 + k] = optim_name((enum optim_kind)k);
     for (size_t i = 0; i < node->n; i++) {
         struct yaml_node only = only_entry(node, i);
         struct optim_spec spec;
 
         if (!is_rule(node->keys[i])) {
-            FUSOR_TRY(option_check_keys(
-                &only, others, "optimizer (beside the name of a rule)", err));
+            FUSOR_TRY(option_check_keys(&only, names, "optimizer", err));
             continue;
         }
         if (rule)

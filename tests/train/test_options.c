@@ -1,0 +1,102 @@
+/* The train, stages and evaluate sections of a job. */
+#include "train/options.h"
+
+#include <string.h>
+
+#include "data/dataset.h"
+#include "data/plan.h"
+#include "data/prepared.h"
+
+#include "harness.h"
+
+static enum fusor_status read_text(const char *text, struct yaml **y,
+                                   struct train_options *out,
+                                   struct fusor_error *err)
+{
+    *y = prepared_yaml(text);
+    return train_options_read(yaml_root(*y), out, err);
+}
+
+static void an_empty_job_has_one_whole_stage(void)
+{
+    struct train_options o;
+    struct yaml *y;
+
+    REQUIRE(read_text("name: x", &y, &o, NULL) == FUSOR_OK);
+    CHECK(o.train.global_batch == 4096 && o.train.epochs == 10);
+    CHECK(o.train.seed == 1 && o.train.depth == 1 && o.train.negatives == 0);
+    CHECK(o.n_stages == 1 && o.n_metrics == 0 && !o.stages[0].names[0]);
+    CHECK(o.stages[0].split == SPLIT_TRAIN && o.stages[0].epochs == 10);
+    CHECK(!o.stages[0].stop.metric[0] && o.stages[0].plateau.factor == 1);
+    yaml_destroy(y);
+}
+
+static void stages_take_what_they_do_not_say_from_train(void)
+{
+    struct train_options o;
+    struct yaml *y;
+
+    REQUIRE(read_text("train: {global_batch: 2k, epochs: 4, order: by_user,\n"
+                      "  stop: {metric: auc, patience: 3},\n"
+                      "  plateau: {factor: 0.5, patience: 1}}\n"
+                      "stages:\n"
+                      "  - {train: [mf, deep]}\n"
+                      "  - {train: [fusion], rows: validation, epochs: 0,\n"
+                      "     stop: {\"ndcg@10\": 8}, optimizer: sgd}\n"
+                      "evaluate: [auc, \"ndcg@10\"]\n",
+                      &y, &o, NULL) == FUSOR_OK);
+    CHECK(o.train.global_batch == 2000 && o.train.order == PLAN_BY_USER);
+    CHECK(o.n_stages == 2 && o.n_metrics == 2);
+    CHECK(!strcmp(o.stages[0].names[1], "deep") && !o.stages[0].names[2]);
+    CHECK(o.stages[0].epochs == 4 && o.stages[0].stop.patience == 3);
+    CHECK(!strcmp(o.stages[0].stop.metric, "auc"));
+    CHECK(o.stages[1].epochs == 0 && o.stages[1].split == SPLIT_VALID);
+    CHECK(!strcmp(o.stages[1].stop.metric, "ndcg@10"));
+    CHECK(o.stages[1].stop.patience == 8 && o.stages[1].optimizer != NULL);
+    CHECK(o.stages[1].plateau.factor == 0.5);
+    yaml_destroy(y);
+}
+
+static void a_wrong_setting_names_its_place(void)
+{
+    static const char *const wrong[][2] = {
+        {"train: {globl_batch: 5}", "global_batch"},
+        {"train: {micro_batches: 17}", "from 0 to 16"},
+        {"train: {depth: 8}", "from 1 to 7"},
+        {"train: {order: sorted}", "by_user"},
+        {"train: {negatives: -1}", "\"-1\""},
+        {"train: {stop: {auc: many}}", "many"},
+        {"train: {plateau: {factor: 2}}", "factor"},
+        {"stages: []", "1 to 16"},
+        {"stages: {train: [a]}", "list"},
+        {"stages: [{train: a}]", "list"},
+        {"stages: [{rows: test}]", "validation"},
+        {"stages: [{loss: bce}]", "loss"},
+        {"evaluate: auc", "list"},
+    };
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct train_options o;
+        struct fusor_error err = {0};
+        struct yaml *y;
+
+        CHECK(read_text(wrong[i][0], &y, &o, &err) == FUSOR_EUSAGE);
+        CHECK(strncmp(err.text, "job.yaml:1:", 11) == 0);
+        if (!strstr(err.text, wrong[i][1]))
+            fprintf(stderr, "%s -> %s\n", wrong[i][0], err.text);
+        CHECK(strstr(err.text, wrong[i][1]) != NULL);
+        yaml_destroy(y);
+    }
+}
+
+int main(void)
+{
+    static const struct test_case cases[] = {
+        {"an empty job has one whole stage", an_empty_job_has_one_whole_stage},
+        {"stages take what they do not say from train",
+         stages_take_what_they_do_not_say_from_train},
+        {"a wrong setting names its place", a_wrong_setting_names_its_place},
+    };
+
+    return TEST_RUN("train.options", cases);
+}

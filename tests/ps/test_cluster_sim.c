@@ -1,5 +1,5 @@
 /* Properties of the whole cluster on the simulated network. An argument is the
- * number of seeds for each configuration (default 300 in all). */
+ * number of seeds for each configuration. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 #define SECOND ((int64_t)1000000000)
 
-static uint64_t n_seeds = 60; // of each staleness and kind of trouble
+static uint64_t n_seeds = 300; // of each staleness and kind of trouble
 
 static void say(const struct sim_cluster_config *c,
                 const struct sim_cluster_result *r, const char *what)

@@ -20,6 +20,7 @@ enum bug {
 };
 
 static enum bug bug;
+static unsigned n_doubled; // marks that stand for an update applied twice
 
 int consistency_may_read(int staleness, uint64_t clock, uint64_t edge)
 {
@@ -69,6 +70,8 @@ static int run_is_right(uint64_t seed, int staleness)
     sim_cluster_run(&toy, &c, &r, &got);
     right = r.finished && !r.stale && !r.early &&
             toy_state_equal(&toy, &want, &got);
+    for (int i = 0; i < TOY_MARKS_MAX; i++)
+        n_doubled += got.marks[i] > want.marks[i];
     toy_state_clear(&want);
     toy_state_clear(&got);
     return right;
@@ -79,6 +82,7 @@ static int n_wrong(enum bug planted, int staleness)
     int n = 0;
 
     bug = planted;
+    n_doubled = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
         n += !run_is_right(seed, staleness);
     bug = NO_BUG;
@@ -90,12 +94,14 @@ static void nothing_is_wrong_without_a_bug(void)
     CHECK(n_wrong(NO_BUG, 0) == 0);
     CHECK(n_wrong(NO_BUG, 2) == 0);
     CHECK(n_wrong(NO_BUG, -1) == 0);
+    CHECK(n_doubled == 0);
 }
 
 static void a_missing_duplicate_check_shows(void)
 {
     CHECK(n_wrong(DUPLICATES_ARE_NEW, 2) > 0);
     CHECK(n_wrong(DUPLICATES_ARE_NEW, -1) > 0);
+    CHECK(n_doubled > 0); // not only that it stood still
 }
 
 static void a_gap_that_is_taken_shows(void)

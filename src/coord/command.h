@@ -30,7 +30,7 @@ struct command {
     enum command_kind kind;
     uint32_t stage;        // place in the job's list of stages
     uint64_t epoch;        // of the stage, from 0
-    uint64_t clock;        // units applied in the stage before this epoch
+    uint64_t clock;        // units applied in the whole job before this epoch
     uint64_t n_units;      // of one epoch
     uint64_t samples_done; // before this epoch, in the whole job
     uint32_t n_workers;    // compute threads of the whole job

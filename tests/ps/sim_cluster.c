@@ -540,33 +540,6 @@ static void run(struct cluster *c)
         c->result->finished &= c->nodes[i].status == FUSOR_OK;
 }
 
-static void read_table(struct shard *s, uint32_t table, uint64_t n,
-                       uint32_t width, float *out)
-{
-    for (uint64_t key = 0; key < n; key++) {
-        uint32_t ref;
-
-        shard_resolve(s, table, &key, 1, RESOLVE_PEEK, 0, &ref, NULL);
-        if (ref)
-            memcpy(out + key * width, shard_row_values(shard_base(s), ref),
-                   width * sizeof(float));
-    }
-}
-
-static void read_shard(struct shard *s, struct toy_state *out)
-{
-    const struct block_segment *segments;
-    size_t n;
-
-    read_table(s, 0, TOY_MARKS_MAX, 1, out->marks);
-    read_table(s, 1, TOY_SUMS, TOY_WIDTH, out->sums[0]);
-    segments = shard_segments(s, &n);
-    for (size_t i = 0; i < n; i++)
-        memcpy(out->dense + segments[i].offset,
-               shard_dense(s) + segments[i].packed,
-               (size_t)segments[i].n * sizeof(float));
-}
-
 static void sum_counters(struct server_counters *sum,
                          const struct server_counters *c)
 {
@@ -606,7 +579,7 @@ void sim_cluster_run(const struct toy *toy,
         sum_counters(&result->counters, &counters);
         result->rows += shard_counters(n->shard).rows;
         if (state)
-            read_shard(n->shard, state);
+            toy_read_shard(n->shard, state);
     }
     tear_down(c);
     mem_free(c);

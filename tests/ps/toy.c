@@ -320,3 +320,30 @@ enum fusor_status toy_run_local(const struct toy *t, unsigned n_workers,
     store->ops->destroy(store);
     return rc;
 }
+
+static void read_table(struct shard *s, uint32_t table, uint64_t n,
+                       uint32_t width, float *out)
+{
+    for (uint64_t key = 0; key < n; key++) {
+        uint32_t ref;
+
+        shard_resolve(s, table, &key, 1, RESOLVE_PEEK, 0, &ref, NULL);
+        if (ref)
+            memcpy(out + key * width, shard_row_values(shard_base(s), ref),
+                   width * sizeof(float));
+    }
+}
+
+void toy_read_shard(struct shard *s, struct toy_state *out)
+{
+    const struct block_segment *segments;
+    size_t n;
+
+    read_table(s, 0, TOY_MARKS_MAX, 1, out->marks);
+    read_table(s, 1, TOY_SUMS, TOY_WIDTH, out->sums[0]);
+    segments = shard_segments(s, &n);
+    for (size_t i = 0; i < n; i++)
+        memcpy(out->dense + segments[i].offset,
+               shard_dense(s) + segments[i].packed,
+               (size_t)segments[i].n * sizeof(float));
+}

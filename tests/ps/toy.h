@@ -16,6 +16,7 @@
 
 #include "base/params.h"
 #include "optim/optim.h"
+#include "store/shard.h"
 #include "store/tree.h"
 
 #define TOY_MARKS_MAX 128
@@ -80,6 +81,8 @@ void toy_step_compute(struct toy_step *s, uint64_t clock, const float *dense);
  * @return 0, or 1 + the first unit that is wrong */
 uint64_t toy_step_check(const struct toy_step *s, uint64_t must, int exactly);
 
+/** Read all that a shard holds into its places. */
+void toy_read_shard(struct shard *s, struct toy_state *out);
 /** Train all epochs on a local store of this many threads' shards, and read the
  * result. */
 enum fusor_status toy_run_local(const struct toy *t, unsigned n_workers,

@@ -14,6 +14,7 @@
 #include "job/role.h"
 #include "ps/server.h"
 #include "train/course.h"
+#include "train/result.h"
 
 #define LOG_MODULE "server"
 #include "base/log.h"
@@ -140,6 +141,47 @@ static enum fusor_status end_disk(struct counter *c, struct fusor_error *err)
     return d->status != FUSOR_OK ? d->status : rc;
 }
 
+/* An epoch begins; what its stage does not train stays as it is. */
+static enum fusor_status begin(struct counter *c, const struct command *command,
+                               struct fusor_error *err)
+{
+    const struct workload *w = c->process->workload;
+
+    if (command->stage >= w->options.n_stages)
+        return fusor_fail(err, FUSOR_EPROTO, "stage %u of a job of %u",
+                          command->stage + 1, w->options.n_stages);
+    server_set_frozen(c->server, workload_frozen_blocks(w, command->stage));
+    shard_set_frozen_tables(c->shard,
+                            workload_frozen_tables(w, command->stage));
+    return server_begin(c->server, command, err);
+}
+
+/* The epoch is over: tell what this shard has counted. */
+static enum fusor_status cut(struct counter *c, struct fusor_error *err)
+{
+    struct server_counters counters = server_counters(c->server);
+    struct cut_result result = {
+        .rows = shard_counters(c->shard).rows,
+        .pulls = counters.pulls,
+        .pushes = counters.pushes,
+        .duplicates = counters.duplicates,
+    };
+    struct strbuf text = {0};
+    enum fusor_status rc;
+
+    _Static_assert(sizeof(result.staleness_count) ==
+                       sizeof(counters.staleness_count),
+                   "one count for each staleness");
+    memcpy(result.staleness_count, counters.staleness_count,
+           sizeof(result.staleness_count));
+    FUSOR_TRY(server_cut(c->server, err));
+    cut_result_encode(&result, &text);
+    rc = text.failed ? mem_fail(err, "result of a cut", sizeof(result))
+                     : member_finish(c->line.member, text.s, text.len, err);
+    strbuf_clear(&text);
+    return rc;
+}
+
 static enum fusor_status obey(struct counter *c, const struct command *command,
                               struct fusor_error *err)
 {
@@ -148,11 +190,10 @@ static enum fusor_status obey(struct counter *c, const struct command *command,
     case COMMAND_SAVE:
         return start_disk(c, command, err);
     case COMMAND_BEGIN:
-        FUSOR_TRY(server_begin(c->server, command, err));
+        FUSOR_TRY(begin(c, command, err));
         break;
     case COMMAND_CUT:
-        FUSOR_TRY(server_cut(c->server, err));
-        break;
+        return cut(c, err);
     case COMMAND_FINISH:
         c->finishing = 1;
         c->leave_ms = clock_now_ms(&clock_real) + DEADLINE_RESEND_MAX_MS;

@@ -8,6 +8,9 @@ format=$here/../../scripts/format
 cp "$here/../../.clang-format" "$scratch/"
 
 printf 'int f(void)\n{\n    return 1;\n}\n' >"$scratch/good.c"
+missing=0
+"$format" --check "$scratch/good.c" >/dev/null 2>&1 || missing=$?
+[ $missing -ne 77 ] || exit 77 # no clang-format 14: nothing to try
 printf 'int f( void ) {\n  return 1; }\n' >"$scratch/bad.c"
 cp "$scratch/bad.c" "$scratch/copy"
 

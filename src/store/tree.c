@@ -183,7 +183,6 @@ float *dense_tree_begin(struct dense_tree *t, uint32_t micro)
            tree_is_complete(t->lo[t->n_open - 2], t->lo[t->n_open - 1], micro))
         dense_merge(t);
     v = t->free[--t->n_free];
-    memset(v, 0, (size_t)t->n_dense * sizeof(float));
     t->lo[t->n_open] = (uint8_t)micro;
     t->open[t->n_open++] = v;
     return v;

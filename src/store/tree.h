@@ -116,7 +116,8 @@ enum fusor_status dense_tree_init(struct dense_tree *t, uint64_t n_dense,
                                   uint32_t max_micros, struct fusor_error *err);
 void dense_tree_clear(struct dense_tree *t);
 void dense_tree_reset(struct dense_tree *t);
-/** [n_dense] zeroed gradient of micro-batch `micro` (ascending). */
+/** [n_dense] gradient of micro-batch `micro` (ascending), to be written whole:
+ * it holds what an earlier one left. */
 float *dense_tree_begin(struct dense_tree *t, uint32_t micro);
 /** Close the node; NULL when it had no micro-batch. */
 const float *dense_tree_finish(struct dense_tree *t);

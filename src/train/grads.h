@@ -40,7 +40,7 @@ void grads_set_trained(struct grads *g);
 enum fusor_status grads_begin_step(struct grads *g, const struct step *s,
                                    struct fusor_error *err);
 /** Make ready for one micro-batch: views for the model.
- * @param dense_grad set to [n_dense] zeros to add to */
+ * @param dense_grad set to [n_dense] floats that model_backward() writes */
 const struct model_tables *grads_begin_micro(struct grads *g,
                                              const struct step *s,
                                              const struct step_micro *m,

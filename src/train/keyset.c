@@ -1,11 +1,12 @@
 /* Open addressing with linear probing over a power of two, at most half full.
+ * A key's place is the top of its product with 2^64 / golden ratio (Knuth, The
+ * Art of Computer Programming 3, section 6.4): ids that count up spread evenly.
  * The step number in each entry makes a reset one increment. */
 #include "train/keyset.h"
 
 #include <string.h>
 
 #include "base/batch.h"
-#include "base/hash.h"
 #include "base/mem.h"
 
 #define KEYS_MAX (1u << 30) /* half of the largest table */
@@ -29,6 +30,7 @@ enum fusor_status keyset_init(struct keyset *s, uint32_t expected,
     s->keys = mem_alloc_raw(s->cap, sizeof(*s->keys));
     s->entries = mem_alloc(size, sizeof(*s->entries));
     s->mask = size - 1;
+    s->shift = 64 - (unsigned)__builtin_ctz(size);
     s->step = 1;
     if (s->keys && s->entries)
         return FUSOR_OK;
@@ -52,9 +54,14 @@ void keyset_reset(struct keyset *s)
     }
 }
 
+static inline uint32_t place_of(const struct keyset *s, uint64_t key)
+{
+    return (uint32_t)(key * 0x9e3779b97f4a7c15u >> s->shift);
+}
+
 static void place(struct keyset *s, uint32_t index)
 {
-    uint32_t at = (uint32_t)hash_mix(s->keys[index]) & s->mask;
+    uint32_t at = place_of(s, s->keys[index]);
 
     while (s->entries[at] >> 32 == s->step)
         at = (at + 1) & s->mask;
@@ -82,7 +89,7 @@ static enum fusor_status grow(struct keyset *s, struct fusor_error *err)
 
 static inline uint32_t find_or_add(struct keyset *s, uint64_t key)
 {
-    uint32_t at = (uint32_t)hash_mix(key) & s->mask;
+    uint32_t at = place_of(s, key);
 
     for (;; at = (at + 1) & s->mask) {
         uint64_t e = s->entries[at];

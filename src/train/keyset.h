@@ -20,6 +20,7 @@ struct keyset {
     uint32_t cap;
     uint64_t *entries; // [mask + 1] step << 32 | index
     uint32_t mask;
+    unsigned shift; // of the product that a key's place is cut from
     uint32_t step;
 };
 

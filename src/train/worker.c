@@ -200,17 +200,15 @@ static enum fusor_status train_step(struct worker *w, const struct epoch *e,
                                     uint64_t i, struct fusor_error *err)
 {
     struct step *s = &w->ring[i % w->n_ring];
-    int64_t asked = clock_now_ns(&clock_real), got, done;
+    int64_t asked = clock_now_ns(&clock_real), got;
     const float *dense;
 
     FUSOR_TRY(w->store->ops->values(w->store, w->number, s->rows, &dense, err));
     got = clock_now_ns(&clock_real);
     FUSOR_TRY(compute(w, e, s, dense, &w->pushed, err));
     FUSOR_TRY(w->store->ops->push(w->store, w->number, &w->pushed, err));
-    done = clock_now_ns(&clock_real);
     w->result.samples += s->n_samples;
     w->result.wait_ns += (uint64_t)(got - asked);
-    w->result.busy_ns += (uint64_t)(done - got);
     atomic_store_explicit(&w->samples, w->result.samples, memory_order_relaxed);
     atomic_store_explicit(&w->loss, w->result.loss, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->steps, 1, memory_order_relaxed);
@@ -232,6 +230,7 @@ enum fusor_status worker_train(struct worker *w, const struct lease *lease,
         .number = c->epoch + ((uint64_t)c->stage << 32),
     };
     uint64_t announced = 0;
+    int64_t began = clock_now_ns(&clock_real), drained;
 
     memset(&w->result, 0, sizeof(w->result));
     grads_set_trained(&w->grads);
@@ -240,7 +239,11 @@ enum fusor_status worker_train(struct worker *w, const struct lease *lease,
             FUSOR_TRY(announce(w, &e, announced++, err));
         FUSOR_TRY(train_step(w, &e, i, err));
     }
-    return w->store->ops->drain(w->store, w->number, err);
+    drained = clock_now_ns(&clock_real);
+    w->result.busy_ns = (uint64_t)(drained - began) - w->result.wait_ns;
+    FUSOR_TRY(w->store->ops->drain(w->store, w->number, err));
+    w->result.wait_ns += (uint64_t)(clock_now_ns(&clock_real) - drained);
+    return FUSOR_OK;
 }
 
 enum fusor_status worker_score(struct worker *w, struct step_micro *m,

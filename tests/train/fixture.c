@@ -74,7 +74,8 @@ const char *fixture_data(const char *protocol)
                          .valid = valid_rows,
                          .n_valid = N_VALID,
                          .test = test_rows,
-                         .n_test = FIXTURE_USERS - 1};
+                         .n_test = FIXTURE_USERS - 1,
+                         .weighted = strcmp(protocol, "weighted") == 0};
 
     fill_events(train_rows, N_TRAIN, 1);
     fill_events(valid_rows, N_VALID, 2);
@@ -84,7 +85,7 @@ const char *fixture_data(const char *protocol)
     prepared_write(&p, protocol);
     if (strcmp(protocol, "loo-given") == 0)
         write_candidates(p.dir);
-    set_protocol(p.dir, protocol);
+    set_protocol(p.dir, p.weighted ? "time-split" : protocol);
     return p.dir;
 }
 

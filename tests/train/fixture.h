@@ -30,8 +30,9 @@
     "optimizer: {adam: 1.0e-2}\n"
 
 /** Write the prepared folder under a protocol: loo-full, loo-given (each test
- * row with five candidates) or time-split. @return its path, valid until the
- * next */
+ * row with five candidates), time-split, or "weighted": time-split with the
+ * item's id as the row's weight.
+ * @return its path, valid until the next */
 const char *fixture_data(const char *protocol);
 /** The events behind it. */
 const struct event *fixture_events(enum split split, uint64_t *n);

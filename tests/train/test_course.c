@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "harness.h"
+#include "train/result.h"
 
 /* 701 rows in units of 96: the last is short, and so is its last micro-batch.
  */
@@ -354,6 +355,61 @@ static void more_threads_than_micro_batches_are_an_error(void)
     training_clear(&t);
 }
 
+/* Drive the script as a coordinator would, two shards answering the cut. */
+static void counters_of_shards_reach_the_journal(void)
+{
+    struct yaml *job = fixture_yaml(deep_job("time-split"));
+    struct workload *w = fixture_workload(job);
+    struct cut_result cut = {10, 20, 30, 1, {4, 0, 5}};
+    struct epoch_result epoch = {701, 100, 10, 10};
+    struct training t = {.workload = w};
+    struct course_config config = {.workload = w,
+                                   .run_dir = t.run_dir,
+                                   .config_text = "{}",
+                                   .n_workers = 2,
+                                   .n_shards = 2,
+                                   .quiet = 1};
+    struct strbuf bytes = {0};
+    struct fusor_error err;
+    struct command c = {0};
+    struct script *script;
+    struct course *course;
+    char *metrics;
+
+    fs_join(t.run_dir, test_tmpdir(), "counters");
+    REQUIRE(fs_mkdirs(t.run_dir, NULL) == FUSOR_OK);
+    REQUIRE(course_create(&config, &course, NULL) == FUSOR_OK);
+    script = course_script(course);
+    while (c.kind != COMMAND_EVALUATE) {
+        REQUIRE(script->ops->next(script, &c, NULL) == FUSOR_OK);
+        if (c.kind == COMMAND_EPOCH) {
+            epoch_result_encode(&epoch, &bytes);
+            REQUIRE(script->ops->result(script, &c, 0, bytes.s, bytes.len,
+                                        NULL) == FUSOR_OK);
+        }
+        for (uint32_t s = 0; c.kind == COMMAND_CUT && s < 2; s++) {
+            cut_result_encode(&cut, &bytes);
+            REQUIRE(script->ops->result(script, &c, s, bytes.s, bytes.len,
+                                        NULL) == FUSOR_OK);
+            CHECK(script->ops->result(script, &c, s, bytes.s, 7, &err) ==
+                  FUSOR_EPROTO);
+        }
+    }
+    /* nobody scored anything: metrics are undefined, the epoch still closes */
+    REQUIRE(script->ops->next(script, &c, NULL) == FUSOR_OK);
+    CHECK(c.kind == COMMAND_SAVE);
+    CHECK(script->ops->result(script, &c, 2, "x", 1, &err) == FUSOR_EPROTO);
+    metrics = training_metrics(&t);
+    CHECK(training_number(metrics, "rows") == 20);
+    CHECK(training_number(metrics, "pulls") == 40);
+    CHECK(strstr(metrics, "\"staleness\":[8,0,10]") != NULL);
+    mem_free(metrics);
+    strbuf_clear(&bytes);
+    course_destroy(course);
+    workload_destroy(w);
+    yaml_destroy(job);
+}
+
 static void an_epoch_that_is_not_judged_is_not_the_best(void)
 {
     const char *job = deep_job("time-split");
@@ -403,6 +459,8 @@ int main(void)
         {"divergence names step and epoch", divergence_names_step_and_epoch},
         {"more threads than micro-batches are an error",
          more_threads_than_micro_batches_are_an_error},
+        {"counters of shards reach the journal",
+         counters_of_shards_reach_the_journal},
         {"an epoch that is not judged is not the best",
          an_epoch_that_is_not_judged_is_not_the_best},
     };

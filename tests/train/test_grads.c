@@ -158,47 +158,15 @@ static void frozen_lookups_bring_no_rows(void)
     bench_clear(&b);
 }
 
-static void a_step_joins_keys_of_its_micro_batches(void)
-{
-    struct bench b;
-
-    bench_init(&b, FIXTURE_DEEP, 3);
-    CHECK(b.step.clock == 3 && b.step.n_micros == 3);
-    CHECK(b.step.n_samples == 3 * ROWS);
-    for (uint32_t t = 0; t < b.step.n_tables; t++) {
-        const struct step_keys *k = &b.step.keys[t];
-
-        CHECK(k->n == b.step.sets[t].n && k->n > 0);
-        for (uint32_t i = 0; i < k->n; i++)
-            for (uint32_t j = 0; j < i; j++)
-                CHECK(k->keys[i] != k->keys[j]);
-    }
-    step_reset(&b.step, 9);
-    CHECK(b.step.n_micros == 0 && b.step.n_samples == 0);
-    CHECK(b.step.sets[0].n == 0 && b.step.clock == 9);
-    bench_clear(&b);
-}
-
 static void every_failed_allocation_is_an_error(void)
 {
     enum fusor_status rc = FUSOR_ENOMEM;
     struct step_grads g;
-    struct step step;
     struct bench b;
     size_t used;
 
     bench_init(&b, FIXTURE_DEEP, 2);
     used = mem_used();
-    for (long n = 1; rc != FUSOR_OK && n < 1000; n++) {
-        mem_fail_after(n);
-        rc = step_init(&step, b.w->model, b.w->data, 2, ROWS, NULL);
-        mem_fail_after(0);
-        if (rc == FUSOR_OK)
-            step_clear(&step);
-        CHECK(rc == FUSOR_OK || rc == FUSOR_ENOMEM);
-        CHECK(mem_used() == used);
-    }
-    rc = FUSOR_ENOMEM;
     for (long n = 1; rc != FUSOR_OK && n < 1000; n++) {
         struct grads other;
 
@@ -223,8 +191,6 @@ int main(void)
         {"the flat way gives the bits of the tree",
          the_flat_way_gives_the_bits_of_the_tree},
         {"frozen lookups bring no rows", frozen_lookups_bring_no_rows},
-        {"a step joins keys of its micro-batches",
-         a_step_joins_keys_of_its_micro_batches},
         {"every failed allocation is an error",
          every_failed_allocation_is_an_error},
     };

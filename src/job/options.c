@@ -9,6 +9,7 @@
 
 static const char *const placement_names[] = {"auto", "split", "colocated",
                                               NULL};
+static const char *const read_names[] = {"fresh", "early", NULL};
 static const char *const security_names[] = {"auto", "curve", "none", NULL};
 
 const struct option_spec cluster_section_specs[] = {
@@ -20,6 +21,9 @@ const struct option_spec cluster_section_specs[] = {
     OPTION_INT(struct cluster_section, staleness, "0", -1, 1e6,
                "units that values may lack; 0: none, the same bits for any "
                "number of workers; -1: no bound"),
+    OPTION_ENUM(struct cluster_section, read, "fresh", read_names,
+                "fresh: values hold the reader's own gradients; early: as soon "
+                "as staleness allows, which hides a slow network"),
     OPTION_ENUM(struct cluster_section, placement, "auto", placement_names,
                 "split: a rank is a server or a worker; colocated: each is "
                 "both"),

@@ -12,12 +12,14 @@
 #include "base/option.h"
 
 enum job_placement { JOB_PLACEMENT_AUTO, JOB_SPLIT, JOB_COLOCATED };
+enum job_read { JOB_READ_FRESH, JOB_READ_EARLY };
 enum job_security { JOB_SECURITY_AUTO, JOB_CURVE, JOB_OPEN };
 
 struct cluster_section {
     int64_t servers;       // server ranks; 0: choose
     int64_t threads;       // workers (shards) of a process; 0: choose
     int64_t staleness;     // units; -1: no bound
+    int read;              // enum job_read
     int placement;         // enum job_placement
     const char *interface; // name or IPv4 address of it; "": choose
     int security;          // enum job_security

@@ -86,6 +86,7 @@ static enum fusor_status make_server(struct counter *c, struct fusor_error *err)
         .job = context->boot->job,
         .number = c->number,
         .staleness = (int)context->options.cluster.staleness,
+        .read_early = context->options.cluster.read == JOB_READ_EARLY,
         .n_workers = boot_n_threads(context->boot),
     };
 

@@ -132,14 +132,25 @@ static void answer_pull(struct server *s, const struct lane_pull *pull)
     s->counters.pulls++;
 }
 
+/* Fresh values hold all that the reader itself has pushed; early ones only what
+ * the bound demands. */
+static int may_answer(const struct server *s, uint32_t lease, uint64_t unit)
+{
+    const struct server_config *c = &s->config;
+
+    return consistency_may_read(c->staleness, unit, s->edge) &&
+           (c->read_early ||
+            consistency_has_own(c->staleness, lease, c->n_workers, unit,
+                                s->lanes[lease].next));
+}
+
 void server_serve_pulls(struct server *s)
 {
     for (uint32_t w = 0; w < s->config.n_workers; w++) {
         struct lane *l = &s->lanes[w];
 
         for (uint32_t i = 0; i < l->n_pulls;) {
-            if (!consistency_may_read(s->config.staleness,
-                                      l->pulls[i].header.clock, s->edge)) {
+            if (!may_answer(s, w, l->pulls[i].header.clock)) {
                 i++;
                 continue;
             }

@@ -398,6 +398,7 @@ static enum fusor_status add_shard(struct cluster *c, uint32_t number)
                                    .job = JOB,
                                    .number = number,
                                    .staleness = c->config->staleness,
+                                   .read_early = !c->config->fresh,
                                    .n_workers = c->config->n_workers,
                                    .micro_batches = c->toy->micros};
 

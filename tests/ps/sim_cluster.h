@@ -18,6 +18,7 @@ struct sim_cluster_config {
     uint64_t seed;
     uint32_t n_shards, n_workers;
     int staleness;
+    int fresh;      // values wait for the reader's own pushes
     unsigned depth; // steps announced ahead; at least 1
     double loss;
     unsigned capacity;    // messages of a pipe; 0: the network's default

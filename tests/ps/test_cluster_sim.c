@@ -39,6 +39,7 @@ static struct sim_cluster_config random_config(uint64_t seed, int staleness)
         .loss = rng_below(&r, 3) ? 0.05 * rng_double(&r) : 0,
         .capacity = 1 + (unsigned)rng_below(&r, 12),
         .max_delay_ns = 100000 + (int64_t)rng_below(&r, 20000000),
+        .fresh = (int)rng_below(&r, 2),
     };
 
     return c;
@@ -97,6 +98,31 @@ static void sums_are_exact_at_staleness_2(void)
 static void sums_are_exact_without_a_bound(void)
 {
     check_seeds(-1);
+}
+
+static uint64_t n_stale(int fresh)
+{
+    struct sim_cluster_config c = {.seed = 5,
+                                   .n_shards = 2,
+                                   .n_workers = 1,
+                                   .staleness = 2,
+                                   .fresh = fresh,
+                                   .depth = 3};
+    struct sim_cluster_result r;
+    struct toy toy;
+    uint64_t n = 0;
+
+    toy_init(&toy, 5, 0, 12, 2, 0);
+    check_sums(&toy, &c, &r);
+    for (int i = 1; i < 64; i++)
+        n += r.counters.staleness_count[i];
+    return n;
+}
+
+static void a_lone_reader_of_fresh_values_lacks_nothing(void)
+{
+    CHECK(n_stale(1) == 0);
+    CHECK(n_stale(0) > 0);
 }
 
 static void malformed_and_doubled_messages_change_nothing(void)
@@ -276,6 +302,8 @@ static void a_failure_reaches_everyone(void)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
+        {"a lone reader of fresh values lacks nothing",
+         a_lone_reader_of_fresh_values_lacks_nothing},
         {"sums are exact at staleness 0", sums_are_exact_at_staleness_0},
         {"sums are exact at staleness 2", sums_are_exact_at_staleness_2},
         {"sums are exact without a bound", sums_are_exact_without_a_bound},

@@ -91,6 +91,75 @@ static void dropped_towers_differ(void)
     }
 }
 
+/* The fusion's bias among the blocks; n_blocks: there is none. */
+static uint32_t find_bias(const struct fixture *f)
+{
+    const struct param_spec *p = model_params(f->model);
+    uint32_t b = 0;
+
+    while (b < p->n_blocks && strcmp(p->blocks[b].name, "fusion.bias") != 0)
+        b++;
+    return b;
+}
+
+/* Score of the first sample with this bias. */
+static float score_at(struct fixture *f, uint32_t bias, float value)
+{
+    f->dense[model_params(f->model)->blocks[bias].offset] = value;
+    fixture_loss(f);
+    return f->scores[0];
+}
+
+#define HELD_OUT                                                         \
+    "{tables: {user: 4, item: 4}, loss: bce, stages: [{train: [a, b]}, " \
+    "{train: [fusion], rows: validation}], towers: {a: {type: linear, "  \
+    "inputs: [price]}, b: {type: dot, query: user, item: item}}, fusion: "
+
+/* The score moves by the bias, whose gradient is the mean error. */
+static void a_bias_moves_the_score(void)
+{
+    static const char *const texts[] = {
+        BASE "{type: weighted, bias: true}}",
+        BASE "{type: weighted, weights: free, bias: true}}",
+        BASE "{type: weighted, over: scores, weights: softmax, bias: true}}",
+        BASE "{type: attention, bias: true}}",
+        BASE "{type: attention, bias: true, gate: {from: [price]}}}",
+        HELD_OUT "{type: weighted, weights: free}}",
+        HELD_OUT "{type: attention}}",
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct fixture f;
+        uint32_t bias;
+        float before;
+
+        REQUIRE(fixture_init(&f, texts[i]) == FUSOR_OK);
+        bias = find_bias(&f);
+        REQUIRE(bias < model_params(f.model)->n_blocks);
+        CHECK(golden_differences(&f) < GOLDEN_DIFFERENCE);
+        before = score_at(&f, bias, 0.0f);
+        CHECK_CLOSE(score_at(&f, bias, 0.75f), before + 0.75f, 1e-6);
+        fixture_clear(&f);
+    }
+}
+
+static void a_fusion_of_the_same_rows_has_no_bias(void)
+{
+    static const char *const texts[] = {
+        BASE "{type: weighted, weights: free}}", BASE "{type: attention}}",
+        HELD_OUT "{type: weighted, bias: false}}",
+        HELD_OUT "{type: concat}}", // has that of its dense layer
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct fixture f;
+
+        REQUIRE(fixture_init(&f, texts[i]) == FUSOR_OK);
+        CHECK(find_bias(&f) == model_params(f.model)->n_blocks);
+        fixture_clear(&f);
+    }
+}
+
 static void every_kind_is_here(void)
 {
     const char *const *names = registry_fusion_names();
@@ -265,6 +334,9 @@ int main(void)
          dropped_towers_differ},
         {"attention weights sum to one and follow the gate",
          weights_sum_to_one},
+        {"a bias moves the score and learns", a_bias_moves_the_score},
+        {"only a fusion of held-out rows has a bias unasked",
+         a_fusion_of_the_same_rows_has_no_bias},
         {"simplex weights leave a tower out and let it come back",
          simplex_weights_leave_a_tower_out},
         {"a gate learns weights by user where softmax cannot",

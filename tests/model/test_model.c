@@ -52,6 +52,9 @@ static const struct {
     {"{tables: {user: 4, item: 4}, fusion: {type: weighted, weights: [1, 2]}, "
      "towers: {" MF "}}",
      "2 weights for 1 towers"},
+    {"{tables: {user: 4, item: 4}, fusion: {type: attention, over: vectors, "
+     "bias: true}, towers: {" MF "}}",
+     "always has a bias"},
     {"{tables: {user: 4, item: 4}, loss: bec, towers: {" MF "}}",
      "did you mean bce?"},
     {"{tables: {user: 4, item: 4}, loss: {huber: -1}, towers: {" MF "}}",

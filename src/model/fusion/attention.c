@@ -18,7 +18,8 @@
 #include "model/layer/stack.h"
 #include "tensor/vec.h"
 
-static const char *const keys[] = {"type", "over", "gate", "drop", NULL};
+static const char *const keys[] = {"type", "over", "gate",
+                                   "bias", "drop", NULL};
 static const char *const gate_keys[] = {
     "mlp", "from", "table", "activation", "norm", "dropout", NULL};
 
@@ -229,6 +230,7 @@ static void attention_describe(const struct fusion *f, const struct model *m,
 
     if (!a->has_gate) {
         strbuf_add(out, "softmax(alpha)");
+        mix_describe(&a->mix, out);
         return;
     }
     strbuf_add(out, "gate [");
@@ -238,6 +240,7 @@ static void attention_describe(const struct fusion *f, const struct model *m,
                     m->towers[a->queries[k].tower].name);
     strbuf_add(out, "] ");
     stack_describe(&a->gate, out);
+    mix_describe(&a->mix, out);
 }
 
 const struct fusion_kind fusion_attention = {

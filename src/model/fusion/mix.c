@@ -12,9 +12,24 @@ const char *const fusion_over_names[] = {"logits", "scores", "vectors", NULL};
  * enough to tell these apart, and logit(R) stays below 14. */
 #define PROBABILITY_EDGE 1e-6f
 
+static enum fusor_status build_bias(struct model *m, const struct fusion *f,
+                                    struct yaml_node *at, struct mix *out,
+                                    struct fusor_error *err)
+{
+    uint32_t block;
+
+    out->has_bias = f->on_held_out;
+    FUSOR_TRY(build_bool(at, "bias", &out->has_bias, err));
+    if (!out->has_bias)
+        return FUSOR_OK;
+    FUSOR_TRY(build_block(m, "bias", 1, INIT_ZERO, 0, 1, &block, err));
+    out->bias = m->blocks[block].offset;
+    return FUSOR_OK;
+}
+
 enum fusor_status mix_build(struct model *m, struct fusion *f,
-                            const struct yaml_node *at, int sums,
-                            struct mix *out, struct fusor_error *err)
+                            struct yaml_node *at, int sums, struct mix *out,
+                            struct fusor_error *err)
 {
     out->n_towers = m->n_towers;
     out->each = m->towers[0].width;
@@ -36,9 +51,16 @@ enum fusor_status mix_build(struct model *m, struct fusion *f,
     out->drop.rate = f->drop;
     if (f->drop > 0)
         out->drop.number = build_dropout(m);
-    out->has_head = sums && f->over == OVER_VECTORS;
-    if (!out->has_head)
+    if (!sums)
         return FUSOR_OK;
+    out->has_head = f->over == OVER_VECTORS;
+    if (!out->has_head)
+        return build_bias(m, f, at, out, err);
+    if (yaml_get(at, "bias"))
+        return yaml_fail(yaml_get(at, "bias"), err,
+                         "a %s fusion over vectors always has a bias: remove "
+                         "this setting",
+                         f->kind->name);
     return dense_build(m, "head", out->each, 1, &out->head, err);
 }
 
@@ -158,6 +180,8 @@ void mix_sum(const struct mix *x, struct mix_state *st, struct model_run *r,
         }
     else
         memcpy(r->score, st->sum, n * sizeof(float));
+    for (uint32_t i = 0; x->has_bias && i < n; i++)
+        r->score[i] += s->dense[x->bias];
 }
 
 void mix_sum_backward(const struct mix *x, struct mix_state *st,
@@ -171,6 +195,8 @@ void mix_sum_backward(const struct mix *x, struct mix_state *st,
         dense_backward(&x->head, s, st->sum, r->score_grad, n, st->dsum, train);
     else
         memcpy(st->dsum, r->score_grad, n * sizeof(float));
+    if (x->has_bias && train)
+        v->column_sums(s->dense_grad + x->bias, r->score_grad, n, 1);
     if (!x->has_head && mixes_probabilities(r->model))
         for (uint32_t i = 0; i < n; i++) { // d logit / dp = 1 / (p (1 - p))
             float p = inside(st->sum[i]);
@@ -188,4 +214,10 @@ void mix_sum_backward(const struct mix *x, struct mix_state *st,
             v->axpy(st->dx + at, a[(size_t)i * stride + t], g, each);
         }
     }
+}
+
+void mix_describe(const struct mix *x, struct strbuf *out)
+{
+    if (x->has_bias)
+        strbuf_add(out, " + bias");
 }

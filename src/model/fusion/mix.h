@@ -8,7 +8,14 @@
  *
  * A weighted sum R = sum_t a_t x_t becomes the model's score: itself over
  * logits; over scores with a sigmoid output logit(R), so that the model's
- * output is R; over vectors h . R + b with learned h, b. */
+ * output is R; over vectors h . R + b with learned h, b.
+ *
+ *   bias: true     adds a learned number to that score over logits and scores;
+ *                  with weights: free over the logits of one tower this is
+ *                  Platt's calibration (1999). Without the word: true when a
+ *                  stage trains the fusion on rows that the towers did not
+ *                  train on, because there they may be over-confident; else
+ *                  false, because the towers have biases of their own. */
 #ifndef MODEL_FUSION_MIX_H
 #define MODEL_FUSION_MIX_H
 
@@ -25,6 +32,8 @@ struct mix {
     struct dropout drop; // of whole towers
     struct dense head;   // weighted sums of vectors
     int has_head;
+    int has_bias;  // of the score, when there is no head
+    uint64_t bias; // its offset
 };
 
 struct mix_state {
@@ -37,10 +46,10 @@ struct mix_state {
     int dropped;   // the last forward pass made a mask
 };
 
-/** @param sums 1: the fusion adds towers up (equal widths, head) */
+/** @param sums 1: the fusion adds towers up (equal widths; head, bias) */
 enum fusor_status mix_build(struct model *m, struct fusion *f,
-                            const struct yaml_node *at, int sums,
-                            struct mix *out, struct fusor_error *err);
+                            struct yaml_node *at, int sums, struct mix *out,
+                            struct fusor_error *err);
 void mix_take(const struct mix *x, struct model_run *r, struct mix_state *st);
 /** Fill st->x and, in training, st->mask.
  * @param apply multiply x by the mask */
@@ -53,9 +62,12 @@ void mix_backward(const struct mix *x, struct mix_state *st,
 /** R and r->score. @param a weights: those of sample i at a + i * stride */
 void mix_sum(const struct mix *x, struct mix_state *st, struct model_run *r,
              const struct model_step *s, const float *a, uint32_t stride);
-/** From r->score_grad to st->dx, st->da and the head's blocks (train). */
+/** From r->score_grad to st->dx, st->da and, when train, the blocks of head or
+ * bias. */
 void mix_sum_backward(const struct mix *x, struct mix_state *st,
                       struct model_run *r, const struct model_step *s,
                       const float *a, uint32_t stride, int train);
+/** What mix_sum() adds, for --check. */
+void mix_describe(const struct mix *x, struct strbuf *out);
 
 #endif

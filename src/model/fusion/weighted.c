@@ -17,7 +17,8 @@
 #include "base/mem.h"
 #include "tensor/vec.h"
 
-static const char *const keys[] = {"type", "over", "weights", "drop", NULL};
+static const char *const keys[] = {"type", "over", "weights",
+                                   "bias", "drop", NULL};
 
 enum weights { WEIGHTS_ONES, WEIGHTS_FREE, WEIGHTS_SOFTMAX, WEIGHTS_SIMPLEX };
 static const char *const weights_names[] = {"ones", "free", "softmax",
@@ -222,6 +223,7 @@ static void weighted_describe(const struct fusion *f, const struct model *m,
     strbuf_addf(out, "weights %s", weights_names[w->weights]);
     for (uint32_t t = 0; w->weights == WEIGHTS_ONES && t < m->n_towers; t++)
         strbuf_addf(out, " %s %g", m->towers[t].name, (double)w->given[t]);
+    mix_describe(&w->mix, out);
 }
 
 const struct fusion_kind fusion_weighted = {

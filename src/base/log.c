@@ -10,9 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LINE_MAX_BYTES 1024
+
 static char log_role[32] = "fusor";
 static enum log_level max_level = LOG_INFO;
 static int file_fd = -1;
+static char plain_prefix[48]; // "": none
 
 void log_set_role(const char *role)
 {
@@ -22,6 +25,11 @@ void log_set_role(const char *role)
 void log_set_level(enum log_level level)
 {
     max_level = level;
+}
+
+void log_set_plain(const char *prefix)
+{
+    snprintf(plain_prefix, sizeof(plain_prefix), "%s", prefix ? prefix : "");
 }
 
 enum fusor_status log_open(const char *path, struct fusor_error *err)
@@ -56,11 +64,20 @@ static void write_whole(int fd, const char *s, size_t n)
     }
 }
 
+/* One line that ends in a newline, of at most LINE_MAX_BYTES bytes. */
+static void write_plain(const char *text)
+{
+    char line[sizeof(plain_prefix) + LINE_MAX_BYTES];
+    int n = snprintf(line, sizeof(line), "%s: %s", plain_prefix, text);
+
+    write_whole(STDERR_FILENO, line, (size_t)n);
+}
+
 void log_line(enum log_level level, const char *module, const char *format, ...)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
     int to_file = file_fd >= 0 && (level <= LOG_INFO || level <= max_level);
-    char line[1024], *text;
+    char line[LINE_MAX_BYTES], *text;
     struct timespec now;
     struct tm tm;
     va_list ap;
@@ -80,8 +97,11 @@ void log_line(enum log_level level, const char *module, const char *format, ...)
     va_end(ap);
     n = strlen(line);
     line[n++] = '\n';
+    line[n] = '\0';
     if (to_file)
         write_whole(file_fd, line, n);
-    if (level <= max_level)
+    if (level <= max_level && plain_prefix[0])
+        write_plain(text);
+    else if (level <= max_level)
         write_whole(STDERR_FILENO, line, n);
 }

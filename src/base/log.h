@@ -1,5 +1,5 @@
 /* Log lines: one line each, "time role level module: text", on stderr and, once
- * a file is set, in that file too. Threads: any. */
+ * a file is set, in that file too. Threads: any, once the settings are made. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -11,6 +11,9 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_set_role(const char *role);
 /** Drop lines above this level from stderr. The file always gets info. */
 void log_set_level(enum log_level level);
+/** Talk to a person on stderr: "prefix: text" there, the whole line only in the
+ * file. At most 47 characters; NULL: the whole line in both. */
+void log_set_plain(const char *prefix);
 /** Also append every line to this file (created when missing). */
 enum fusor_status log_open(const char *path, struct fusor_error *err);
 void log_close(void);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cpu.h"
+#include "base/log.h"
 #include "cli/verb.h"
 #include "cli/output.h"
 #include "fusor/version.h"
@@ -114,6 +115,7 @@ int main(int argc, char **argv)
     const struct verb *c;
 
     restart_for_blas(argv);
+    log_set_plain("fusor");
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
         !strcmp(argv[1], "help"))
         return exit_with(show_help(argc > 2 ? argv[2] : NULL, &err), &err);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "job/launch.h"
 #include "job/local.h"
+#include "train/workload.h"
 
 #define LOG_MODULE "job"
 #include "base/log.h"
@@ -27,6 +28,21 @@ enum fusor_status job_give_up(const struct fusor_error *why, int argc,
     return why->status;
 }
 
+/* A mistake in the job is found while its tree still knows where the user wrote
+ * what, and before anything is launched: the roles only get the effective text.
+ * One rank is enough, the one that speaks. */
+static enum fusor_status check_here(const struct launcher *l, struct yaml *job,
+                                    struct fusor_error *err)
+{
+    struct workload *w;
+
+    if (!l->present || l->rank != 0)
+        return FUSOR_OK;
+    FUSOR_TRY(workload_create(job, &w, err));
+    workload_destroy(w);
+    return FUSOR_OK;
+}
+
 enum fusor_status job_train(struct yaml *job, const struct job_options *options,
                             int argc, char **argv, struct fusor_error *err)
 {
@@ -35,8 +51,11 @@ enum fusor_status job_train(struct yaml *job, const struct job_options *options,
                        .argc = argc,
                        .argv = argv};
     struct strbuf text = {0};
+    struct fusor_error why;
     enum fusor_status rc;
 
+    if (check_here(&l.launcher, job, &why) != FUSOR_OK)
+        return job_give_up(&why, argc, argv, err);
     yaml_print(yaml_root(job), 0, &text);
     if (text.failed)
         mem_fail(&l.before, "job file", 0);

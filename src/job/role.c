@@ -38,10 +38,15 @@ static enum fusor_status read_arguments(int argc, char **argv,
 
 static enum fusor_status open_log(const struct boot *b, struct fusor_error *err)
 {
-    char path[FS_PATH_MAX], name[32];
+    char path[FS_PATH_MAX], name[32], prefix[48];
 
     boot_role_text(b, b->role, name);
     log_set_role(name);
+    /* The coordinator speaks for the job. */
+    snprintf(prefix, sizeof(prefix), "fusor%s%s",
+             b->role == ROLE_COORDINATOR ? "" : ": ",
+             b->role == ROLE_COORDINATOR ? "" : name);
+    log_set_plain(prefix);
     log_set_level(LOG_WARN); // the terminal belongs to the banner and progress
     boot_log_path(b, b->role, path);
     /* On a host that does not share the run directory it is not there yet. */

@@ -1,7 +1,9 @@
 /* Log lines in a file. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
@@ -73,6 +75,33 @@ static void a_long_line_is_cut(void)
     mem_free(text);
 }
 
+static void a_person_is_spared_the_time(void)
+{
+    const char *path = test_write("d.log", "");
+    char terminal[FS_PATH_MAX], *text;
+    int before = dup(STDERR_FILENO), fd;
+
+    fs_join(terminal, test_tmpdir(), "terminal");
+    fd = open(terminal, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    REQUIRE(before >= 0 && fd >= 0 && log_open(path, NULL) == FUSOR_OK);
+    log_set_role("coordinator");
+    log_set_plain("fusor");
+    dup2(fd, STDERR_FILENO);
+    log_error("disk %d is full", 3);
+    log_debug("never seen");
+    dup2(before, STDERR_FILENO);
+    log_set_plain(NULL);
+    log_close();
+    close(before);
+    close(fd);
+    text = read_log(terminal);
+    CHECK(strcmp(text, "fusor: disk 3 is full\n") == 0);
+    mem_free(text);
+    text = read_log(path);
+    CHECK(strstr(text, " coordinator error test: disk 3 is full\n") != NULL);
+    mem_free(text);
+}
+
 static void a_bad_path_is_an_error(void)
 {
     struct fusor_error err = {0};
@@ -90,6 +119,7 @@ int main(void)
         {"debug lines reach the file when asked for",
          debug_reaches_the_file_when_asked},
         {"a line that is too long is cut and still ends", a_long_line_is_cut},
+        {"a person is spared the time", a_person_is_spared_the_time},
         {"a file that cannot be made is an error", a_bad_path_is_an_error},
     };
 

@@ -111,6 +111,8 @@ kill_one() {
     [ "$took" -le 30 ] || fail "$name: took $took s"
     lines=$(grep -cE "$4" "$name.err")
     expect "$name: lines with the cause" "$lines" 1
+    lines=$(grep -cE '^[0-9:.]+ coordinator ' "$name.err")
+    expect "$name: lines with a time" "$lines" 0
     await '[ "$(state_of "$name")" = failed ]' ||
         fail "$name: status.json says $(state_of "$name")"
     check_nothing_left "$name"
@@ -154,6 +156,17 @@ finish
 expect "nodata: exit code" "$code" 3
 expect "nodata: lines" "$(grep -c 'nowhere' nodata.err)" 1
 check_nothing_left nodata
+
+# A mistake that only the model finds is told where the user made it, before
+# anything is launched.
+sed 's/type: dot/type: dott/' job.yaml >model.yaml
+mpirun -n 4 --oversubscribe "$driver" train model.yaml --run-dir model \
+    >model.out 2>model.err </dev/null
+expect "model: exit code" "$?" 2
+expect "model: lines" "$(grep -c dott model.err)" 1
+expect "model: place" "$(grep -c '^fusor: model.yaml:8:[0-9]*: ' model.err)" 1
+[ ! -e model ] || fail "model: a run directory was made"
+check_nothing_left model
 
 kill_one worker KILL 'role_pid worker' 'worker .*killed by signal 9'
 kill_one server KILL 'role_pid server' 'server .*killed by signal 9'

@@ -1,9 +1,13 @@
-/* Run directory, workload, course, status: one after the other. */
+/* Run directory, workload, course, status: one after the other. Beside them a
+ * thread waits for signals: SIGUSR1 ends the course after the epoch's
+ * checkpoint, SIGINT and SIGTERM end the process as soon as nothing is being
+ * written. */
 #include "job/local.h"
 
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,48 +17,66 @@
 #include "job/banner.h"
 #include "job/run_dir.h"
 #include "job/signals.h"
+#include "job/stoppable.h"
 #include "train/course.h"
 
 #define LOG_MODULE "job"
 #include "base/log.h"
 
-/* A thread that turns a signal into a word in status.json, then lets the signal
- * do what it does. */
+/* The thread that hears the signals. */
 struct watch {
     struct signals signals;
     const char *run_dir;
     int end_fd; // written to: nothing to watch any more
     pthread_t thread;
     int started;
+    atomic_int asked;        // SIGUSR1 has come
+    pthread_mutex_t writing; // held while files of the run are written
 };
+
+/* Waits until what is being written is whole; then nothing else is. Ends by the
+ * signal itself, which shells show as 128 + N, or, where whoever started us had
+ * it ignored, by that exit code. */
+static _Noreturn void end_by(struct watch *w, int number)
+{
+    pthread_mutex_lock(&w->writing);
+    (void)run_dir_finish_signal(w->run_dir, number, NULL);
+    fprintf(stderr, "%sfusor: stopped by signal %d; run directory: %s\n",
+            isatty(STDERR_FILENO) ? "\n" : "", number, w->run_dir);
+    signals_restore(&w->signals);
+    kill(getpid(), number);
+    _exit(128 + number);
+}
+
+static void on_signal(struct watch *w, int number)
+{
+    if (number == SIGINT || number == SIGTERM)
+        end_by(w, number);
+    if (number == SIGUSR1 && !atomic_exchange(&w->asked, 1))
+        log_warn("SIGUSR1: the job stops after the checkpoint of this epoch");
+}
 
 static void *watch_main(void *arg)
 {
     struct watch *w = arg;
     struct pollfd fds[2] = {{w->signals.fd, POLLIN, 0}, {w->end_fd, POLLIN, 0}};
-    struct fusor_error why;
-    int number = 0;
 
-    while (number == 0 && !(fds[1].revents & POLLIN)) {
+    while (!(fds[1].revents & POLLIN)) {
         poll(fds, 2, -1);
-        number = signals_take(&w->signals);
+        for (int n; (n = signals_take(&w->signals)) != 0;)
+            on_signal(w, n);
     }
-    if (number == 0)
-        return NULL;
-    fusor_fail(&why, FUSOR_ECLUSTER, "stopped by signal %d", number);
-    (void)run_dir_finish(w->run_dir, &why, NULL);
-    signals_restore(&w->signals);
-    kill(getpid(), number);
     return NULL;
 }
 
 static enum fusor_status watch_open(struct watch *w, const char *run_dir,
                                     struct fusor_error *err)
 {
-    static const int list[] = {SIGINT, SIGTERM, 0};
+    static const int list[] = {SIGINT, SIGTERM, SIGUSR1, 0};
 
     *w = (struct watch){.run_dir = run_dir, .end_fd = -1};
     FUSOR_TRY(signals_open(&w->signals, list, err));
+    pthread_mutex_init(&w->writing, NULL);
     w->end_fd = eventfd(0, EFD_CLOEXEC);
     w->started =
         w->end_fd >= 0 && pthread_create(&w->thread, NULL, watch_main, w) == 0;
@@ -74,6 +96,78 @@ static void watch_close(struct watch *w)
     }
     if (w->end_fd >= 0)
         close(w->end_fd);
+    pthread_mutex_destroy(&w->writing);
+}
+
+/* The course between the signals: next() writes what an epoch leaves, and after
+ * a SAVE the store writes until the following next(). */
+struct guarded {
+    struct script script; // first: the handle
+    struct stoppable inner;
+    struct watch *watch;
+    int saving; // the lock is held
+};
+
+static enum fusor_status guarded_next(struct script *script,
+                                      struct command *out,
+                                      struct fusor_error *err)
+{
+    struct guarded *g = (struct guarded *)script;
+    struct script *inner = &g->inner.script;
+    enum fusor_status rc;
+
+    if (!g->saving)
+        pthread_mutex_lock(&g->watch->writing);
+    g->inner.wanted = atomic_load(&g->watch->asked);
+    rc = inner->ops->next(inner, out, err);
+    g->saving = rc == FUSOR_OK && out->kind == COMMAND_SAVE;
+    if (!g->saving)
+        pthread_mutex_unlock(&g->watch->writing);
+    return rc;
+}
+
+static enum fusor_status guarded_result(struct script *script,
+                                        const struct command *c,
+                                        uint32_t process, const void *data,
+                                        size_t size, struct fusor_error *err)
+{
+    struct script *inner = &((struct guarded *)script)->inner.script;
+
+    return inner->ops->result(inner, c, process, data, size, err);
+}
+
+static void guarded_progress(struct script *script, const struct command *c,
+                             uint64_t samples, double loss_sum)
+{
+    struct script *inner = &((struct guarded *)script)->inner.script;
+
+    inner->ops->progress(inner, c, samples, loss_sum);
+}
+
+static const struct script_ops guarded_ops = {
+    .next = guarded_next,
+    .result = guarded_result,
+    .progress = guarded_progress,
+};
+
+/* Run the course; one that was asked to stop in between is FUSOR_ERESUME. */
+static enum fusor_status run_guarded(struct course *c, struct watch *watch,
+                                     unsigned n_threads,
+                                     struct fusor_error *err)
+{
+    struct guarded g = {.script = {&guarded_ops}, .watch = watch};
+    enum fusor_status rc;
+
+    stoppable_init(&g.inner, course_script(c));
+    rc = course_run_script(c, &g.script, n_threads, err);
+    if (g.saving) // a SAVE has failed
+        pthread_mutex_unlock(&watch->writing);
+    if (rc == FUSOR_OK && g.inner.stopped)
+        rc = fusor_fail(err, FUSOR_ERESUME,
+                        "stopped at a checkpoint as asked by SIGUSR1; go on "
+                        "with fusor train --resume %s",
+                        watch->run_dir);
+    return rc;
 }
 
 /* Asked for or there; no more than the job's steps can share. */
@@ -104,8 +198,10 @@ static void show_banner(const struct job_options *o, const char *run_dir,
     strbuf_clear(&text);
 }
 
+/* @return end, or why the result cannot be written */
 static enum fusor_status leave_result(const struct course *c,
                                       const char *run_dir,
+                                      enum fusor_status end,
                                       struct fusor_error *err)
 {
     struct strbuf result = {0};
@@ -114,12 +210,13 @@ static enum fusor_status leave_result(const struct course *c,
     course_result(c, &result);
     rc = run_dir_write_result(run_dir, result.s ? result.s : "{}", err);
     strbuf_clear(&result);
-    return rc;
+    return rc == FUSOR_OK ? end : rc;
 }
 
 static enum fusor_status train(const struct job_options *o,
                                const struct workload *w, const char *job_text,
-                               const struct run_dir *d, struct fusor_error *err)
+                               const struct run_dir *d, struct watch *watch,
+                               struct fusor_error *err)
 {
     unsigned n_threads = choose_threads(o, w);
     struct course_config config = {
@@ -137,9 +234,9 @@ static enum fusor_status train(const struct job_options *o,
 
     show_banner(o, d->path, n_threads);
     FUSOR_TRY(course_create(&config, &c, err));
-    rc = course_run(c, n_threads, err);
-    if (rc == FUSOR_OK)
-        rc = leave_result(c, d->path, err);
+    rc = run_guarded(c, watch, n_threads, err);
+    if (rc == FUSOR_OK || rc == FUSOR_ERESUME)
+        rc = leave_result(c, d->path, rc, err);
     course_destroy(c);
     return rc;
 }
@@ -147,13 +244,14 @@ static enum fusor_status train(const struct job_options *o,
 static enum fusor_status load_and_train(const struct job_options *o,
                                         struct yaml *job, const char *job_text,
                                         const struct run_dir *d,
+                                        struct watch *watch,
                                         struct fusor_error *err)
 {
     struct workload *w;
     enum fusor_status rc;
 
     FUSOR_TRY(workload_create(job, &w, err));
-    rc = train(o, w, job_text, d, err);
+    rc = train(o, w, job_text, d, watch, err);
     workload_destroy(w);
     return rc;
 }
@@ -168,10 +266,12 @@ static enum fusor_status run_in(const struct job_options *o, struct yaml *job,
 
     FUSOR_TRY(run_dir_begin(d, job_text, err));
     FUSOR_TRY(watch_open(&watch, d->path, err));
-    rc = load_and_train(o, job, job_text, d, &end);
+    rc = load_and_train(o, job, job_text, d, &watch, &end);
     end.status = rc;
+    pthread_mutex_lock(&watch.writing);
     if (run_dir_finish(d->path, &end, &trouble) != FUSOR_OK)
         log_warn("%s", trouble.text);
+    pthread_mutex_unlock(&watch.writing);
     watch_close(&watch);
     if (rc != FUSOR_OK && err)
         *err = end;

@@ -5,8 +5,10 @@
 
 #include "job/options.h"
 
-/** Train to the end; the result is written to result.json. SIGINT
- * and SIGTERM leave status.json saying so.
+/** Train to the end; the result is written to result.json. SIGUSR1 stops after
+ * the checkpoint of the epoch under way: FUSOR_ERESUME. SIGINT and SIGTERM end
+ * the process at once, but for a file being written, with status.json saying
+ * so and exit code 128 + N.
  * @param job_text the effective job file
  * @return FUSOR_OK, or why */
 enum fusor_status job_run_local(const struct job_options *options,

@@ -1,5 +1,5 @@
 /* Makes, locks and describes a run directory. */
-#define _GNU_SOURCE /* flock, gethostname */
+#define _GNU_SOURCE /* flock, gethostname, strsignal */
 #include "job/run_dir.h"
 
 #include <errno.h>
@@ -117,6 +117,30 @@ static enum fusor_status sign_lock(const struct run_dir *d,
     return fs_pwrite(d->lock_fd, text, (size_t)n, 0, "lock", err);
 }
 
+static int holds_checkpoint(const char *path)
+{
+    char file[FS_PATH_MAX];
+
+    return fs_exists(fs_join(file, path, "checkpoints/latest"));
+}
+
+/* Nobody can go on with an earlier job that has no checkpoint. Removed is only
+ * what a job writes; status.json last, so that a removal cut short is begun
+ * again. */
+static enum fusor_status remove_earlier(const char *path,
+                                        struct fusor_error *err)
+{
+    static const char *const left[] = {"checkpoints", "metrics.jsonl",
+                                       "result.json", "job.yaml",
+                                       "logs",        "status.json"};
+    char file[FS_PATH_MAX];
+
+    for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++)
+        if (fs_exists(fs_join(file, path, left[i])))
+            FUSOR_TRY(fs_remove_tree(file, err));
+    return fs_mkdirs(fs_join(file, path, "logs"), err);
+}
+
 /* What an earlier job left decides what may be done here. */
 static enum fusor_status check_earlier(struct run_dir *d, int resume,
                                        struct fusor_error *err)
@@ -128,6 +152,8 @@ static enum fusor_status check_earlier(struct run_dir *d, int resume,
     if (found && resume && sscanf(text_of(status, "job"), "%llx", &id) == 1)
         d->job = id;
     yaml_destroy(status);
+    if (found && !resume && !holds_checkpoint(d->path))
+        return remove_earlier(d->path, err);
     if (found && !resume)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "run directory %s holds an earlier job: go on with "
@@ -136,6 +162,11 @@ static enum fusor_status check_earlier(struct run_dir *d, int resume,
     if (!found && resume)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "run directory %s holds no job to resume", d->path);
+    if (resume && !holds_checkpoint(d->path))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "run directory %s holds no checkpoint: nothing to "
+                          "resume; start the job again without --resume",
+                          d->path);
     return FUSOR_OK;
 }
 
@@ -194,6 +225,19 @@ void run_dir_close(struct run_dir *d)
     if (d->lock_fd >= 0)
         close(d->lock_fd);
     d->lock_fd = -1;
+}
+
+int run_dir_is_held(const char *path)
+{
+    char lock[FS_PATH_MAX];
+    int fd = open(fs_join(lock, path, "lock"), O_RDONLY | O_CLOEXEC), held;
+
+    if (fd < 0)
+        return 0;
+    /* Shared, so that two who ask do not take each other for a job. */
+    held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return held;
 }
 
 /* status.json. */
@@ -320,6 +364,18 @@ enum fusor_status run_dir_finish(const char *path,
         .exit_code = fusor_exit_code(why->status),
     };
 
+    return rewrite(path, &s, err);
+}
+
+enum fusor_status run_dir_finish_signal(const char *path, int number,
+                                        struct fusor_error *err)
+{
+    char cause[64];
+    struct status s = {
+        .state = "failed", .cause = cause, .exit_code = 128 + number};
+
+    snprintf(cause, sizeof(cause), "stopped by signal %d (%s)", number,
+             strsignal(number));
     return rewrite(path, &s, err);
 }
 

@@ -24,16 +24,21 @@ struct run_dir {
     int lock_fd;  // -1: not held by this process
 };
 
-/** Make or take over a run directory and hold it.
+/** Make or take over a run directory and hold it. One whose job has ended (or
+ * is gone) and never wrote a whole checkpoint is used again: what that job left
+ * is removed.
  * @param wanted its path, or NULL: runs/<name>-<date>-<time>-<hex>, and
  *        runs/latest points to it
  * @param resume go on with a job's directory; it keeps its id
- * @return FUSOR_EUSAGE: in use by a living job (named), holds an earlier job
- * and resume is 0, or nothing to resume; FUSOR_EIO */
+ * @return FUSOR_EUSAGE: in use by a living job (named), holds an earlier job's
+ * checkpoint and resume is 0, or nothing to resume; FUSOR_EIO */
 enum fusor_status run_dir_open(const char *wanted, const char *name, int resume,
                                struct run_dir *out, struct fusor_error *err);
 /** Let go of the lock. The files stay. */
 void run_dir_close(struct run_dir *d);
+
+/** Does a living process hold this run directory's lock? */
+int run_dir_is_held(const char *path);
 
 /** Write job.yaml and status.json (running). */
 enum fusor_status run_dir_begin(const struct run_dir *d, const char *job_text,
@@ -57,6 +62,10 @@ enum fusor_status run_dir_update(const char *path, const struct run_progress *p,
 enum fusor_status run_dir_finish(const char *path,
                                  const struct fusor_error *why,
                                  struct fusor_error *err);
+/** The same for a process that ends because of a signal: failed, "stopped by
+ * signal N", exit code 128 + N. */
+enum fusor_status run_dir_finish_signal(const char *path, int number,
+                                        struct fusor_error *err);
 /** Write result.json. */
 enum fusor_status run_dir_write_result(const char *path, const char *json,
                                        struct fusor_error *err);

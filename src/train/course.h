@@ -41,6 +41,12 @@ unsigned course_useful_threads(const struct workload *w, unsigned n_threads);
  * which is what the config's n_workers and n_shards must say. */
 enum fusor_status course_run(struct course *c, unsigned n_threads,
                              struct fusor_error *err);
+/** The same, led by a script around the course's own that passes everything on
+ * to it and may end it early. Its progress() is called from another thread, one
+ * call at a time. */
+enum fusor_status course_run_script(struct course *c, struct script *script,
+                                    unsigned n_threads,
+                                    struct fusor_error *err);
 
 /** Write one shard's file of a checkpoint: the SAVE command of every shard.
  * @param c its text is the folder, made by the script before

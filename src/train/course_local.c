@@ -12,6 +12,7 @@
 
 struct local_run {
     struct course *course;
+    struct script *script; // the course's, or one around it
     const struct workload *workload;
     struct param_store *store;
     struct trainer *trainer;
@@ -47,8 +48,7 @@ static void *ticker_main(void *arg)
         if (r->stop)
             break;
         trainer_progress(r->trainer, &samples, &loss, &steps);
-        r->course->script.ops->progress(&r->course->script, &r->command,
-                                        samples, loss);
+        r->script->ops->progress(r->script, &r->command, samples, loss);
     }
     pthread_mutex_unlock(&r->mutex);
     return NULL;
@@ -73,13 +73,13 @@ static enum fusor_status compute(struct local_run *r, struct fusor_error *err)
     }
     if (rc != FUSOR_OK)
         return rc;
-    return r->course->script.ops->result(&r->course->script, &r->command, 0,
-                                         r->result.s, r->result.len, err);
+    return r->script->ops->result(r->script, &r->command, 0, r->result.s,
+                                  r->result.len, err);
 }
 
 static enum fusor_status save_all(struct local_run *r, struct fusor_error *err)
 {
-    struct script *script = &r->course->script;
+    struct script *script = r->script;
 
     for (unsigned i = 0; i < local_store_n_shards(r->store); i++) {
         FUSOR_TRY(course_save_shard(local_store_shard(r->store, i), &r->command,
@@ -181,10 +181,11 @@ unsigned course_useful_threads(const struct workload *w, unsigned n_threads)
     return n_threads < most ? n_threads : most;
 }
 
-enum fusor_status course_run(struct course *c, unsigned n_threads,
-                             struct fusor_error *err)
+enum fusor_status course_run_script(struct course *c, struct script *script,
+                                    unsigned n_threads, struct fusor_error *err)
 {
-    struct local_run r = {.course = c, .workload = c->workload};
+    struct local_run r = {
+        .course = c, .script = script, .workload = c->workload};
     enum fusor_status rc;
 
     if (n_threads != c->config.n_workers || n_threads != c->config.n_shards)
@@ -196,7 +197,7 @@ enum fusor_status course_run(struct course *c, unsigned n_threads,
     pthread_cond_init(&r.wake, NULL);
     rc = create_parts(&r, n_threads, err);
     while (rc == FUSOR_OK && r.command.kind != COMMAND_FINISH) {
-        rc = c->script.ops->next(&c->script, &r.command, err);
+        rc = script->ops->next(script, &r.command, err);
         if (rc == FUSOR_OK)
             rc = carry_out(&r, err);
     }
@@ -207,4 +208,10 @@ enum fusor_status course_run(struct course *c, unsigned n_threads,
     pthread_cond_destroy(&r.wake);
     pthread_mutex_destroy(&r.mutex);
     return rc;
+}
+
+enum fusor_status course_run(struct course *c, unsigned n_threads,
+                             struct fusor_error *err)
+{
+    return course_run_script(c, &c->script, n_threads, err);
 }

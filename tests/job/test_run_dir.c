@@ -35,6 +35,18 @@ static int status_says(const char *dir, const char *key, const char *want)
     return same;
 }
 
+/* Write a file into a run directory. */
+static void leave(const char *dir, const char *name)
+{
+    char file[FS_PATH_MAX], parent[FS_PATH_MAX];
+
+    fs_join(file, dir, name);
+    snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(file, '/') - file),
+             file);
+    REQUIRE(fs_mkdirs(parent, NULL) == FUSOR_OK);
+    REQUIRE(fs_write_atomic(file, "x\n", 2, NULL) == FUSOR_OK);
+}
+
 static void a_living_job_keeps_others_out(void)
 {
     struct run_dir a, b;
@@ -60,12 +72,70 @@ static void an_earlier_job_is_only_gone_on_with_by_resume(void)
     REQUIRE(run_dir_open(path_of("early"), NULL, 0, &a, NULL) == FUSOR_OK);
     REQUIRE(run_dir_begin(&a, "x: 1\n", NULL) == FUSOR_OK);
     job = a.job;
+    leave(a.path, "checkpoints/latest");
     run_dir_close(&a);
     CHECK(run_dir_open(path_of("early"), NULL, 0, &b, &err) == FUSOR_EUSAGE);
     CHECK(strstr(err.text, "--resume") != NULL);
     REQUIRE(run_dir_open(path_of("early"), NULL, 1, &b, &err) == FUSOR_OK);
     CHECK(b.job == job);
     run_dir_close(&b);
+}
+
+static void without_a_checkpoint_it_is_used_again(void)
+{
+    static const char *const old[] = {"status.json", "result.json",
+                                      "metrics.jsonl", "logs/worker-0.log",
+                                      "checkpoints/01-00001/shard-0000.bin"};
+    struct fusor_error err = {0};
+    struct run_dir a, b;
+    char file[FS_PATH_MAX];
+
+    REQUIRE(run_dir_open(path_of("again"), NULL, 0, &a, NULL) == FUSOR_OK);
+    REQUIRE(run_dir_begin(&a, "x: 1\n", NULL) == FUSOR_OK);
+    for (size_t i = 1; i < sizeof(old) / sizeof(old[0]); i++)
+        leave(a.path, old[i]);
+    leave(a.path, "notes.txt"); // somebody else's
+    CHECK(run_dir_open(a.path, NULL, 0, &b, &err) == FUSOR_EUSAGE);
+    CHECK(fs_exists(fs_join(file, a.path, "metrics.jsonl")));
+    run_dir_close(&a);
+    CHECK(run_dir_open(a.path, NULL, 1, &b, &err) == FUSOR_EUSAGE);
+    CHECK(strstr(err.text, "no checkpoint") != NULL);
+    REQUIRE(run_dir_open(a.path, NULL, 0, &b, &err) == FUSOR_OK);
+    CHECK(b.job != a.job);
+    for (size_t i = 0; i < sizeof(old) / sizeof(old[0]); i++)
+        CHECK(!fs_exists(fs_join(file, a.path, old[i])));
+    CHECK(fs_exists(fs_join(file, a.path, "notes.txt")));
+    CHECK(fs_is_dir(fs_join(file, a.path, "logs")));
+    run_dir_close(&b);
+}
+
+static void whether_it_is_held_can_be_asked(void)
+{
+    struct run_dir a, b;
+
+    CHECK(!run_dir_is_held(path_of("asked")));
+    REQUIRE(run_dir_open(path_of("asked"), NULL, 0, &a, NULL) == FUSOR_OK);
+    CHECK(run_dir_is_held(a.path));
+    CHECK(run_dir_is_held(a.path));
+    run_dir_close(&a);
+    CHECK(!run_dir_is_held(a.path));
+    REQUIRE(run_dir_open(a.path, NULL, 0, &b, NULL) == FUSOR_OK);
+    run_dir_close(&b);
+}
+
+static void a_signal_is_a_failure_with_its_own_exit_code(void)
+{
+    struct fusor_error done = {.status = FUSOR_OK};
+    struct run_dir d;
+
+    REQUIRE(run_dir_open(path_of("term"), NULL, 0, &d, NULL) == FUSOR_OK);
+    REQUIRE(run_dir_begin(&d, "x: 1\n", NULL) == FUSOR_OK);
+    CHECK(run_dir_finish_signal(d.path, 15, NULL) == FUSOR_OK);
+    CHECK(run_dir_finish(d.path, &done, NULL) == FUSOR_OK);
+    CHECK(status_says(d.path, "state", "failed"));
+    CHECK(status_says(d.path, "cause", "stopped by signal 15 (Terminated)"));
+    CHECK(status_says(d.path, "exit_code", "143"));
+    run_dir_close(&d);
 }
 
 static void nothing_to_resume_is_said(void)
@@ -154,6 +224,11 @@ int main(void)
         {"a living job keeps others out", a_living_job_keeps_others_out},
         {"an earlier job is only gone on with by resume",
          an_earlier_job_is_only_gone_on_with_by_resume},
+        {"without a checkpoint it is used again",
+         without_a_checkpoint_it_is_used_again},
+        {"whether it is held can be asked", whether_it_is_held_can_be_asked},
+        {"a signal is a failure with its own exit code",
+         a_signal_is_a_failure_with_its_own_exit_code},
         {"nothing to resume is said", nothing_to_resume_is_said},
         {"the first end is the one that counts",
          the_first_end_is_the_one_that_counts},

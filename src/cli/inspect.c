@@ -12,11 +12,13 @@
 #include "cli/verb.h"
 #include "data/part.h"
 #include "data/schema.h"
+#include "job/run_dir.h"
 #include "store/checkpoint.h"
 
 #define TAIL_MAX ((size_t)1 << 30)
 
 static const struct arg_spec specs[] = {
+    {"digest", 0, NULL, "one number for all parameters of a checkpoint"},
     {"json", 0, NULL, "as JSON on stdout"},
     ARG_END,
 };
@@ -147,12 +149,24 @@ static void put_tables(struct json *j, const struct checkpoint *cp,
     json_end_object(j);
 }
 
-static enum fusor_status inspect_checkpoint(const char *dir, struct json *j,
+static enum fusor_status put_digest(struct json *j, struct checkpoint *cp,
+                                    struct fusor_error *err)
+{
+    uint64_t digest;
+
+    FUSOR_TRY(checkpoint_digest(cp, &digest, err));
+    put_hex(j, "digest", digest);
+    return FUSOR_OK;
+}
+
+static enum fusor_status inspect_checkpoint(const char *dir, int digest,
+                                            struct json *j,
                                             struct fusor_error *err)
 {
     struct checkpoint *cp;
     const struct checkpoint_info *info;
     struct yaml *job = NULL;
+    enum fusor_status rc = FUSOR_OK;
 
     FUSOR_TRY(checkpoint_open(dir, &cp, err));
     info = checkpoint_info(cp);
@@ -167,28 +181,66 @@ static enum fusor_status inspect_checkpoint(const char *dir, struct json *j,
                                    &job, NULL) == FUSOR_OK)
         put_tables(j, cp, yaml_get(yaml_root(job), "tables"));
     yaml_destroy(job);
+    if (digest)
+        rc = put_digest(j, cp, err);
     checkpoint_close(cp);
+    return rc;
+}
+
+/* The text of a file that is whole JSON.
+ * @return FUSOR_OK with *text the caller's, NULL when there is no such file */
+static enum fusor_status read_json(const char *dir, const char *name,
+                                   char **text, struct fusor_error *err)
+{
+    char path[FS_PATH_MAX];
+    struct yaml *y;
+    size_t n;
+
+    *text = NULL;
+    fs_join(path, dir, name);
+    if (!fs_exists(path))
+        return FUSOR_OK;
+    FUSOR_TRY(yaml_read(path, &y, err));
+    yaml_destroy(y);
+    FUSOR_TRY(fs_read(path, TAIL_MAX, text, &n, err));
+    while (n && ((*text)[n - 1] == '\n' || (*text)[n - 1] == ' '))
+        (*text)[--n] = '\0';
     return FUSOR_OK;
 }
 
-/* A file that is JSON already, as one member. */
 static enum fusor_status put_file(struct json *j, const char *key,
                                   const char *dir, const char *name,
                                   struct fusor_error *err)
 {
-    char path[FS_PATH_MAX], *text;
-    struct yaml *y;
-    size_t n;
+    char *text;
 
-    fs_join(path, dir, name);
-    if (!fs_exists(path))
-        return FUSOR_OK;
-    FUSOR_TRY(yaml_read(path, &y, err)); // so that what is put in is whole
-    yaml_destroy(y);
-    FUSOR_TRY(fs_read(path, TAIL_MAX, &text, &n, err));
-    while (n && (text[n - 1] == '\n' || text[n - 1] == ' '))
-        text[--n] = '\0';
-    json_raw(j, key, text);
+    FUSOR_TRY(read_json(dir, name, &text, err));
+    if (text)
+        json_raw(j, key, text);
+    mem_free(text);
+    return FUSOR_OK;
+}
+
+/* A job that was killed with its supervisor could not write down its end: it is
+ * running only while a process holds the run directory. */
+static enum fusor_status put_status(struct json *j, const char *dir,
+                                    struct fusor_error *err)
+{
+    static const char running[] = "\"state\": \"running\"";
+    struct strbuf lost = {0};
+    char *text, *at;
+
+    FUSOR_TRY(read_json(dir, "status.json", &text, err));
+    at = text && !run_dir_is_held(dir) ? strstr(text, running) : NULL;
+    if (at) {
+        strbuf_add_n(&lost, text, (size_t)(at - text));
+        strbuf_add(&lost, "\"state\": \"lost: its process is gone\"");
+        strbuf_add(&lost, at + sizeof(running) - 1);
+    }
+    if (text)
+        json_raw(j, "status", lost.s ? lost.s : text);
+    j->text.failed |= lost.failed;
+    strbuf_clear(&lost);
     mem_free(text);
     return FUSOR_OK;
 }
@@ -216,50 +268,65 @@ static enum fusor_status put_last_epoch(struct json *j, const char *dir,
     return FUSOR_OK;
 }
 
-static enum fusor_status put_newest(struct json *j, const char *dir,
+static enum fusor_status put_newest(struct json *j, const char *dir, int digest,
                                     struct fusor_error *err)
 {
     char root[FS_PATH_MAX], newest[FS_PATH_MAX];
     enum fusor_status rc;
 
     fs_join(root, dir, "checkpoints");
+    if (!holds(root, CHECKPOINT_LATEST) && digest)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "%s holds no checkpoint, so there is no --digest",
+                          dir);
     if (!holds(root, CHECKPOINT_LATEST))
         return FUSOR_OK;
     FUSOR_TRY(checkpoint_latest(root, newest, err));
     json_begin_object(j, "checkpoint");
     json_string(j, "folder", newest);
-    rc = inspect_checkpoint(newest, j, err);
+    rc = inspect_checkpoint(newest, digest, j, err);
     json_end_object(j);
     return rc;
 }
 
-static enum fusor_status inspect_run(const char *dir, struct json *j,
-                                     struct fusor_error *err)
+static enum fusor_status inspect_run(const char *dir, int digest,
+                                     struct json *j, struct fusor_error *err)
 {
     json_string(j, "is", "run directory");
-    FUSOR_TRY(put_file(j, "status", dir, "status.json", err));
+    FUSOR_TRY(put_status(j, dir, err));
     FUSOR_TRY(put_last_epoch(j, dir, err));
     FUSOR_TRY(put_file(j, "result", dir, "result.json", err));
-    return put_newest(j, dir, err);
+    return put_newest(j, dir, digest, err);
 }
 
-static enum fusor_status inspect(const char *path, struct json *j,
+static int is_run(const char *path)
+{
+    return !holds(path, SUMMARY_FILE) &&
+           (holds(path, "status.json") || holds(path, "checkpoints"));
+}
+
+static enum fusor_status inspect(const char *path, int digest, struct json *j,
                                  struct fusor_error *err)
 {
     if (!fs_exists(path))
         return fusor_fail(err, FUSOR_EUSAGE, "%s does not exist", path);
+    if (digest && !holds(path, CHECKPOINT_MANIFEST) && !is_run(path))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "--digest: %s is neither a checkpoint nor a run "
+                          "directory",
+                          path);
     if (!fs_is_dir(path))
         return inspect_part(path, j, err);
     if (holds(path, "schema.yaml"))
         return inspect_prepared(path, j, err);
     if (holds(path, CHECKPOINT_MANIFEST))
-        return inspect_checkpoint(path, j, err);
+        return inspect_checkpoint(path, digest, j, err);
     if (holds(path, SUMMARY_FILE)) {
         json_string(j, "is", "runs of one job");
         return put_file(j, "summary", path, SUMMARY_FILE, err);
     }
-    if (holds(path, "status.json") || holds(path, "checkpoints"))
-        return inspect_run(path, j, err);
+    if (is_run(path))
+        return inspect_run(path, digest, j, err);
     return fusor_fail(err, FUSOR_EUSAGE,
                       "%s is neither a run directory nor a prepared folder nor "
                       "a checkpoint",
@@ -288,7 +355,7 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
 
     json_begin_object(&j, NULL);
     json_string(&j, "path", a->rest[0]);
-    rc = inspect(a->rest[0], &j, err);
+    rc = inspect(a->rest[0], args_flag(a, "digest"), &j, err);
     json_end_object(&j);
     if (rc == FUSOR_OK && args_flag(a, "json"))
         return output_json(&j, err);
@@ -301,9 +368,15 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
 const struct verb verb_inspect = {
     .name = "inspect",
     .help = "what a run, a prepared folder, a checkpoint or a part holds",
-    .synopsis = "PATH [--json]",
+    .synopsis = "PATH [--digest] [--json]",
+    .about =
+        "--digest reads all of a checkpoint (of a run: the newest) and adds "
+        "\"digest\":\nequal for equal keys, parameters and optimizer states, "
+        "on however many processes\nthey were trained. A run whose process "
+        "has vanished without a word is shown as\n\"lost\".\n",
     .examples = "  fusor inspect runs/demo\n  fusor inspect parts/demo\n"
-                "  fusor inspect parts/demo/train.part --json\n",
+                "  fusor inspect parts/demo/train.part --json\n"
+                "  fusor inspect runs/demo --digest\n",
     .args = {"inspect", specs, NULL, "PATH", 1, 1},
     .run = run,
 };

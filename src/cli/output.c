@@ -46,6 +46,7 @@ void output_say(const char *format, ...)
 {
     va_list ap;
 
+    fflush(stdout); // where both go to one file, in this order
     va_start(ap, format);
     vfprintf(stderr, format, ap);
     va_end(ap);

@@ -1,4 +1,4 @@
-/* Trains folds or seeds one after the other, each in a run directory inside one
+/* Trains folds or seeds, several at once, each in a run directory inside one
  * for all. */
 #include "cli/repeat.h"
 
@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/mem.h"
 #include "cli/args.h"
 #include "cli/output.h"
+#include "cli/parallel.h"
 #include "data/schema.h"
 #include "job/job.h"
 
@@ -110,27 +112,78 @@ static void say_one(const struct repeat *r, const struct summary *s,
     strbuf_clear(&text);
 }
 
-static enum fusor_status train_one(const struct repeat *r, size_t i,
-                                   struct yaml *job,
-                                   const struct job_options *options,
-                                   const char *base, int argc, char **argv,
-                                   struct summary *out, struct fusor_error *err)
-{
-    int folds = r->over == SUMMARY_FOLDS;
-    struct job_options mine;
-    char number[24], name[32], dir[FS_PATH_MAX];
+/* What the runs share, for parallel.h. */
+struct repeat_run {
+    const struct repeat *r;
+    struct yaml *job;
+    const struct job_options *options;
+    const char *base;
+    int64_t threads; // of each run; 0: as the job says
+    int argc;
+    char **argv;
+    struct summary *out;
+    double started;
+};
 
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)r->numbers[i]);
-    snprintf(name, sizeof(name), "%s-%s", folds ? "fold" : "seed", number);
-    FUSOR_TRY(yaml_set(job, folds ? "data.fold" : "train.seed", number,
+static void run_name(const struct repeat *r, size_t i, char out[32])
+{
+    snprintf(out, 32, "%s-%llu", r->over == SUMMARY_FOLDS ? "fold" : "seed",
+             (unsigned long long)r->numbers[i]);
+}
+
+static enum fusor_status run_one(void *context, size_t i,
+                                 struct fusor_error *err)
+{
+    struct repeat_run *run = context;
+    int folds = run->r->over == SUMMARY_FOLDS;
+    char number[24], name[32], dir[FS_PATH_MAX];
+    struct job_options mine;
+
+    run_name(run->r, i, name);
+    snprintf(number, sizeof(number), "%llu",
+             (unsigned long long)run->r->numbers[i]);
+    FUSOR_TRY(yaml_set(run->job, folds ? "data.fold" : "train.seed", number,
                        folds ? "--folds" : "--seeds", err));
-    FUSOR_TRY(job_options_read(job, &mine, err));
-    mine.name = options->name;
-    mine.run_dir = fs_join(dir, base, name);
+    FUSOR_TRY(job_options_read(run->job, &mine, err));
+    mine.name = run->options->name;
+    mine.run_dir = fs_join(dir, run->base, name);
     mine.quiet = 1; // one line a run is enough
-    FUSOR_TRY(
-        fusor_wrap(err, job_train(job, &mine, argc, argv, err), "%s", name));
-    return summary_add(out, base, name, err);
+    if (run->threads)
+        mine.cluster.threads = run->threads;
+    return fusor_wrap(
+        err, job_train(run->job, &mine, run->argc, run->argv, err), "%s", name);
+}
+
+static enum fusor_status one_done(void *context, size_t i, double seconds,
+                                  struct fusor_error *err)
+{
+    struct repeat_run *run = context;
+    char name[32];
+
+    run_name(run->r, i, name);
+    FUSOR_TRY(summary_add(run->out, run->base, name, err));
+    run->out->seconds = clock_seconds() - run->started;
+    FUSOR_TRY(summary_write(run->out, run->base, err));
+    if (!run->options->quiet)
+        say_one(run->r, run->out, seconds);
+    return FUSOR_OK;
+}
+
+/* Runs that share nothing use cores better side by side than one after the
+ * other with all threads: as many at once as there are cores for. */
+static unsigned choose_at_once(struct repeat_run *run)
+{
+    unsigned cores = (unsigned)cpu_count();
+    unsigned threads = (unsigned)run->options->cluster.threads;
+
+    if (threads)
+        return cores / threads ? cores / threads : 1;
+    if (run->r->n >= cores) {
+        run->threads = 1;
+        return cores;
+    }
+    run->threads = cores / (unsigned)run->r->n;
+    return (unsigned)run->r->n;
 }
 
 enum fusor_status repeat_train(const struct repeat *r, struct yaml *job,
@@ -138,8 +191,17 @@ enum fusor_status repeat_train(const struct repeat *r, struct yaml *job,
                                char **argv, struct summary *out,
                                struct fusor_error *err)
 {
-    double started = clock_seconds();
     char base[FS_PATH_MAX];
+    struct repeat_run run = {.r = r,
+                             .job = job,
+                             .options = options,
+                             .base = base,
+                             .argc = argc,
+                             .argv = argv,
+                             .out = out,
+                             .started = clock_seconds()};
+    struct parallel tasks = {
+        .n = r->n, .context = &run, .run = run_one, .done = one_done};
 
     memset(out, 0, sizeof(*out));
     out->over = r->over;
@@ -150,14 +212,6 @@ enum fusor_status repeat_train(const struct repeat *r, struct yaml *job,
                    base);
     FUSOR_TRY(fs_mkdirs(base, err));
     snprintf(options->made, FS_PATH_MAX, "%s", base);
-    for (size_t i = 0; i < r->n; i++) {
-        double begun = clock_seconds();
-
-        FUSOR_TRY(train_one(r, i, job, options, base, argc, argv, out, err));
-        out->seconds = clock_seconds() - started;
-        FUSOR_TRY(summary_write(out, base, err));
-        if (!options->quiet)
-            say_one(r, out, clock_seconds() - begun);
-    }
-    return FUSOR_OK;
+    tasks.at_once = choose_at_once(&run);
+    return parallel_run(&tasks, err);
 }

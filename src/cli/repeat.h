@@ -1,6 +1,6 @@
-/* One job trained several times in this process, once for each fold or each
- * seed, and what came of it (summary.h). Threads: one; each training uses its
- * own. */
+/* One job trained several times, once for each fold or each seed, as many at
+ * once as there are cores (parallel.h), and what came of it (summary.h).
+ * Threads: one; each training uses its own. */
 #ifndef CLI_REPEAT_H
 #define CLI_REPEAT_H
 
@@ -23,9 +23,9 @@ enum fusor_status repeat_folds(struct yaml *job, const char *text,
 enum fusor_status repeat_seeds(struct yaml *job, int64_t n, struct repeat *out,
                                struct fusor_error *err);
 
-/** Train all, one after the other. summary.json is written after each, so that
- * what was reached survives a failure.
- * @param job its data.fold or train.seed is changed
+/** Train all. summary.json is written after each, so that what was reached
+ * survives a failure.
+ * @param job its data.fold or train.seed is changed in the child that trains it
  * @param options run_dir: the directory of all, or NULL: a fresh one under
  *        runs/; made: set to it
  * @param out the summary */

@@ -22,31 +22,18 @@
 #define WIRE_TOTAL_MAX ((uint64_t)WIRE_CHUNKS_MAX * WIRE_CHUNK_BYTES)
 
 /* name, text in logs. Values are the wire's: append only. */
-#define WIRE_KIND_LIST(X)         \
-    X(HELLO, "hello")             \
-    X(HELLO_REPLY, "hello-reply") \
-    X(PLAN, "plan")               \
-    X(KEYS, "keys")               \
-    X(VALUES, "values")           \
-    X(PUSH, "push")               \
-    X(ACK, "ack")                 \
-    X(NEED_KEYS, "need-keys")     \
-    X(LEASE, "lease")             \
-    X(LEASE_DONE, "lease-done")   \
-    X(CUT, "cut")                 \
-    X(CUT_DONE, "cut-done")       \
-    X(SAVE, "save")               \
-    X(SAVED, "saved")             \
-    X(METRICS, "metrics")         \
-    X(PING, "ping")               \
-    X(PONG, "pong")               \
-    X(FAIL, "fail")               \
-    X(FINISH, "finish")           \
-    X(REFUSED, "refused")         \
-    X(LOAD, "load")               \
-    X(LOADED, "loaded")           \
-    X(COMMAND, "command")         \
-    X(RESULT, "result")
+#define WIRE_KIND_LIST(X) \
+    X(HELLO, "hello")     \
+    X(PING, "ping")       \
+    X(PONG, "pong")       \
+    X(COMMAND, "command") \
+    X(RESULT, "result")   \
+    X(KEYS, "keys")       \
+    X(VALUES, "values")   \
+    X(PUSH, "push")       \
+    X(ACK, "ack")         \
+    X(REFUSED, "refused") \
+    X(FAIL, "fail")
 
 enum wire_kind {
     WIRE_NONE, // never on the wire
@@ -79,7 +66,7 @@ struct wire_header {
     uint64_t a, b;   // kind-specific
 };
 
-/** "push", "hello-reply"; "?" for an unknown kind. Never NULL. */
+/** "push", "hello"; "?" for an unknown kind. Never NULL. */
 const char *wire_kind_name(enum wire_kind kind);
 
 /** Write h as bytes. h must be valid in the sense of decode (our own bug

@@ -83,7 +83,8 @@ static uint32_t lower_bound(const uint32_t *keys, uint32_t n, uint64_t key)
     return lo;
 }
 
-/* Make the keys; leave each positive's key in ranked[].rank for now. */
+/* Make the keys; each positive's key stands in ranked[].rank until it is
+ * ranked. */
 static void collect(struct metric_group_space *space, const float *scores,
                     const float *labels, struct metric_group *g)
 {

@@ -54,7 +54,6 @@ struct fusion {
     enum fusion_over over;
     float drop;
     int trained;
-    int on_held_out; // a stage trains it on rows the towers did not see
     void *self;
 };
 

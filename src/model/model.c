@@ -100,30 +100,9 @@ static enum fusor_status parse_towers(struct model *m, struct yaml_node *at,
     return FUSOR_OK;
 }
 
-/* Does a stage train the fusion on rows that are held out from the towers? */
-static int fusion_on_held_out(struct yaml_node *job)
-{
-    struct yaml_node *stages = yaml_get(job, "stages");
-
-    for (size_t i = 0; stages && i < stages->n; i++) {
-        struct yaml_node *rows = yaml_get(stages->items[i], "rows");
-        struct yaml_node *names = yaml_get(stages->items[i], "train");
-
-        if (!rows || rows->kind != YAML_SCALAR ||
-            strcmp(rows->text, "validation") != 0)
-            continue;
-        for (size_t k = 0; names && k < names->n; k++)
-            if (names->items[k]->kind == YAML_SCALAR &&
-                !strcmp(names->items[k]->text, "fusion"))
-                return 1;
-    }
-    return 0;
-}
-
 /* What towers must know before they are built. */
 static enum fusor_status parse_fusion_head(struct model *m,
                                            struct yaml_node *at,
-                                           struct yaml_node *job,
                                            struct fusor_error *err)
 {
     struct yaml_node *type = yaml_get(at, "type");
@@ -141,7 +120,6 @@ static enum fusor_status parse_fusion_head(struct model *m,
     FUSOR_TRY(build_choice(at, "over", fusion_over_names, &over, err));
     m->fusion.over = (enum fusion_over)over;
     m->fusion.trained = 1;
-    m->fusion.on_held_out = fusion_on_held_out(job);
     return build_float(at, "drop", 0, 0.95, &m->fusion.drop, err);
 }
 
@@ -181,7 +159,7 @@ static enum fusor_status build_all(struct model *m, struct yaml_node *job,
 
     FUSOR_TRY(parse_loss(m, yaml_get(job, "loss"), err));
     FUSOR_TRY(parse_output(m, yaml_get(job, "output"), err));
-    FUSOR_TRY(parse_fusion_head(m, fusion, job, err));
+    FUSOR_TRY(parse_fusion_head(m, fusion, err));
     FUSOR_TRY(build_tables(m, yaml_get(job, "tables"), err));
     FUSOR_TRY(parse_towers(m, yaml_get(job, "towers"), job, err));
     FUSOR_TRY(build_fusion(m, fusion, job, err));

@@ -30,7 +30,7 @@ alone='{rows: train}'
 towers='{train: [mf, deep, wide]}'
 fusion='{train: [fusion], rows: validation, epochs: 25,
          optimizer: {adam: 2.0e-2}}'
-free='fusion={type: weighted, weights: free, over: logits}'
+free='fusion={type: weighted, weights: free, over: logits, bias: true}'
 
 # run NAME OPTION... : train, and leave auc and logloss of the test rows.
 run() {
@@ -76,7 +76,8 @@ sum_logloss=$logloss
 
 # A bias keeps the order of all scores, unless a tower moves under it. (Scores
 # are floats: adding a number can make a tie of two neighbours.)
-run bias "$FUSOR" train job.yaml --set "stages=[$towers, $fusion]"
+run bias "$FUSOR" train job.yaml --set "stages=[$towers, $fusion]" \
+    --set 'fusion={type: weighted, over: logits, bias: true}'
 near "auc with a bias" "$auc" "$sum_auc" 1e-5
 [ "$logloss" != "$sum_logloss" ] || die "the bias has not learned"
 run moved "$FUSOR" train job.yaml --set \
@@ -87,8 +88,9 @@ awk -v a="$auc" -v b="$sum_auc" 'BEGIN { exit (a - b) ^ 2 > 1e-8 }' &&
 # Weights and bias on rows that no tower saw: calibrated, and no worse than the
 # best tower.
 for kind in weighted concat attention; do
-    with="fusion={type: $kind, over: logits}"
+    with="fusion={type: $kind, over: logits, bias: true}"
     [ $kind != weighted ] || with=$free
+    [ $kind != concat ] || with='fusion={type: concat, over: logits}'
     run $kind "$FUSOR" train job.yaml --set "stages=[$towers, $fusion]" \
         --set "$with"
     below "logloss of $kind" "$logloss" "$sum_logloss"

@@ -12,13 +12,11 @@ const char *const fusion_over_names[] = {"logits", "scores", "vectors", NULL};
  * enough to tell these apart, and logit(R) stays below 14. */
 #define PROBABILITY_EDGE 1e-6f
 
-static enum fusor_status build_bias(struct model *m, const struct fusion *f,
-                                    struct yaml_node *at, struct mix *out,
-                                    struct fusor_error *err)
+static enum fusor_status build_bias(struct model *m, struct yaml_node *at,
+                                    struct mix *out, struct fusor_error *err)
 {
     uint32_t block;
 
-    out->has_bias = f->on_held_out;
     FUSOR_TRY(build_bool(at, "bias", &out->has_bias, err));
     if (!out->has_bias)
         return FUSOR_OK;
@@ -55,7 +53,7 @@ enum fusor_status mix_build(struct model *m, struct fusion *f,
         return FUSOR_OK;
     out->has_head = f->over == OVER_VECTORS;
     if (!out->has_head)
-        return build_bias(m, f, at, out, err);
+        return build_bias(m, at, out, err);
     if (yaml_get(at, "bias"))
         return yaml_fail(yaml_get(at, "bias"), err,
                          "a %s fusion over vectors always has a bias: remove "

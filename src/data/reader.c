@@ -94,10 +94,11 @@ static enum fusor_status read_head(const char *path, char *out, size_t size,
     return rc;
 }
 
-static enum fusor_status find_reader(const char *path,
+static enum fusor_status find_reader(const struct reader_input *in,
                                      const struct reader_ops **out,
                                      struct fusor_error *err)
 {
+    const char *path = in->paths[0];
     char head[4096];
 
     if (!strcmp(path, "-"))
@@ -106,6 +107,8 @@ static enum fusor_status find_reader(const char *path,
                           "give --format");
     FUSOR_TRY(read_head(path, head, sizeof(head), err));
     for (size_t i = 0; readers[i]; i++) {
+        if (in->schema[0] && readers[i]->own_fields)
+            continue;
         if (readers[i]->sniff(path, head)) {
             *out = readers[i];
             return FUSOR_OK;
@@ -147,7 +150,7 @@ enum fusor_status source_open(const char *format, const struct reader_input *in,
     enum fusor_status rc;
 
     if (!strcmp(format, "auto"))
-        FUSOR_TRY(find_reader(in->paths[0], &ops, err));
+        FUSOR_TRY(find_reader(in, &ops, err));
     else
         FUSOR_TRY(named_reader(format, &ops, err));
     memset(out, 0, sizeof(*out));

@@ -117,6 +117,22 @@ static void tsv_has_no_quotes(void)
     done(s);
 }
 
+/* A file named and headed like MovieLens' own. */
+static void a_schema_makes_a_ratings_file_csv(void)
+{
+    const char *schema =
+        test_write("s.yaml", "fields: {user: {type: categorical}}\n");
+    const char *input =
+        test_write("ratings.csv", "user,item,rating,timestamp\n7,8,5,9\n");
+    struct source *s = opened("auto", input, schema);
+
+    REQUIRE(s != NULL);
+    CHECK(s->query == NULL && s->item == NULL);
+    CHECK_NEXT(s->rows[0], "7|8|5|9");
+    CHECK_NEXT(s->rows[0], "end");
+    done(s);
+}
+
 static void csv_without_schema_shows_the_way(void)
 {
     CHECK(!opened("csv", test_write("n.csv", "a,b\n1,2\n"), ""));
@@ -260,6 +276,8 @@ int main(void)
     static const struct test_case cases[] = {
         {"CSV follows RFC 4180", csv_follows_rfc_4180},
         {"TSV has no quotes", tsv_has_no_quotes},
+        {"a schema makes a ratings file csv",
+         a_schema_makes_a_ratings_file_csv},
         {"a format that cannot be read shows the way",
          csv_without_schema_shows_the_way},
         {"MovieLens 100K is found in a folder, Latin-1 titles too",

@@ -333,5 +333,6 @@ static int sniff_movielens(const char *path, const char *head)
 const struct reader_ops reader_movielens = {
     .name = "movielens",
     .help = "a MovieLens folder (u.*, *.dat, *.csv) or its ratings file",
+    .own_fields = 1,
     .sniff = sniff_movielens,
     .open = open_movielens};

@@ -11,6 +11,7 @@
 #include "cli/verb.h"
 #include "cli/output.h"
 #include "fusor/version.h"
+#include "job/job.h"
 #include "tensor/blas.h"
 
 static int exit_with(enum fusor_status status, const struct fusor_error *err)
@@ -109,6 +110,15 @@ static int explain(const struct verb *c)
     return fusor_exit_code(FUSOR_EUSAGE);
 }
 
+/* mpirun starts every command once a rank, but only some know ranks. The others
+ * leave with 0: a failure would make mpirun kill the one that works. */
+static int is_superfluous(int argc, char **argv)
+{
+    const struct verb *c = argc > 1 ? verb_find(argv[1], NULL) : NULL;
+
+    return !(c && c->collective) && !job_is_first();
+}
+
 int main(int argc, char **argv)
 {
     struct fusor_error err = {FUSOR_OK, ""};
@@ -116,6 +126,8 @@ int main(int argc, char **argv)
 
     restart_for_blas(argv);
     log_set_plain("fusor");
+    if (is_superfluous(argc, argv))
+        return 0;
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
         !strcmp(argv[1], "help"))
         return exit_with(show_help(argc > 2 ? argv[2] : NULL, &err), &err);

@@ -8,5 +8,6 @@ const struct verb verb_role = {
     .help = "a server, worker or coordinator process of a job",
     .synopsis = "NAME --boot FD",
     .hidden = 1,
+    .collective = 1,
     .take_over = job_role_main,
 };

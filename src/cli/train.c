@@ -273,9 +273,9 @@ static enum fusor_status configured(struct train *t, const struct args *a,
     enum fusor_status rc;
 
     if (args_flag(a, "print-config"))
-        return print_config(t, err);
+        return job_is_first() ? print_config(t, err) : FUSOR_OK;
     if (args_flag(a, "check"))
-        return check(t, err);
+        return job_is_first() ? check(t, err) : FUSOR_OK;
     s = mem_alloc(1, sizeof(*s));
     if (!s)
         return mem_fail(err, "result", sizeof(*s));
@@ -315,6 +315,7 @@ const struct verb verb_train = {
         "  fusor train cluster/jobs/ml100k_svdpp.yaml --folds all\n"
         "  fusor train JOB.yaml --set optimizer='{adam: 1.0e-3}' --seeds 5\n",
     .args = {"train", specs, NULL, "JOB", 1, 2},
+    .collective = 1,
     .run = run,
     .give_up = job_give_up,
 };

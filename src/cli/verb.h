@@ -15,7 +15,8 @@ struct verb {
     const char *about;    // more lines, or NULL
     const char *examples; // lines, or NULL
     struct arg_table args;
-    int hidden; // not in the list
+    int hidden;     // not in the list
+    int collective; // under mpirun every rank runs it; else rank 0 alone
     enum fusor_status (*run)(struct args *a, struct fusor_error *err);
     /** Instead of run: takes the whole command line, gives the exit code. */
     int (*take_over)(int argc, char **argv);

@@ -14,6 +14,11 @@ int job_is_under_mpi(void)
     return launcher_here().present;
 }
 
+int job_is_first(void)
+{
+    return launcher_here().rank == 0;
+}
+
 enum fusor_status job_give_up(const struct fusor_error *why, int argc,
                               char **argv, struct fusor_error *err)
 {

@@ -24,5 +24,8 @@ enum fusor_status job_give_up(const struct fusor_error *why, int argc,
 /** Was this process started by a launcher, so that job_train() is collective?
  */
 int job_is_under_mpi(void);
+/** Is this the one process that does what is not collective: rank 0 of a
+ * launcher, or a process that nobody launched? */
+int job_is_first(void);
 
 #endif

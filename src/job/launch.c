@@ -15,6 +15,9 @@
 #include "job/run_dir.h"
 #include "job/spawn.h"
 
+#define LOG_MODULE "job"
+#include "base/log.h"
+
 struct start {
     const struct launch *launch;
     struct exchange_ranks ranks;
@@ -297,6 +300,15 @@ static enum fusor_status open_mpi(struct start *s, struct fusor_error *err)
     return rc;
 }
 
+/* Rank 0 speaks for all, and before anyone leaves: the first rank that exits
+ * with a failure makes mpirun kill the others, words unsaid. */
+static void say_once(const struct start *s, struct fusor_error *err)
+{
+    if (s->ranks.rank == 0)
+        log_error("%s", err->text);
+    err->text[0] = '\0';
+}
+
 enum fusor_status job_launch(const struct launch *l, struct fusor_error *err)
 {
     struct start *s = mem_alloc(1, sizeof(*s));
@@ -316,8 +328,8 @@ enum fusor_status job_launch(const struct launch *l, struct fusor_error *err)
         return rc;
     }
     rc = agree(s, err);
-    if (rc != FUSOR_OK && s->ranks.rank != 0)
-        err->text[0] = '\0'; // rank 0 says it
+    if (rc != FUSOR_OK)
+        say_once(s, err);
     exchange_close();
     if (rc == FUSOR_OK) {
         show_banner(s);

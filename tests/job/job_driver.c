@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/yaml.h"
 #include "data/generate.h"
 #include "data/prepare.h"
@@ -97,6 +98,7 @@ int main(int argc, char **argv)
 
     if (argc >= 2 && strcmp(argv[1], "role") == 0)
         return job_role_main(argc, argv);
+    log_set_plain("fusor");
     if (argc >= 3 && strcmp(argv[1], "make") == 0)
         rc = make_data(argv[2], &err);
     else if (argc >= 3 && strcmp(argv[1], "train") == 0)

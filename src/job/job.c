@@ -44,6 +44,7 @@ static enum fusor_status check_here(const struct launcher *l, struct yaml *job,
     if (!l->present || l->rank != 0)
         return FUSOR_OK;
     FUSOR_TRY(workload_create(job, &w, err));
+    workload_warn(w);
     workload_destroy(w);
     return FUSOR_OK;
 }

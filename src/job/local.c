@@ -251,6 +251,7 @@ static enum fusor_status load_and_train(const struct job_options *o,
     enum fusor_status rc;
 
     FUSOR_TRY(workload_create(job, &w, err));
+    workload_warn(w);
     rc = train(o, w, job_text, d, watch, err);
     workload_destroy(w);
     return rc;

@@ -238,14 +238,25 @@ int model_output_is_probability(const struct model *m)
     return m->output.kind == OUTPUT_SIGMOID;
 }
 
-int model_lookup_is_trained(const struct model *m, uint32_t lookup)
+/* As a set of users of lookups. */
+static uint64_t trained_parts(const struct model *m)
 {
     uint64_t trained = m->fusion.trained ? 1ull << 63 : 0;
 
     for (uint32_t t = 0; t < m->n_towers; t++)
         if (m->towers[t].trained)
             trained |= 1ull << t;
-    return (m->lookup_users[lookup] & trained) != 0;
+    return trained;
+}
+
+int model_lookup_is_trained(const struct model *m, uint32_t lookup)
+{
+    return (m->lookup_users[lookup] & trained_parts(m)) != 0;
+}
+
+int model_lookup_is_frozen(const struct model *m, uint32_t lookup)
+{
+    return (m->lookup_users[lookup] & ~trained_parts(m)) != 0;
 }
 
 static enum fusor_status mark_trained(struct model *m, const char *name,

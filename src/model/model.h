@@ -60,6 +60,8 @@ const struct field_spec *model_fields(const struct model *m, uint32_t *n);
 int model_output_is_probability(const struct model *m);
 /** Does any trained tower read through this lookup? (model_set_trained) */
 int model_lookup_is_trained(const struct model *m, uint32_t lookup);
+/** Does any part that stands still read through it? */
+int model_lookup_is_frozen(const struct model *m, uint32_t lookup);
 /** The graph with shapes, rows and bytes, for --check. */
 void model_describe(const struct model *m, struct strbuf *out);
 

@@ -8,6 +8,9 @@
 #include "tensor/blas.h"
 #include "train/rules.h"
 
+#define LOG_MODULE "train"
+#include "base/log.h"
+
 #define MICRO_SAMPLES_MAX (1 << 26) /* 16 of them are counted in 32 bits */
 
 static const char *const job_keys[] = {
@@ -162,6 +165,39 @@ static enum fusor_status read_negatives(struct workload *w,
     return FUSOR_OK;
 }
 
+static int was_trained_before(const struct workload *w, uint32_t stage,
+                              uint32_t table)
+{
+    while (stage--)
+        if (!workload_frozen_tables(w, stage)[table])
+            return 1;
+    return 0;
+}
+
+/* A table that a trained and a frozen part both read moves under the frozen
+ * one: a tower that is done gives other scores from then on. */
+static void warn_of_shared(struct workload *w, uint32_t stage)
+{
+    uint32_t n;
+    const struct model_lookup *lookups = model_lookups(w->model, &n);
+    const unsigned char *frozen = workload_frozen_tables(w, stage);
+    unsigned char told[PARAM_MAX_TABLES] = {0};
+
+    for (uint32_t l = 0; l < n; l++) {
+        uint32_t t = lookups[l].table;
+
+        if (!model_lookup_is_frozen(w->model, l) || frozen[t] || told[t] ||
+            !was_trained_before(w, stage, t))
+            continue;
+        told[t] = 1;
+        strbuf_addf(&w->warnings,
+                    "stage %u trains rows of table \"%s\" that a frozen tower "
+                    "reads too: its scores will move; give one of them a "
+                    "table of its own\n",
+                    stage + 1, w->params->tables[t].name);
+    }
+}
+
 /* What each stage leaves alone. Told once, so that nobody has to ask the model
  * while others read it. */
 static enum fusor_status read_frozen(struct workload *w, struct yaml_node *root,
@@ -190,7 +226,10 @@ static enum fusor_status read_frozen(struct workload *w, struct yaml_node *root,
         for (uint32_t l = 0; l < n_lookups; l++)
             if (model_lookup_is_trained(w->model, l))
                 frozen[n_blocks + lookups[l].table] = 0;
+        warn_of_shared(w, s);
     }
+    if (w->warnings.failed)
+        return mem_fail(err, "warnings", w->warnings.len);
     return model_set_trained(w->model, NULL, err);
 }
 
@@ -241,6 +280,7 @@ void workload_destroy(struct workload *w)
     mem_free(w->block_optim);
     mem_free(w->whole_blocks);
     mem_free(w->frozen);
+    strbuf_clear(&w->warnings);
     mem_free(w);
 }
 
@@ -300,6 +340,14 @@ const unsigned char *workload_frozen_tables(const struct workload *w,
     return workload_frozen_blocks(w, stage) + w->params->n_blocks;
 }
 
+void workload_warn(const struct workload *w)
+{
+    const char *line = w->warnings.s ? w->warnings.s : "";
+
+    for (; *line; line += strcspn(line, "\n") + 1)
+        log_warn("%.*s", (int)strcspn(line, "\n"), line);
+}
+
 static void describe_rule(const char *name, const struct optim_spec *s,
                           struct strbuf *out)
 {
@@ -335,4 +383,6 @@ void workload_describe(const struct workload *w, struct strbuf *out)
                     (unsigned long long)plan_units(&p), p.global_batch,
                     p.micro_batches);
     }
+    if (w->warnings.s)
+        strbuf_addf(out, "warnings\n%s", w->warnings.s);
 }

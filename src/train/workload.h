@@ -29,6 +29,7 @@ struct workload {
     struct negatives negatives;
     struct metric_spec metrics[TRAIN_MAX_METRICS];
     uint32_t n_metrics;
+    struct strbuf warnings; // what is allowed but seldom meant, a line each
 };
 
 /** @param job stays the caller's and must live as long
@@ -48,6 +49,8 @@ const unsigned char *workload_frozen_blocks(const struct workload *w,
  * workload's. */
 const unsigned char *workload_frozen_tables(const struct workload *w,
                                             uint32_t stage);
+/** Log the warnings: by one process of a job. */
+void workload_warn(const struct workload *w);
 /** Shapes, rows and bytes of the whole graph, for --check. */
 void workload_describe(const struct workload *w, struct strbuf *out);
 

@@ -69,6 +69,29 @@ static void masks_say_what_a_stage_leaves_alone(void)
     yaml_destroy(job);
 }
 
+static void a_stage_that_moves_a_frozen_tower_is_told(void)
+{
+    struct yaml *job = fixture_yaml(
+        fixture_text(fixture_data("time-split"), "none",
+                     "tables: {user: 4, item: 4}\n"
+                     "towers: {mf: {type: dot, query: user, item: item}, "
+                     "deep: {type: mlp, inputs: item, units: [2]}}\n"
+                     "fusion: {type: weighted, over: logits}\n"
+                     "stages: [{train: [mf]}, {train: [deep]}]\n"));
+    struct workload *w = fixture_workload(job);
+    struct strbuf text = {0};
+
+    REQUIRE(w->warnings.s != NULL);
+    CHECK(strstr(w->warnings.s, "stage 2 trains rows of table \"item\"") ==
+          w->warnings.s);
+    CHECK(strstr(w->warnings.s, "user") == NULL);
+    workload_describe(w, &text);
+    CHECK(strstr(text.s, w->warnings.s) != NULL);
+    strbuf_clear(&text);
+    workload_destroy(w);
+    yaml_destroy(job);
+}
+
 static void what_does_not_fit_is_refused(void)
 {
     static const char *const wrong[][2] = {
@@ -157,6 +180,8 @@ int main(void)
          plans_follow_the_rows_of_their_stage},
         {"masks say what a stage leaves alone",
          masks_say_what_a_stage_leaves_alone},
+        {"a stage that moves a frozen tower is told",
+         a_stage_that_moves_a_frozen_tower_is_told},
         {"what does not fit is refused", what_does_not_fit_is_refused},
         {"every failed allocation of a workload is an error",
          every_failed_allocation_of_a_workload_is_an_error},

@@ -47,7 +47,8 @@ struct yaml_node *yaml_get(struct yaml_node *map, const char *key);
 struct yaml_node *yaml_path(struct yaml_node *root, const char *path);
 
 /** Put value (YAML text: a scalar, a flow list, a flow map) at a dotted path,
- * making maps on the way; a failure changes nothing that can be read.
+ * making maps on the way; the items of a list are numbered from 0, as in
+ * stages.0.epochs. A failure changes nothing that can be read.
  * @param origin how to name this place in errors, e.g. "--set", copied */
 enum fusor_status yaml_set(struct yaml *y, const char *path, const char *value,
                            const char *origin, struct fusor_error *err);

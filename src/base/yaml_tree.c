@@ -2,6 +2,7 @@
  * path, and reading a scalar as a type. */
 #include "base/yaml_tree.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -232,12 +233,32 @@ static enum fusor_status check_map(struct yaml_node *n, const char *origin,
     return FUSOR_OK;
 }
 
+/* The item of a list that the n characters at part number. */
+static enum fusor_status find_item(const struct yaml_node *list,
+                                   const char *part, size_t n,
+                                   const char *origin, const char *path,
+                                   size_t *out, struct fusor_error *err)
+{
+    size_t i = 0, digits = 0;
+
+    while (digits < n && digits < 9 && isdigit((unsigned char)part[digits]))
+        i = i * 10 + (size_t)(part[digits++] - '0');
+    if (digits < n || i >= list->n)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "%s: cannot set %s: the list at %s:%d:%d has %zu "
+                          "items, numbered from 0",
+                          origin, path, list->file, list->line, list->column,
+                          list->n);
+    *out = i;
+    return FUSOR_OK;
+}
+
 enum fusor_status yaml_set(struct yaml *y, const char *path, const char *value,
                            const char *origin, struct fusor_error *err)
 {
     struct yaml_node *map = y->root, *node = NULL, *below = NULL;
     const char *whole = path, *from;
-    size_t n;
+    size_t n, i = 0;
 
     FUSOR_TRY(check_path(path, origin, err));
     FUSOR_TRY(yaml_parse_into(y, value, strlen(value), origin, 0, &node, err));
@@ -249,15 +270,23 @@ enum fusor_status yaml_set(struct yaml *y, const char *path, const char *value,
         node->text = "";
     }
     for (;;) {
-        FUSOR_TRY(check_map(map, origin, whole, err));
         n = strcspn(path, ".");
-        if (!path[n] || find_key(map, path, n) == map->n)
+        if (map->kind == YAML_LIST) {
+            FUSOR_TRY(find_item(map, path, n, origin, whole, &i, err));
+        } else {
+            FUSOR_TRY(check_map(map, origin, whole, err));
+            i = find_key(map, path, n);
+        }
+        if (!path[n] || i == map->n)
             break;
-        map = map->items[find_key(map, path, n)];
+        map = map->items[i];
         path += n + 1;
     }
     FUSOR_TRY(wrap_in_maps(y, path, from, node, &below, err));
-    return put_n(y, map, path, n, below, err);
+    if (map->kind == YAML_MAP)
+        return put_n(y, map, path, n, below, err);
+    map->items[i] = below;
+    return FUSOR_OK;
 }
 
 __attribute__((format(printf, 5, 0))) static enum fusor_status

@@ -307,7 +307,8 @@ const struct verb verb_train = {
                 "       fusor train --resume RUN",
     .about =
         "A setting train.epochs is overridden by FUSOR_TRAIN_EPOCHS, that by "
-        "--set train.epochs=3.\nOn a terminal a progress line is shown; the "
+        "--set train.epochs=3;\nitems of lists have numbers: --set "
+        "stages.0.epochs=5.\nOn a terminal a progress line is shown; the "
         "run directory keeps metrics, model and logs.\n",
     .examples =
         "  fusor train cluster/jobs/demo.yaml --run-dir runs/demo\n"

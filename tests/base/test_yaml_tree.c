@@ -55,6 +55,23 @@ static void set_replaces_and_makes(void)
     yaml_destroy(y);
 }
 
+static void set_reaches_items_of_lists(void)
+{
+    struct yaml *y = parse("s: [{a: 1}, {b: 2}, 3]\n");
+    struct yaml_node *list;
+
+    CHECK(!yaml_set(y, "s.1.b", "4", "--set", NULL));
+    CHECK(!yaml_set(y, "s.0.c.d", "5", "--set", NULL));
+    CHECK(!yaml_set(y, "s.2", "[6]", "--set", NULL));
+    list = yaml_path(yaml_root(y), "s");
+    REQUIRE(list && list->kind == YAML_LIST && list->n == 3);
+    CHECK(strcmp(yaml_get(list->items[1], "b")->text, "4") == 0);
+    CHECK(strcmp(yaml_get(list->items[0], "a")->text, "1") == 0);
+    CHECK(strcmp(yaml_path(list->items[0], "c.d")->text, "5") == 0);
+    CHECK(list->items[2]->kind == YAML_LIST);
+    yaml_destroy(y);
+}
+
 /* Does setting fail with this text and change nothing? */
 static int refused(struct yaml *y, const char *path, const char *value,
                    const char *want)
@@ -77,8 +94,14 @@ static void wrong_sets_are_refused(void)
 
     CHECK(refused(y, "a.b", "1",
                   "--set: cannot set a.b: job.yaml:1:4 is no map"));
-    CHECK(refused(y, "l.0", "1",
-                  "--set: cannot set l.0: job.yaml:2:4 is no map"));
+    CHECK(refused(y, "l.0.b", "1",
+                  "--set: cannot set l.0.b: job.yaml:2:5 is no map"));
+    CHECK(refused(y, "l.1", "1",
+                  "--set: cannot set l.1: the list at job.yaml:2:4 has 1 "
+                  "items, numbered from 0"));
+    CHECK(refused(y, "l.x.y", "1",
+                  "--set: cannot set l.x.y: the list at job.yaml:2:4 has 1 "
+                  "items, numbered from 0"));
     CHECK(refused(y, "", "1", "--set: \"\" is no setting; write a.b=value"));
     CHECK(refused(y, "a..b", "1",
                   "--set: \"a..b\" is no setting; write a.b=value"));
@@ -185,6 +208,7 @@ int main(void)
     static const struct test_case cases[] = {
         {"a dotted path is walked", paths_are_walked},
         {"setting replaces and makes maps on the way", set_replaces_and_makes},
+        {"set reaches items of lists", set_reaches_items_of_lists},
         {"a wrong setting is refused and changes nothing",
          wrong_sets_are_refused},
         {"lost memory changes nothing", lost_memory_changes_nothing},

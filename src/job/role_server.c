@@ -88,6 +88,7 @@ static enum fusor_status make_server(struct counter *c, struct fusor_error *err)
         .staleness = (int)context->options.cluster.staleness,
         .read_early = context->options.cluster.read == JOB_READ_EARLY,
         .n_workers = boot_n_threads(context->boot),
+        .micro_batches = context->options.micro_batches,
     };
 
     return server_create(&config, &c->server, err);

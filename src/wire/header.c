@@ -6,7 +6,6 @@
 #include "wire/header.h"
 
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 
 #include "pb/fusor.pb-c.h"
@@ -31,9 +30,7 @@
     X(total_bytes)         \
     X(status)              \
     X(samples)             \
-    X(credit)              \
     X(flags)               \
-    X(lr_factor)           \
     X(a)                   \
     X(b)
 
@@ -99,8 +96,6 @@ static const char *header_fault(const Fusor__Pb__Header *m)
         return "chunk number too high";
     if (m->status >= N_STATUS)
         return "unknown status";
-    if (!isfinite(m->lr_factor))
-        return "lr_factor is not finite";
     return NULL;
 }
 

@@ -14,7 +14,7 @@
 #include "fusor/status.h"
 
 #define WIRE_MAGIC 0xF5
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_PREFIX_BYTES 4
 #define WIRE_HEADER_MAX 256                /* bytes of an encoded header */
 #define WIRE_CHUNK_BYTES ((size_t)1 << 20) /* every chunk but the last */
@@ -60,10 +60,8 @@ struct wire_header {
     uint64_t total_bytes; // payload of the logical message
     uint32_t status;      // enum fusor_status
     uint32_t samples;
-    uint32_t credit;
-    uint32_t flags;  // kind-specific
-    float lr_factor; // finite
-    uint64_t a, b;   // kind-specific
+    uint32_t flags; // kind-specific
+    uint64_t a, b;  // kind-specific
 };
 
 /** "push", "hello"; "?" for an unknown kind. Never NULL. */
@@ -78,8 +76,8 @@ size_t wire_header_encode(const struct wire_header *h,
 /** Read a header that came from outside.
  * @return FUSOR_OK, or FUSOR_EPROTO with *h untouched: size, magic, version,
  * unknown feature, field or kind, chunk not below n_chunks, n_chunks that does
- * not fit total_bytes, total above WIRE_TOTAL_MAX, status that is none,
- * lr_factor not finite, any byte too many */
+ * not fit total_bytes, total above WIRE_TOTAL_MAX, status that is none, any
+ * byte too many */
 enum fusor_status wire_header_decode(const void *bytes, size_t size,
                                      struct wire_header *h,
                                      struct fusor_error *err);

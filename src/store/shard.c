@@ -372,6 +372,11 @@ const float *shard_dense(const struct shard *s)
     return s->segment_values[0];
 }
 
+struct budget *shard_budget(struct shard *s)
+{
+    return &s->budget;
+}
+
 int shard_fd(const struct shard *s)
 {
     return s->slab.fd;

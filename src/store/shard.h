@@ -33,6 +33,7 @@
 #define SHARD_SPANS_MAX 8192 /* epochs and plateau strikes of one job */
 
 struct shard;
+struct budget;
 
 struct shard_config {
     const struct param_spec
@@ -174,5 +175,8 @@ struct shard_position {
 struct shard_position shard_position(const struct shard *s);
 void shard_set_position(struct shard *s, struct shard_position position);
 struct shard_counters shard_counters(const struct shard *s);
+/** What counts the shard's memory, for what others keep on its behalf
+ * (ticket.h); the shard's. */
+struct budget *shard_budget(struct shard *s);
 
 #endif

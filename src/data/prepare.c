@@ -17,7 +17,7 @@ const struct option_spec prepare_option_specs[] = {
     OPTION_TEXT(T, valid, "", "file of valid rows (protocol given)"),
     OPTION_TEXT(T, test, "", "file of test rows (protocol given)"),
     OPTION_TEXT(T, format, "auto",
-                "auto, movielens, csv, tsv, libfm or libsvm"),
+                "auto, movielens, criteo, csv, tsv, libfm or libsvm"),
     OPTION_TEXT(T, schema, "", "YAML that says what the columns are"),
     OPTION_TEXT(T, fields, "", "libfm: file of (id, field, value)"),
     OPTION_TEXT(T, out, NULL, "folder to write"),
@@ -30,6 +30,9 @@ const struct option_spec prepare_option_specs[] = {
     OPTION_SIZE(T, negatives, "99", 1, 1e6, "loo-given: candidates to draw"),
     OPTION_DOUBLE(T, train_share, "0.8", 0, 1, "time-split, user-split"),
     OPTION_DOUBLE(T, valid_share, "0.1", 0, 1, "the rest is the test part"),
+    OPTION_TEXT(T, valid_last, "",
+                "5%: the last rows of the file are valid rows, the others "
+                "train"),
     OPTION_BOOL(T, validation, "true", "loo: the row before the last is valid"),
     OPTION_SIZE(T, min_count, "1", 1, 1e9,
                 "rarer values become unknown (keys do not)"),
@@ -166,6 +169,49 @@ static enum fusor_status write_folder(struct prep *p, struct fusor_error *err)
     return schema_write(p->schema, p->options->out, err);
 }
 
+/* "5%" or 0.05. */
+static int parse_share(const char *text, double *out)
+{
+    char number[32];
+    size_t n = strlen(text);
+    int percent = n && text[n - 1] == '%';
+
+    if (n - (size_t)percent >= sizeof(number))
+        return -1;
+    snprintf(number, sizeof(number), "%.*s", (int)n - percent, text);
+    if (str_to_double(number, out))
+        return -1;
+    if (percent)
+        *out /= 100;
+    return *out > 0 && *out < 1 ? 0 : -1;
+}
+
+static enum fusor_status read_shares(struct prep *p, struct fusor_error *err)
+{
+    const struct prepare_options *o = p->options;
+
+    p->train_share = o->train_share;
+    p->valid_share = o->valid_share;
+    if (!o->valid_last[0]) {
+        if (o->train_share + o->valid_share > 1 + 1e-9)
+            return fusor_fail(err, FUSOR_EUSAGE,
+                              "train_share %g and valid_share %g are more than "
+                              "all",
+                              o->train_share, o->valid_share);
+        return FUSOR_OK;
+    }
+    if (strcmp(o->protocol, "none") && strcmp(o->protocol, "time-split"))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "valid_last splits by order: leave protocol %s out",
+                          o->protocol);
+    if (parse_share(o->valid_last, &p->valid_share))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "valid_last: a share such as 5%% or 0.05, not %s",
+                          o->valid_last);
+    p->train_share = 1 - p->valid_share;
+    return FUSOR_OK;
+}
+
 static enum fusor_status open_source(struct prep *p, struct fusor_error *err)
 {
     const struct prepare_options *o = p->options;
@@ -174,11 +220,9 @@ static enum fusor_status open_source(struct prep *p, struct fusor_error *err)
                               .fields = o->fields};
     const char *format;
 
-    if (o->train_share + o->valid_share > 1 + 1e-9)
-        return fusor_fail(err, FUSOR_EUSAGE,
-                          "train_share %g and valid_share %g are more than all",
-                          o->train_share, o->valid_share);
-    p->protocol = protocol_find(o->protocol, err);
+    FUSOR_TRY(read_shares(p, err));
+    p->protocol =
+        protocol_find(o->valid_last[0] ? "time-split" : o->protocol, err);
     if (!p->protocol)
         return FUSOR_EUSAGE;
     FUSOR_TRY(source_open(o->format, &in, &p->source, &format, err));

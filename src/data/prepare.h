@@ -38,6 +38,7 @@ struct prepare_options {
     const char *protocol, *candidates;
     uint64_t folds, seed, negatives;
     double train_share, valid_share;
+    const char *valid_last; // share: time-split without a test part; or ""
     int validation;
     uint64_t min_count, max_values, max_bad;
     int dedupe;

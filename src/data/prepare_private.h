@@ -99,6 +99,7 @@ struct prep {
     const struct prepare_options *options;
     struct prepare_report *report;
     const struct protocol_ops *protocol;
+    double train_share, valid_share; // what valid_last says wins
     struct source source;
     struct prep_field *fields;
     uint32_t n_fields;

@@ -95,8 +95,8 @@ static void facts_for_protocol(const struct prep *p, uint64_t n,
         .seed = o->seed,
         .folds = o->folds,
         .negatives = o->negatives,
-        .train = o->train_share,
-        .valid = o->valid_share,
+        .train = p->train_share,
+        .valid = p->valid_share,
         .validation = o->validation,
     };
     if (query >= 0)

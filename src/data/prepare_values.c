@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "data/encode.h"
 #include "data/prepare_private.h"
 #include "data/text.h"
 
@@ -115,6 +116,22 @@ static int check_weights(const struct prep_field *f, const struct cell *cell)
     return -1;
 }
 
+/* Ids that are numbers. */
+static int check_id(const struct source_field *s, const struct cell *cell)
+{
+    struct cell c = trimmed(*cell);
+    uint64_t id;
+    double x;
+    int rc;
+
+    if (s->ids == IDS_MODULO)
+        return c.n && encode_hex(c.text, c.n, &id) ? BAD_NUMBER : -1;
+    rc = prep_number(&c, &x);
+    if (rc == 1 && s->required)
+        return BAD_MISSING;
+    return rc < 0 ? BAD_NUMBER : -1;
+}
+
 int prep_value_check(struct prep_field *f, const struct cell *cell)
 {
     const struct source_field *s = f->source;
@@ -123,7 +140,21 @@ int prep_value_check(struct prep_field *f, const struct cell *cell)
         return check_numbers(f, cell);
     if ((s->required || s->is_key) && trimmed(*cell).n == 0)
         return BAD_MISSING;
+    if (s->ids != IDS_TEXT)
+        return check_id(s, cell);
     return s->weighted ? check_weights(f, cell) : -1;
+}
+
+/* The id of a number that check_id() let pass. */
+static uint32_t number_id(const struct source_field *s, const struct cell *c)
+{
+    uint64_t id = 0;
+    double x = 0;
+
+    if (s->ids == IDS_BUCKETS)
+        return prep_number(c, &x) ? MISSING_U32 : encode_bucket(x);
+    encode_hex(c->text, c->n, &id);
+    return 1 + (uint32_t)(id % s->hash_size);
 }
 
 static enum fusor_status encode_id(struct prep *p, const struct prep_field *f,
@@ -212,6 +243,10 @@ enum fusor_status prep_value_encode(struct prep *p, struct prep_field *f,
     case COLUMN_U32:
         c = trimmed(*cell);
         f->value.id = MISSING_U32;
+        if (c.n && f->source->ids != IDS_TEXT) {
+            f->value.id = number_id(f->source, &c);
+            return FUSOR_OK;
+        }
         return c.n ? encode_id(p, f, c.text, c.n, &f->value.id, err) : FUSOR_OK;
     default:
         FUSOR_TRY(encode_list(p, f, cell, err));

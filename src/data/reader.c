@@ -9,9 +9,13 @@
 #include "data/input.h"
 #include "data/reader/formats.h"
 
-static const struct reader_ops *const readers[] = {
-    &reader_movielens, &reader_libsvm, &reader_libfm,
-    &reader_tsv,       &reader_csv,    NULL};
+static const struct reader_ops *const readers[] = {&reader_movielens,
+                                                   &reader_criteo,
+                                                   &reader_libsvm,
+                                                   &reader_libfm,
+                                                   &reader_tsv,
+                                                   &reader_csv,
+                                                   NULL};
 
 const struct reader_ops *const *reader_list(void)
 {
@@ -115,8 +119,8 @@ static enum fusor_status find_reader(const struct reader_input *in,
         }
     }
     return fusor_fail(err, FUSOR_EUSAGE,
-                      "%s: no format fits: give --format (movielens, csv, tsv, "
-                      "libfm, libsvm)",
+                      "%s: no format fits: give --format (movielens, criteo, "
+                      "csv, tsv, libfm, libsvm)",
                       path);
 }
 
@@ -138,8 +142,8 @@ static enum fusor_status named_reader(const char *format,
     return fusor_fail(err, FUSOR_EUSAGE, "no format \"%s\"; did you mean %s?",
                       format,
                       near ? near
-                           : "movielens, csv, tsv, libfm or "
-                             "libsvm");
+                           : "movielens, criteo, csv, tsv, "
+                             "libfm or libsvm");
 }
 
 enum fusor_status source_open(const char *format, const struct reader_input *in,

@@ -74,7 +74,7 @@ struct source {
 struct reader_ops {
     const char *name;
     const char *help; // one line
-    int own_fields;   // takes no schema; not guessed when one is given
+    int own_fields;   // needs no schema; not guessed when one is given
     /** Is this file or folder of the format? head is its first line, unpacked;
      * "" for a folder. */
     int (*sniff)(const char *path, const char *head);

@@ -7,15 +7,18 @@
 #include "base/mem.h"
 #include "base/option.h"
 #include "data/dense.h"
+#include "data/encode.h"
 
 static const char *const side_names[] = {"row", "query", "item", NULL};
 static const char *const type_names[] = {
     "dense", "categorical", "multi", "sequence", "text", "vector", NULL};
 
+static const char *const bucket_names[] = {"none", "log2sq", NULL};
+
 struct field_text {
-    int type, side, key, weighted, required;
+    int type, side, key, weighted, required, buckets;
     const char *column, *separator, *vocab, *hash, *repeat;
-    uint64_t width, min_count, max;
+    uint64_t width, min_count, max, modulo;
     struct yaml_node *transform, *range;
 };
 
@@ -30,6 +33,10 @@ static const struct option_spec field_specs[] = {
     OPTION_SIZE(struct field_text, max, "0", 0, 1e6, "longest list"),
     OPTION_TEXT(struct field_text, vocab, "", "fields that share ids"),
     OPTION_TEXT(struct field_text, hash, "", "true, or a number of ids"),
+    OPTION_SIZE(struct field_text, modulo, "0", 0, UINT32_MAX - 1,
+                "hexadecimal ids, modulo this"),
+    OPTION_ENUM(struct field_text, buckets, "none", bucket_names,
+                "of a count: ids by its size"),
     OPTION_TEXT(struct field_text, repeat, "", "1..26 for columns C1 to C26"),
     OPTION_BOOL(struct field_text, weighted, "false", "value:weight"),
     OPTION_BOOL(struct field_text, required, "false", "missing: a bad row"),
@@ -130,6 +137,27 @@ static enum fusor_status read_hash(const struct yaml_node *node,
     return FUSOR_OK;
 }
 
+/* One of hash, modulo and buckets, or a vocabulary. */
+static enum fusor_status read_ids(const struct field_text *t,
+                                  const struct yaml_node *node,
+                                  struct source_field *f,
+                                  struct fusor_error *err)
+{
+    FUSOR_TRY(read_hash(node, t->hash, f, err));
+    if (!t->modulo && !t->buckets)
+        return FUSOR_OK;
+    if (f->hashed || (t->modulo && t->buckets))
+        return yaml_fail(node, err, "%s: write one of hash, modulo and buckets",
+                         f->name);
+    if (f->type != FIELD_CATEGORICAL)
+        return yaml_fail(node, err, "%s: %s makes ids of a categorical field",
+                         f->name, t->modulo ? "modulo" : "buckets");
+    f->hashed = 1;
+    f->ids = t->modulo ? IDS_MODULO : IDS_BUCKETS;
+    f->hash_size = t->modulo ? t->modulo : ENCODE_BUCKETS;
+    return FUSOR_OK;
+}
+
 static enum fusor_status fill_field(struct source_field *f,
                                     const struct field_text *t,
                                     const struct yaml_node *node,
@@ -148,7 +176,7 @@ static enum fusor_status fill_field(struct source_field *f,
             copy(f->separator, sizeof(f->separator), t->separator, node, err));
     if (t->vocab[0])
         FUSOR_TRY(copy(f->vocab, sizeof(f->vocab), t->vocab, node, err));
-    FUSOR_TRY(read_hash(node, t->hash, f, err));
+    FUSOR_TRY(read_ids(t, node, f, err));
     if (f->hashed && !f->hash_size && f->type != FIELD_CATEGORICAL)
         return yaml_fail(node, err,
                          "%s: lists hold 32-bit ids: write hash: 1M or another "
@@ -337,6 +365,18 @@ static enum fusor_status read_root(struct source_spec *s,
     return read_fields(s, t.fields, err);
 }
 
+/* The tree is gone afterwards. */
+static enum fusor_status read_tree(struct source_spec *s, struct yaml *y,
+                                   struct fusor_error *err)
+{
+    enum fusor_status rc = read_root(s, yaml_root(y), err);
+
+    yaml_destroy(y);
+    if (rc != FUSOR_OK)
+        source_spec_clear(s);
+    return rc;
+}
+
 void source_spec_init(struct source_spec *s)
 {
     memset(s, 0, sizeof(*s));
@@ -347,15 +387,21 @@ enum fusor_status source_spec_read(const char *path, struct source_spec *s,
                                    struct fusor_error *err)
 {
     struct yaml *y = NULL;
-    enum fusor_status rc;
 
     source_spec_init(s);
     FUSOR_TRY(yaml_read(path, &y, err));
-    rc = read_root(s, yaml_root(y), err);
-    yaml_destroy(y);
-    if (rc != FUSOR_OK)
-        source_spec_clear(s);
-    return rc;
+    return read_tree(s, y, err);
+}
+
+enum fusor_status source_spec_parse(const char *text, const char *name,
+                                    struct source_spec *s,
+                                    struct fusor_error *err)
+{
+    struct yaml *y = NULL;
+
+    source_spec_init(s);
+    FUSOR_TRY(yaml_parse(text, strlen(text), name, &y, err));
+    return read_tree(s, y, err);
 }
 
 static int name_is_taken(const char *name)

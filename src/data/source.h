@@ -18,6 +18,12 @@
  *       title: {side: item,  type: text}
  *       age:   {side: query, type: dense, transform: zscore}
  *       C:     {repeat: 1..26, type: categorical, hash: 1M}   # C1 .. C26
+ *       H:     {repeat: 1..9, type: categorical, modulo: 40M} # hexadecimal ids
+ *       D:     {repeat: 1..13, column: I, type: categorical, buckets: log2sq}
+ *
+ * hash, modulo and buckets make ids without a vocabulary, so that preparing
+ * needs one pass: from the text of the cell, from the hexadecimal number that
+ * it is, from the size of the count that it is (encode.h).
  *
  * Readers of formats that say it themselves fill the same structure. A one-hot
  * value is a categorical, a set of them a multi. */
@@ -30,6 +36,8 @@
 #include "fusor/status.h"
 
 #define SOURCE_COLUMN_MAX 96
+
+enum source_ids { IDS_TEXT, IDS_MODULO, IDS_BUCKETS };
 
 struct source_field {
     char name[FIELD_NAME_MAX];
@@ -44,6 +52,7 @@ struct source_field {
     char vocab[FIELD_NAME_MAX]; // fields with the same one share ids
     int hashed;                 // no vocabulary
     uint64_t hash_size;         // hashed: ids 1..hash_size; 0: all 64 bits
+    enum source_ids ids;        // hashed: what of
     char transform[64];         // dense, as data/dense.h reads it
     int weighted;               // multi: "value:weight"
     int required;               // missing: a bad row
@@ -70,6 +79,10 @@ struct source_spec {
 void source_spec_init(struct source_spec *s);
 enum fusor_status source_spec_read(const char *path, struct source_spec *s,
                                    struct fusor_error *err);
+/** The same from a text. @param name for messages */
+enum fusor_status source_spec_parse(const char *text, const char *name,
+                                    struct source_spec *s,
+                                    struct fusor_error *err);
 /** Add a field with the defaults of its type; the column has its name.
  * @return NULL: full, or the name is too long */
 struct source_field *source_spec_add(struct source_spec *s, const char *name,

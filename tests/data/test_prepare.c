@@ -495,6 +495,7 @@ static void no_memory_is_an_error(void)
                                     .out = out,
                                     .protocol = "loo-given",
                                     .candidates = "",
+                                    .valid_last = "",
                                     .label = "",
                                     .hash = "",
                                     .negatives = 3,
@@ -528,6 +529,54 @@ static void the_report_reads_well(void)
     strbuf_clear(&text);
 }
 
+static void ids_without_a_dictionary_come_from_the_cell(void)
+{
+    const struct column_view *c;
+    struct schema *s;
+    struct part *p;
+
+    must(prepare_csv("y,c,n\n1,ff,3\n0,,\n1,0,-1\n0,xyz,1\n0,1,many\n",
+                     "label: y\nfields:\n"
+                     "  c: {type: categorical, modulo: 100}\n"
+                     "  n: {type: categorical, buckets: log2sq}\n",
+                     "protocol: none\n"));
+    p = open_part("train.part");
+    c = part_find(p, "c");
+    CHECK(part_rows(p) == 3 && report.bad[BAD_NUMBER] == 2);
+    CHECK(!memcmp(c->u32, (uint32_t[]){1 + 255 % 100, UINT32_MAX, 1}, 12));
+    c = part_find(p, "n");
+    CHECK(!memcmp(c->u32, (uint32_t[]){7, UINT32_MAX, 3}, 12));
+    part_close(p);
+    s = open_schema();
+    CHECK(s->fields[0].spec.cardinality == 101);
+    CHECK(!s->fields[0].vocab_name[0]);
+    mem_free(s);
+    CHECK(prepare_csv("y,c\n1,f\n",
+                      "label: y\nfields:\n"
+                      "  c: {type: categorical, modulo: 9, hash: 9}\n",
+                      "") == FUSOR_EUSAGE);
+    CHECK(prepare_csv("y,c\n1,f\n",
+                      "label: y\nfields:\n  c: {type: multi, modulo: 9}\n",
+                      "") == FUSOR_EUSAGE);
+}
+
+static void the_last_rows_are_valid_rows(void)
+{
+    const char *schema = "label: y\nfields: {c: {type: categorical, hash: 9}}";
+    const char *rows = "y,c\n1,a\n2,a\n3,a\n4,a\n5,a\n";
+    struct part *p;
+
+    must(prepare_csv(rows, schema, "valid_last: 40%\n"));
+    CHECK(report.rows[0] == 3 && report.rows[1] == 2 && report.rows[2] == 0);
+    p = open_part("valid.part");
+    CHECK(part_find(p, "label")->f32[0] == 4);
+    part_close(p);
+    CHECK(prepare_csv(rows, schema, "valid_last: 0\n") == FUSOR_EUSAGE);
+    CHECK(prepare_csv(rows, schema, "valid_last: 5%x\n") == FUSOR_EUSAGE);
+    CHECK(prepare_csv(rows, schema, "valid_last: 5%\nprotocol: loo-full\n") ==
+          FUSOR_EUSAGE);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -547,6 +596,9 @@ int main(void)
         {"wrong options are named", wrong_options_are_named},
         {"no memory is an error and no leak", no_memory_is_an_error},
         {"the report reads well", the_report_reads_well},
+        {"ids without a dictionary come from the cell",
+         ids_without_a_dictionary_come_from_the_cell},
+        {"the last rows are valid rows", the_last_rows_are_valid_rows},
     };
     return TEST_RUN("data.prepare", cases);
 }

@@ -263,6 +263,45 @@ static void libsvm_knows_queries_and_comments(void)
     done(s);
 }
 
+/* A line of Criteo's: label, 13 counts, 26 ids, all alike. */
+static void add_criteo(struct strbuf *out, const char *label, const char *count,
+                       const char *id)
+{
+    strbuf_add(out, label);
+    for (int i = 0; i < 13; i++)
+        strbuf_addf(out, "\t%s", count);
+    for (int i = 0; i < 26; i++)
+        strbuf_addf(out, "\t%s", id);
+    strbuf_add(out, "\n");
+}
+
+static void criteo_is_found_by_its_shape(void)
+{
+    struct strbuf text = {0};
+    struct table_row row = {0};
+    struct source *s;
+    int end;
+
+    add_criteo(&text, "1", "5", "68fd1e64");
+    add_criteo(&text, "0", "", "");
+    strbuf_add(&text, "1\t2\n");
+    s = opened("auto", test_write("day_0", text.s), "");
+    REQUIRE(s != NULL);
+    CHECK(s->spec.n_fields == 13 + 13 + 26 && !strcmp(s->spec.label, "label"));
+    CHECK(!strcmp(s->spec.fields[25].name, "D13") &&
+          !strcmp(s->spec.fields[25].column, "I13"));
+    CHECK(s->spec.fields[51].hash_size == 40000000 &&
+          s->spec.fields[51].ids == IDS_MODULO);
+    REQUIRE(table_next(s->rows[0], &row, &end, &err) == FUSOR_OK);
+    CHECK(!row.fault && row.cells[39].n == 8 && row.cells[13].text[0] == '5');
+    REQUIRE(table_next(s->rows[0], &row, &end, &err) == FUSOR_OK);
+    CHECK(!row.fault && row.cells[1].n == 0 && row.cells[39].n == 0);
+    CHECK_NEXT(s->rows[0], "3@3: wrong number of columns");
+    CHECK_NEXT(s->rows[0], "end");
+    done(s);
+    strbuf_clear(&text);
+}
+
 static void an_empty_file_is_an_error(void)
 {
     const char *schema = test_write("s.yaml", any_schema);
@@ -290,6 +329,8 @@ int main(void)
         {"libFM fields get their names", libfm_fields_get_their_names},
         {"libSVM knows queries and comments",
          libsvm_knows_queries_and_comments},
+        {"Criteo's logs are found by their shape",
+         criteo_is_found_by_its_shape},
         {"an empty file is an error", an_empty_file_is_an_error},
     };
     return TEST_RUN("data.reader", cases);

@@ -6,6 +6,7 @@
 #include "data/reader.h"
 
 extern const struct reader_ops reader_movielens;
+extern const struct reader_ops reader_criteo;
 extern const struct reader_ops reader_csv;
 extern const struct reader_ops reader_tsv;
 extern const struct reader_ops reader_libfm;

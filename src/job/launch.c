@@ -153,13 +153,13 @@ static enum fusor_status listen_all(struct start *s, struct fusor_error *err)
     if (!s->listeners)
         return mem_fail(err, "listeners", n * sizeof(*s->listeners));
     for (uint32_t i = 0; i < n; i++) {
-        FUSOR_TRY(transport_zmq_listen(address, 0, &s->listeners[i],
-                                       s->own[i].text, err));
+        FUSOR_TRY(ports_listen(&s->launch->options->ports, address,
+                               &s->listeners[i], s->own[i].text, err));
         s->n_listeners++;
     }
     if (s->boot.rank == 0)
-        return transport_zmq_listen(address, 0, &s->coordinator_fd,
-                                    s->boot.coordinator.text, err);
+        return ports_listen(&s->launch->options->ports, address,
+                            &s->coordinator_fd, s->boot.coordinator.text, err);
     return FUSOR_OK;
 }
 

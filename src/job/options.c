@@ -30,6 +30,9 @@ const struct option_spec cluster_section_specs[] = {
     OPTION_TEXT(struct cluster_section, interface, "",
                 "network interface or its IPv4 address; empty: the first that "
                 "is no loopback"),
+    OPTION_TEXT(struct cluster_section, ports, "",
+                "TCP ports to listen on, such as 20000-20100: one a shard and "
+                "one for the coordinator; empty: any that are free"),
     OPTION_ENUM(struct cluster_section, security, "auto", security_names,
                 "curve: encrypt and check keys; auto: between hosts only"),
     OPTION_DOUBLE(struct cluster_section, hang_timeout, "120", 1, 1e6,
@@ -65,6 +68,18 @@ static enum fusor_status check_only(const struct yaml_node *node,
                      only);
 }
 
+static enum fusor_status read_ports(struct yaml_node *root,
+                                    struct job_options *out,
+                                    struct fusor_error *err)
+{
+    struct fusor_error why;
+
+    if (ports_parse(out->cluster.ports, &out->ports, &why) == FUSOR_OK)
+        return FUSOR_OK;
+    return yaml_fail(yaml_path(root, "cluster.ports"), err, "cluster.ports: %s",
+                     why.text);
+}
+
 static uint32_t micro_batches_of(const struct train_options *t)
 {
     if (t->train.micro_batches)
@@ -83,6 +98,7 @@ enum fusor_status job_options_read(struct yaml *job, struct job_options *out,
                           "cluster", &out->cluster, err));
     FUSOR_TRY(option_read(memory_section_specs, yaml_get(root, "memory"),
                           "memory", &out->memory, err));
+    FUSOR_TRY(read_ports(root, out, err));
     FUSOR_TRY(check_only(out->cluster.wire, "cluster.wire", "f32", err));
     FUSOR_TRY(
         check_only(out->cluster.durability, "cluster.durability", "none", err));

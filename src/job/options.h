@@ -10,6 +10,7 @@
 
 #include "base/fs.h"
 #include "base/option.h"
+#include "job/ports.h"
 
 enum job_placement { JOB_PLACEMENT_AUTO, JOB_SPLIT, JOB_COLOCATED };
 enum job_read { JOB_READ_FRESH, JOB_READ_EARLY };
@@ -22,6 +23,7 @@ struct cluster_section {
     int read;              // enum job_read
     int placement;         // enum job_placement
     const char *interface; // name or IPv4 address of it; "": choose
+    const char *ports;     // range; "": any
     int security;          // enum job_security
     double hang_timeout;   // seconds
     struct yaml_node *wire, *durability;
@@ -37,6 +39,7 @@ extern const struct option_spec memory_section_specs[];
 struct job_options {
     struct cluster_section cluster;
     struct memory_section memory;
+    struct port_range ports;
     uint32_t micro_batches; // most workers at staleness 0
     /* Not from the job file; the command line's. */
     const char *name;    // of the job, for the run directory; NULL: "job"

@@ -156,6 +156,19 @@ finish
 expect "nodata: exit code" "$code" 3
 expect "nodata: lines" "$(grep -c 'nowhere' nodata.err)" 1
 check_nothing_left nodata
+start range --set cluster.ports=1-x
+finish
+expect "range: exit code" "$code" 2
+expect "range: lines" "$(grep -c 'is no range of ports' range.err)" 1
+# Three listeners, one port: whoever comes second finds it in use.
+start ports --set cluster.ports=28471
+finish
+expect "ports: exit code" "$code" 5
+expect "ports: lines" "$(grep -c ':28471.* in use' ports.err)" 1
+check_nothing_left ports
+start range2 --set cluster.ports=28471-28490
+finish
+expect "range2: exit code" "$code" 0
 
 # A mistake that only the model finds is told where the user made it, before
 # anything is launched.

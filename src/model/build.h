@@ -99,6 +99,10 @@ enum fusor_status build_unknown(const struct yaml_node *at, const char *what,
 enum fusor_status build_float(struct yaml_node *map, const char *key,
                               double low, double high, float *out,
                               struct fusor_error *err);
+/** The whole number under key, low..high, or *out unchanged when absent. */
+enum fusor_status build_count(struct yaml_node *map, const char *key,
+                              uint32_t low, uint32_t high, uint32_t *out,
+                              struct fusor_error *err);
 enum fusor_status build_bool(struct yaml_node *map, const char *key, int *out,
                              struct fusor_error *err);
 /** Which of names (NULL-terminated) stands under key; *out unchanged when

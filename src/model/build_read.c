@@ -58,6 +58,23 @@ enum fusor_status build_float(struct yaml_node *map, const char *key,
     return FUSOR_OK;
 }
 
+enum fusor_status build_count(struct yaml_node *map, const char *key,
+                              uint32_t low, uint32_t high, uint32_t *out,
+                              struct fusor_error *err)
+{
+    struct yaml_node *at = yaml_get(map, key);
+    int64_t v;
+
+    if (!at)
+        return FUSOR_OK;
+    FUSOR_TRY(yaml_to_i64(at, &v, err));
+    if (v < (int64_t)low || v > (int64_t)high)
+        return yaml_fail(at, err, "%s is %u..%u, not %lld", key, low, high,
+                         (long long)v);
+    *out = (uint32_t)v;
+    return FUSOR_OK;
+}
+
 enum fusor_status build_bool(struct yaml_node *map, const char *key, int *out,
                              struct fusor_error *err)
 {

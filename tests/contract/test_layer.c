@@ -10,6 +10,7 @@
 #include "model/fixture.h"
 #include "model/layer/activation.h"
 #include "model/layer/dropout.h"
+#include "model/layer/layer_norm.h"
 
 #define NORM                                                              \
     "{tables: {user: 4, item: 6}, loss: bce, towers: {deep: {type: mlp, " \
@@ -155,6 +156,68 @@ static void activations_have_their_slopes(void)
     }
 }
 
+/* Rows of an odd width against the definition in double, and the gradient of
+ * sum_i c_i y_i against central differences of that definition. */
+#define LN_ROWS 3
+#define LN_WIDTH 37
+#define LN_SIZE (LN_ROWS * LN_WIDTH)
+
+static double norm_loss(const double *x, const float *dense, double *y)
+{
+    double sum = 0;
+
+    for (int i = 0; i < LN_ROWS; i++) {
+        const double *row = x + (ptrdiff_t)i * LN_WIDTH;
+        double mean = 0, var = 0;
+
+        for (int k = 0; k < LN_WIDTH; k++)
+            mean += row[k] / LN_WIDTH;
+        for (int k = 0; k < LN_WIDTH; k++)
+            var += (row[k] - mean) * (row[k] - mean) / LN_WIDTH;
+        for (int k = 0; k < LN_WIDTH; k++) {
+            int at = i * LN_WIDTH + k;
+            double h = (row[k] - mean) / sqrt(var + 1e-5);
+
+            y[at] = h * (double)dense[k] + (double)dense[LN_WIDTH + k];
+            sum += y[at] * (double)fixture_value(7, 1, (uint64_t)at);
+        }
+    }
+    return sum;
+}
+
+static void layer_norm_is_its_definition(void)
+{
+    float x[LN_SIZE], y[LN_SIZE], dy[LN_SIZE], dense[2 * LN_WIDTH];
+    float grad[2 * LN_WIDTH], mean[LN_ROWS], inverse[LN_ROWS];
+    double exact[LN_SIZE], wide[LN_SIZE];
+    struct layer_norm l = {LN_WIDTH, 0, LN_WIDTH};
+    struct layer_norm_state st = {mean, inverse};
+    struct model_step s = {.dense = dense, .dense_grad = grad};
+
+    for (uint64_t k = 0; k < 2 * LN_WIDTH; k++)
+        dense[k] = 1.0f + fixture_value(5, 1, k);
+    for (uint64_t k = 0; k < LN_SIZE; k++) {
+        x[k] = 3.0f + fixture_value(6, 1, k);
+        wide[k] = (double)x[k];
+        dy[k] = fixture_value(7, 1, k);
+    }
+    layer_norm_forward(&l, &st, &s, x, LN_ROWS, y);
+    norm_loss(wide, dense, exact);
+    for (int k = 0; k < LN_SIZE; k++) // 3 + .5 rounded, over a deviation of .3
+        CHECK_CLOSE(y[k], exact[k], 1e-5);
+    layer_norm_backward(&l, &st, &s, x, dy, LN_ROWS, dy);
+    for (int k = 0; k < LN_SIZE; k++) {
+        double up, down, was = wide[k];
+
+        wide[k] = was + 1e-5;
+        up = norm_loss(wide, dense, exact);
+        wide[k] = was - 1e-5;
+        down = norm_loss(wide, dense, exact);
+        wide[k] = was;
+        CHECK_CLOSE(dy[k], (up - down) / 2e-5, 2e-5);
+    }
+}
+
 static void check_bits(const char *job)
 {
     static const enum cpu_level levels[] = {CPU_PLAIN, CPU_AVX2};
@@ -229,6 +292,8 @@ int main(void)
         {"dropout keeps the mean", dropout_keeps_the_mean},
         {"activations have the slopes they return",
          activations_have_their_slopes},
+        {"layer normalisation is its definition with its slope",
+         layer_norm_is_its_definition},
         {"every kind of CPU gives the same bits",
          every_cpu_gives_the_same_bits},
     };

@@ -12,6 +12,12 @@
 /* Jobs by name; those of make_golden.py are the same by name. Every registered
  * kind appears. */
 static const struct golden_job jobs[] = {
+    {"cross", "{tables: {user: 4, item: 6}, loss: bce, towers: {c: {type: "
+              "cross, inputs: [user, item, price], layers: 2}}}"},
+    {"cross_rank",
+     "{tables: {user: 4, item: 6}, loss: bce, towers: {c: {type: cross, "
+     "inputs: [user, item, price], layers: 2, rank: 3, units: [5], "
+     "activation: tanh}}}"},
     {"dot", "{tables: {user: 5, item: 5}, loss: mse, towers: {mf: {type: dot, "
             "query: user, item: item}}}"},
     {"dot_svdpp",

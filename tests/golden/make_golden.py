@@ -38,7 +38,7 @@ class Params:
         self.tables = {n: (i, c, d) for i, (n, (c, d)) in
                        enumerate(tables.items())}
         self.rows = {}
-        self.dense = torch.tensor([value(100, 0, e) for e in range(2000)])
+        self.dense = torch.tensor([value(100, 0, e) for e in range(4000)])
         self.used = 0
         self.stats = []  # (offset, statistic) of batch_norm
 
@@ -220,6 +220,17 @@ def deep(p, vector=False):
     return y if vector else y[:, 0]
 
 
+def cross(layers, rank, units=()):
+    def f(p):
+        x0 = x = cat(lambda i: p.vec('user', user(i)),
+                     lambda i: p.vec('item', ITEM[i]), lambda i: PRICE[i])
+        for _ in range(layers):
+            y = x @ p.block(rank, x.shape[1]).T if rank else x
+            x = x0 * dense(p, y, x.shape[1]) + x
+        return stack(p, x, units, 'tanh', 1)[:, 0]
+    return f
+
+
 # ---- fusions over the towers dot and deep ----
 
 def towers(p, over):
@@ -331,6 +342,8 @@ JOBS = {
     'mlp_norm': (UI, mlp_of([6], 'sigmoid', True), bce),
     'mlp_prelu': (UI, mlp_of([6], 'prelu'), bce),
     'mlp_relu': (UI, mlp_of([6], 'relu'), bce),
+    'cross': (UI, cross(2, 0), bce),
+    'cross_rank': (UI, cross(2, 3, [5]), bce),
     'weighted_ones': (FUSED, weighted('logits', 'ones'), bce),
     'weighted_ones_vectors': (FUSED, weighted('vectors', 'ones'), bce),
     'weighted_given': (FUSED, weighted('scores', 'given'), bce),

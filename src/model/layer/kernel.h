@@ -121,6 +121,17 @@ KERNEL_BODY void row_add_product(float *restrict y, const float *restrict x,
         y[i] += x[i] * z[i];
 }
 
+/** The 16 lanes in a fixed tree. */
+KERNEL_BODY float lanes_sum(kernel_v16 a)
+{
+    kernel_v4 b = (__builtin_shufflevector(a, a, 0, 1, 2, 3) +
+                   __builtin_shufflevector(a, a, 4, 5, 6, 7)) +
+                  (__builtin_shufflevector(a, a, 8, 9, 10, 11) +
+                   __builtin_shufflevector(a, a, 12, 13, 14, 15));
+
+    return (b[0] + b[2]) + (b[1] + b[3]);
+}
+
 /** x . z, summed in 16 lanes, then in a fixed tree */
 KERNEL_BODY float row_dot(const float *restrict x, const float *restrict z,
                           uint32_t n)

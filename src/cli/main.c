@@ -58,12 +58,17 @@ static enum fusor_status limit_cpu(struct fusor_error *err)
                       wish);
 }
 
-static enum fusor_status show_help(const char *name, struct fusor_error *err)
+/* @param name, part NULL: not given */
+static enum fusor_status show_help(const char *name, const char *part,
+                                   struct fusor_error *err)
 {
     struct strbuf text = {0};
     const struct verb *c = NULL;
 
     if (name && !(c = verb_find(name, err)))
+        return FUSOR_EUSAGE;
+    if (c && c->parts && part && part[0] != '-' &&
+        !(c = verb_find_part(c, part, err)))
         return FUSOR_EUSAGE;
     if (c)
         verb_help(c, &text);
@@ -80,14 +85,15 @@ static int wants_help(int argc, char **argv)
     return 0;
 }
 
+/* @param first word of argv that is the command's */
 static enum fusor_status run(const struct verb *c, int argc, char **argv,
-                             struct fusor_error *err)
+                             int first, struct fusor_error *err)
 {
     struct fusor_error why;
     struct args a;
     enum fusor_status rc;
 
-    rc = args_parse(&c->args, argc, argv, 2, &a, &why);
+    rc = args_parse(&c->args, argc, argv, first, &a, &why);
     if (rc != FUSOR_OK && c->give_up)
         return c->give_up(&why, argc, argv, err);
     if (rc != FUSOR_OK) {
@@ -123,6 +129,7 @@ int main(int argc, char **argv)
 {
     struct fusor_error err = {FUSOR_OK, ""};
     const struct verb *c;
+    int first = 2;
 
     restart_for_blas(argv);
     log_set_plain("fusor");
@@ -130,7 +137,9 @@ int main(int argc, char **argv)
         return 0;
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
         !strcmp(argv[1], "help"))
-        return exit_with(show_help(argc > 2 ? argv[2] : NULL, &err), &err);
+        return exit_with(show_help(argc > 2 ? argv[2] : NULL,
+                                   argc > 3 ? argv[3] : NULL, &err),
+                         &err);
     if (!strcmp(argv[1], "--version")) {
         puts("fusor " FUSOR_VERSION);
         return 0;
@@ -140,8 +149,15 @@ int main(int argc, char **argv)
     if (c->take_over)
         return c->take_over(argc, argv);
     if (wants_help(argc, argv))
-        return exit_with(show_help(c->name, &err), &err);
-    if (argc == 2 && c->args.min_rest > 0)
+        return exit_with(show_help(c->name, argv[2], &err), &err);
+    if (argc == 2 && (c->parts || c->args.min_rest > 0))
         return explain(c);
-    return exit_with(run(c, argc, argv, &err), &err);
+    if (c->parts) {
+        if (!(c = verb_find_part(c, argv[2], &err)))
+            return exit_with(FUSOR_EUSAGE, &err);
+        if (argc == 3 && c->args.min_rest > 0)
+            return explain(c);
+        first++;
+    }
+    return exit_with(run(c, argc, argv, first, &err), &err);
 }

@@ -43,22 +43,54 @@ const struct verb *verb_find(const char *name, struct fusor_error *err)
     return NULL;
 }
 
-void verb_help_all(struct strbuf *out)
+/* "pull" of "bench pull". */
+static const char *last_word(const char *name)
 {
-    static const char *const columns[] = {"Commands:", "", NULL};
+    const char *blank = strrchr(name, ' ');
+
+    return blank ? blank + 1 : name;
+}
+
+const struct verb *verb_find_part(const struct verb *c, const char *word,
+                                  struct fusor_error *err)
+{
+    struct strbuf names = {0};
+
+    for (size_t i = 0; c->parts[i]; i++) {
+        if (strcmp(last_word(c->parts[i]->name), word) == 0)
+            return c->parts[i];
+        strbuf_addf(&names, "%s%s", i ? ", " : "",
+                    last_word(c->parts[i]->name));
+    }
+    fusor_fail(err, FUSOR_EUSAGE, "%s: there is no \"%s\"; there are %s",
+               c->name, word, names.s ? names.s : "others");
+    strbuf_clear(&names);
+    return NULL;
+}
+
+/* Two columns: a name, what it is. */
+static void list(const struct verb *const *of, const char *heading,
+                 struct strbuf *out)
+{
+    const char *const columns[] = {heading, "", NULL};
     struct texttab *tab = texttab_create(columns);
 
-    strbuf_add(out, "fusor " FUSOR_VERSION
-                    ": trains recommenders made of several towers\n\n"
-                    "Usage: fusor COMMAND ...    fusor help COMMAND\n\n");
-    for (size_t i = 0; verbs[i]; i++) {
-        const char *cells[2] = {verbs[i]->name, verbs[i]->help};
+    for (size_t i = 0; of[i]; i++) {
+        const char *cells[2] = {last_word(of[i]->name), of[i]->help};
 
-        if (!verbs[i]->hidden)
+        if (!of[i]->hidden)
             texttab_row(tab, cells);
     }
     texttab_print(tab, out);
     texttab_destroy(tab);
+}
+
+void verb_help_all(struct strbuf *out)
+{
+    strbuf_add(out, "fusor " FUSOR_VERSION
+                    ": trains recommenders made of several towers\n\n"
+                    "Usage: fusor COMMAND ...    fusor help COMMAND\n\n");
+    list(verbs, "Commands:", out);
     strbuf_add(out, "\nTo begin:\n"
                     "  fusor generate -o demo\n"
                     "  fusor prepare demo --protocol loo-full -o parts/demo\n"
@@ -72,6 +104,10 @@ void verb_help(const struct verb *c, struct strbuf *out)
                 c->help);
     if (c->about)
         strbuf_addf(out, "\n%s", c->about);
+    if (c->parts) {
+        strbuf_add(out, "\n");
+        list(c->parts, "What:", out);
+    }
     if (c->args.specs || c->args.settings) {
         strbuf_add(out, "\n");
         args_help(&c->args, out);

@@ -15,7 +15,9 @@ struct verb {
     const char *about;    // more lines, or NULL
     const char *examples; // lines, or NULL
     struct arg_table args;
-    int hidden;     // not in the list
+    const struct verb *const *parts; // instead of run: its own commands,
+                                     // named "bench pull", ending with NULL
+    int hidden;                      // not in the list
     int collective; // under mpirun every rank runs it; else rank 0 alone
     enum fusor_status (*run)(struct args *a, struct fusor_error *err);
     /** Instead of run: takes the whole command line, gives the exit code. */
@@ -30,6 +32,10 @@ struct verb {
 const struct verb *const *verb_list(void);
 /** @return NULL, with the nearest name in *err, when there is none */
 const struct verb *verb_find(const char *name, struct fusor_error *err);
+/** The command of c that a word of the command line names.
+ * @return NULL, with the names there are in *err, when there is none */
+const struct verb *verb_find_part(const struct verb *c, const char *word,
+                                  struct fusor_error *err);
 /** The list of commands, and how to begin. */
 void verb_help_all(struct strbuf *out);
 void verb_help(const struct verb *c, struct strbuf *out);
@@ -37,5 +43,8 @@ void verb_help(const struct verb *c, struct strbuf *out);
 extern const struct verb verb_bench, verb_compare, verb_doctor, verb_evaluate,
     verb_fuse, verb_generate, verb_inspect, verb_prepare, verb_recommend,
     verb_role, verb_train;
+/* Those of bench. */
+extern const struct verb verb_bench_train, verb_bench_pull, verb_bench_push,
+    verb_bench_latency, verb_bench_dense;
 
 #endif

@@ -13,9 +13,11 @@ static void each_is_found(void)
 static void each_can_run(void)
 {
     for (const struct verb *const *v = verb_list(); *v; v++) {
-        CHECK(((*v)->run != NULL) != ((*v)->take_over != NULL));
+        CHECK(((*v)->run != NULL) + ((*v)->take_over != NULL) +
+                  ((*v)->parts != NULL) ==
+              1);
         CHECK((*v)->help[0] != '\0');
-        CHECK((*v)->take_over || !strcmp((*v)->args.command, (*v)->name));
+        CHECK(!(*v)->run || !strcmp((*v)->args.command, (*v)->name));
         CHECK((*v)->args.min_rest <= (*v)->args.max_rest);
         CHECK((*v)->args.max_rest == 0 || (*v)->args.rest != NULL);
     }
@@ -31,6 +33,30 @@ static void unknown_gives_the_nearest(void)
     CHECK(strstr(err.text, "\"role\"") == NULL); // hidden
     CHECK(verb_find("zzzzzzzz", &err) == NULL);
     CHECK(strstr(err.text, "fusor help") != NULL);
+}
+
+static void parts_are_found_and_run(void)
+{
+    struct fusor_error err = {0};
+
+    REQUIRE(verb_bench.parts != NULL);
+    for (const struct verb *const *p = verb_bench.parts; *p; p++) {
+        struct strbuf text = {0};
+
+        REQUIRE(strncmp((*p)->name, "bench ", 6) == 0);
+        CHECK(verb_find_part(&verb_bench, (*p)->name + 6, NULL) == *p);
+        CHECK((*p)->run != NULL);
+        CHECK(!strcmp((*p)->args.command, (*p)->name));
+        verb_help(*p, &text);
+        CHECK(text.s && strstr(text.s, "Examples:") != NULL);
+        strbuf_clear(&text);
+        verb_help(&verb_bench, &text);
+        CHECK(text.s && strstr(text.s, (*p)->help) != NULL);
+        strbuf_clear(&text);
+    }
+    CHECK(verb_find_part(&verb_bench, "pul", &err) == NULL);
+    CHECK(strstr(err.text, "there is no \"pul\"") != NULL);
+    CHECK(strstr(err.text, "latency") != NULL);
 }
 
 static void help_shows_what_is_not_hidden(void)
@@ -63,6 +89,8 @@ int main(void)
         {"each command is found by its name", each_is_found},
         {"each command can run", each_can_run},
         {"an unknown command gets the nearest name", unknown_gives_the_nearest},
+        {"commands of a command are found and can run",
+         parts_are_found_and_run},
         {"help lists all but the hidden ones", help_shows_what_is_not_hidden},
         {"the help of each has examples", help_of_each_has_examples},
     };

@@ -1,4 +1,5 @@
-/* Products by OpenBLAS with one thread, and the names of its kernels. */
+/* Products by our kernels or OpenBLAS with one thread, and the names of the
+ * latter's kernels. */
 #include "tensor/blas.h"
 
 #include <assert.h>
@@ -7,6 +8,7 @@
 
 #include <cblas.h>
 
+#include "tensor/gemm_job.h"
 #include "tensor/vec.h"
 
 /* Kinds of kernels, slowest first. Names as openblas_get_corename() and
@@ -104,6 +106,25 @@ void blas_gemm_strided(enum blas_form form, size_t N, size_t H, size_t M,
         scale_rows(out, N, H, out_stride, beta);
         return;
     }
+#if defined(__x86_64__)
+    if (gemm_takes(form, N, H, M)) {
+        struct gemm_job job = {.form = form,
+                               .N = N,
+                               .H = H,
+                               .M = M,
+                               .alpha = alpha,
+                               .beta = beta,
+                               .a = a,
+                               .a_stride = a_stride,
+                               .b = b,
+                               .b_stride = b_stride,
+                               .out = out,
+                               .out_stride = out_stride};
+
+        gemm_avx512(&job);
+        return;
+    }
+#endif
     cblas_sgemm(CblasRowMajor, form == BLAS_TN ? CblasTrans : CblasNoTrans,
                 form == BLAS_NT ? CblasTrans : CblasNoTrans, blas_int(N),
                 blas_int(H), blas_int(M), alpha, a, blas_int(a_stride), b,

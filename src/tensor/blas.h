@@ -1,5 +1,5 @@
-/* Matrix products by OpenBLAS (its only home), one thread a call, and which of
- * its kernels run.
+/* Matrix products by our own kernels (gemm.h) or OpenBLAS (its only home), one
+ * thread a call, and which of OpenBLAS's kernels run.
  *
  * OpenBLAS chooses kernels by the CPU's model when it is loaded and takes the
  * oldest (Prescott: 5 times slower than AVX-512's) when it does not know the
@@ -7,8 +7,9 @@
  * whoever starts processes can set it to blas_best_kernel(), and a banner can
  * say when it was lowered.
  *
- * Products are row-major and dense (tensor.h); beta = 0 overwrites, whatever
- * stands in the output. Sizes may be 0. Threads: any, after blas_init().
+ * gemm_takes() says which products are ours. Products are row-major and dense
+ * (tensor.h); beta = 0 overwrites, whatever stands in the output. Sizes may be
+ * 0. Threads: any, after blas_init().
  */
 #ifndef TENSOR_BLAS_H
 #define TENSOR_BLAS_H

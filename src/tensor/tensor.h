@@ -9,7 +9,7 @@
  *   H  hidden units, columns of an output
  *
  * What a result may depend on. vec.h: on shape and values only, the same bits
- * on every CPU. blas.h: also on the name of OpenBLAS's kernels
+ * on every CPU. blas.h and gemm.h: also on the name of OpenBLAS's kernels
  * (blas_kernel_name()) and cpu_level(). Neither depends on the number of
  * threads, on alignment, or on how a caller shares work, as long as each call
  * has the same shape.
@@ -20,6 +20,7 @@
 #include <stddef.h>
 
 #include "tensor/blas.h"
+#include "tensor/gemm.h"
 #include "tensor/vec.h"
 
 #endif

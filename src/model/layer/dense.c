@@ -1,5 +1,5 @@
-/* Dense layers over OpenBLAS; a layer with one output is a vector, for which a
- * matrix product would be waste. */
+/* Dense layers over tensor/gemm.h; a layer with one output is a vector, for
+ * which a matrix product would be waste. */
 #include "model/layer/dense.h"
 
 #include <math.h>
@@ -28,16 +28,23 @@ enum fusor_status dense_build(struct model *m, const char *name, uint32_t in,
     return FUSOR_OK;
 }
 
+static void forward(const struct dense *d, const struct model_step *s,
+                    const float *x, uint32_t n, int relu, float *y)
+{
+    gemm_dense(n, d->out, d->in, x, s->dense + d->weight, s->dense + d->bias,
+               relu, y);
+}
+
 void dense_forward(const struct dense *d, const struct model_step *s,
                    const float *x, uint32_t n, float *y)
 {
-    const float *w = s->dense + d->weight;
+    forward(d, s, x, n, 0, y);
+}
 
-    if (d->out == 1)
-        blas_gemv_n(n, d->in, 1.0f, x, w, 0.0f, y);
-    else
-        blas_gemm_nt(n, d->out, d->in, 1.0f, x, w, 0.0f, y);
-    vec_ops()->bias_add(y, s->dense + d->bias, n, d->out);
+void dense_forward_relu(const struct dense *d, const struct model_step *s,
+                        const float *x, uint32_t n, float *y)
+{
+    forward(d, s, x, n, 1, y);
 }
 
 /* dx [n, in] = dy w^T */

@@ -19,6 +19,9 @@ enum fusor_status dense_build(struct model *m, const char *name, uint32_t in,
                               struct fusor_error *err);
 void dense_forward(const struct dense *d, const struct model_step *s,
                    const float *x, uint32_t n, float *y);
+/** The same, then max(., 0), in one pass. */
+void dense_forward_relu(const struct dense *d, const struct model_step *s,
+                        const float *x, uint32_t n, float *y);
 /** Write the gradients of W and b, and dx unless it is NULL.
  * @param train 0: dx only */
 void dense_backward(const struct dense *d, const struct model_step *s,

@@ -87,6 +87,12 @@ enum fusor_status stack_build(struct model *m, const char *name, uint32_t in,
     return FUSOR_OK;
 }
 
+/* May the product write what relu leaves at once? Its slope needs y only. */
+static int is_fused(const struct stack_layer *l)
+{
+    return !l->plain && !l->has_norm && l->activation.kind == ACTIVATION_RELU;
+}
+
 void stack_take(const struct stack *k, struct model_run *r,
                 struct stack_state *st)
 {
@@ -101,7 +107,7 @@ void stack_take(const struct stack *k, struct model_run *r,
             batch_norm_take(&l->norm, r, &t->bn);
         }
         t->y = t->norm;
-        if (l->activation.kind != ACTIVATION_NONE)
+        if (l->activation.kind != ACTIVATION_NONE && !is_fused(l))
             t->y = run_take(r, n, sizeof(float));
         t->drop = t->y;
         if (l->dropout.rate > 0) {
@@ -121,12 +127,16 @@ static const float *layer_forward(const struct stack_layer *l,
     uint32_t n = s->batch->n;
     size_t size = (size_t)n * l->dense.out;
 
-    dense_forward(&l->dense, s, x, n, t->z);
+    if (is_fused(l))
+        dense_forward_relu(&l->dense, s, x, n, t->y);
+    else
+        dense_forward(&l->dense, s, x, n, t->z);
     if (l->plain)
         return t->z;
     if (l->has_norm)
         batch_norm_forward(&l->norm, &t->bn, s, t->z, n, t->norm, train);
-    activation_forward(&l->activation, s, t->norm, t->y, size);
+    if (!is_fused(l))
+        activation_forward(&l->activation, s, t->norm, t->y, size);
     if (t->drop == t->y || !train)
         return t->y;
     dropout_mask(&l->dropout, seed, s, l->dense.out, t->mask);

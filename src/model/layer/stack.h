@@ -47,6 +47,7 @@ struct stack_layer_state {
     float *z;    // [n, out] after dense
     float *norm; // [n, out] after the normalisation; z when there is none
     float *y;    // [n, out] after the activation; norm when there is none
+                 // or when relu follows the product: then z is never seen
     float *drop; // [n, out] after dropout; y when there is none
     float *mask;
     float *grad; // [n, out] d loss / d drop, used up; NULL for the last layer

@@ -27,6 +27,7 @@ static void items_fill(struct zmq_endpoint *e)
     }
     if (e->router)
         e->items[n++] = (zmq_pollitem_t){e->router, 0, ZMQ_POLLIN, ZMQ_POLLIN};
+    e->items[n] = (zmq_pollitem_t){NULL, e->also_fd, ZMQ_POLLIN, 0};
     e->n_items = n;
     e->next_item = 0;
 }
@@ -34,7 +35,7 @@ static void items_fill(struct zmq_endpoint *e)
 /* Room for one more dealer, so that adding it cannot fail half-way. */
 static int dealers_reserve(struct zmq_endpoint *e)
 {
-    size_t want = 2 * (e->n_dealers + 1) + 2;
+    size_t want = 2 * (e->n_dealers + 1) + 3;
 
     while (e->cap_items < want)
         if (mem_reserve((void **)&e->items, e->cap_items, &e->cap_items,
@@ -156,7 +157,8 @@ static int wake_take(struct zmq_endpoint *e)
 static enum fusor_status items_wait(struct zmq_endpoint *e, int timeout_ms,
                                     struct fusor_error *err)
 {
-    int n = zmq_poll(e->items, (int)e->n_items, timeout_ms);
+    int n_items = (int)e->n_items + (e->also_fd != 0);
+    int n = zmq_poll(e->items, n_items, timeout_ms);
     uint64_t woken;
 
     if (n < 0 && zmq_errno() != EINTR)
@@ -169,6 +171,8 @@ static enum fusor_status items_wait(struct zmq_endpoint *e, int timeout_ms,
         if (read(e->wake_fd, &woken, sizeof(woken)) > 0)
             return FUSOR_EAGAIN;
     }
+    if (e->also_fd && n == 1 && e->items[e->n_items].revents)
+        return FUSOR_EAGAIN;
     return FUSOR_OK;
 }
 
@@ -280,6 +284,7 @@ static void endpoint_fill(struct zmq_endpoint *e,
         e->keys = *o->keys;
     e->hwm = o->hwm > 0 ? o->hwm : HWM;
     e->flush_ms = o->flush_ms > 0 ? o->flush_ms : 0;
+    e->also_fd = o->also_fd;
     zmq_msg_init(&e->frames[0]);
     zmq_msg_init(&e->frames[1]);
 }

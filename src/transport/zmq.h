@@ -39,6 +39,8 @@ struct transport_zmq_options {
     size_t n_allowed;
     int hwm;      // messages queued for or from one peer; 0: 64
     int flush_ms; // destroy waits this long for what was sent; 0: not at all
+    int also_fd;  // a receive that waits also ends, with EAGAIN, when this
+                  // descriptor is readable (borrowed; see mux.h); 0: none
 };
 
 struct transport_zmq_stats {

@@ -47,9 +47,11 @@ struct zmq_endpoint {
     size_t n_dealers, cap_dealers;
     unsigned n_monitors; // ever made, for their names
     int wake_fd;
+    int also_fd; // 0: none
     atomic_int woken;
     /* [0] wake_fd; [1 + 2i] socket and [2 + 2i] monitor of dealer i; then the
-     * router. revents stay set until a socket has been read empty. */
+     * router; then, not counted by n_items, also_fd. revents stay set until a
+     * socket has been read empty. */
     zmq_pollitem_t *items;
     size_t n_items, cap_items;
     size_t next_item; // where to look first, so that all get their turn

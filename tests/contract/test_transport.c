@@ -1,110 +1,21 @@
-/* What every transport promises, run over each of them: the simulated network
- * and ZeroMQ over TCP and ipc. */
+/* What every transport promises, run over each of the networks. */
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "harness.h"
+#include "networks.h"
 #include "transport/message.h"
-#include "transport/sim.h"
-#include "transport/zmq.h"
 
 #define PATIENCE_MS 5000
 #define MB ((size_t)1 << 20)
-#define CAPACITY 8
-
-/* A way to make endpoints that can reach each other. */
-struct network {
-    const char *suite;
-    void (*open)(void);
-    void (*close)(void);
-    struct transport *(*serve)(struct peer self);
-    struct transport *(*join)(struct peer self);
-    const char *(*endpoint)(struct transport *server);
-};
+#define CAPACITY NETWORK_CAPACITY
 
 static const struct network *net;
 static struct transport *server, *client;
 static const struct peer shard = {PEER_SHARD, 3, 1};
 static const struct peer worker = {PEER_WORKER, 7, 1};
-
-static struct sim *sim;
-
-static void sim_open(void)
-{
-    REQUIRE(sim_create(11, &sim, NULL) == FUSOR_OK);
-    sim_set_capacity(sim, CAPACITY);
-}
-
-static void sim_close(void)
-{
-    sim_destroy(sim);
-}
-
-static struct transport *sim_make(struct peer self)
-{
-    struct transport *t;
-
-    REQUIRE(sim_endpoint(sim, self, &t, NULL) == FUSOR_OK);
-    return t;
-}
-
-static const char *sim_name(struct transport *t)
-{
-    (void)t;
-    return "sim";
-}
-
-static void zmq_open_close(void)
-{
-}
-
-static struct transport *zmq_make(struct peer self, const char *bind)
-{
-    struct transport_zmq_options o = {.job = 99,
-                                      .self = self,
-                                      .bind = bind,
-                                      .listen_fd = -1,
-                                      .hwm = CAPACITY};
-    struct transport *t;
-
-    REQUIRE(transport_zmq_create(&o, &t, NULL) == FUSOR_OK);
-    return t;
-}
-
-static struct transport *tcp_serve(struct peer self)
-{
-    return zmq_make(self, "tcp://127.0.0.1:*");
-}
-
-static struct transport *ipc_serve(struct peer self)
-{
-    char address[TRANSPORT_ENDPOINT_MAX];
-
-    snprintf(address, sizeof(address), "ipc://%s/s", test_tmpdir());
-    return zmq_make(self, address);
-}
-
-static struct transport *zmq_join(struct peer self)
-{
-    return zmq_make(self, NULL);
-}
-
-static const char *zmq_name(struct transport *t)
-{
-    return transport_zmq_endpoint(t);
-}
-
-static const struct network networks[] = {
-    {"contract.transport.sim", sim_open, sim_close, sim_make, sim_make,
-     sim_name},
-    {"contract.transport.tcp", zmq_open_close, zmq_open_close, tcp_serve,
-     zmq_join, zmq_name},
-    {"contract.transport.ipc", zmq_open_close, zmq_open_close, ipc_serve,
-     zmq_join, zmq_name},
-};
 
 static void open_pair(void)
 {
@@ -522,7 +433,7 @@ static void a_client_hears_all_its_servers(void)
     int from_shard = 0;
 
     open_pair();
-    if (net->serve == ipc_serve) { // one address a test folder
+    if (net->one_server) {
         close_pair();
         return;
     }
@@ -617,7 +528,7 @@ int main(void)
     };
     int failed = 0;
 
-    for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
+    for (size_t i = 0; i < n_networks; i++) {
         net = &networks[i];
         failed |= TEST_RUN(net->suite, cases);
     }

@@ -1,0 +1,493 @@
+/* The transport contract in shared memory: who is looked at when, and how a
+ * wait neither misses a message nor spins. */
+#include "transport/shm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "transport/shm_endpoint.h"
+
+#define LOOKS 256 /* receives between two looks at the sockets */
+#define EVENTS 16
+#define IGNORED_MOST 64 /* messages skipped after the time is up */
+
+/* A connection that is replaced ends at the next look: what was received
+ * through it is valid until then. */
+static void conn_retire(struct shm_conn *c)
+{
+    if (!c)
+        return;
+    c->ours = 0;
+    shm_conn_shut(c);
+}
+
+static enum fusor_status endpoint_connect(struct transport *t, struct peer to,
+                                          const char *endpoint,
+                                          struct fusor_error *err)
+{
+    struct shm_endpoint *e = shm_endpoint_of(t);
+    struct peer_entry *entry;
+    struct shm_conn *c;
+
+    FUSOR_TRY(shm_conn_make(e, to, endpoint, &c, err));
+    if (peer_table_add(&e->peers, to, &entry, err) != FUSOR_OK) {
+        conn_retire(c);
+        return FUSOR_ENOMEM;
+    }
+    if (entry->connected)
+        conn_retire(entry->link);
+    *entry = (struct peer_entry){.peer = to, .connected = 1, .link = c};
+    shm_conn_dial(e, c, clock_now_ms(&clock_real));
+    return FUSOR_OK;
+}
+
+/* A peer whose ring makes no sense. */
+static enum fusor_status malformed(struct shm_endpoint *e, struct shm_conn *c,
+                                   enum fusor_status status,
+                                   struct fusor_error *err)
+{
+    char who[32];
+
+    e->stats.malformed++;
+    peer_table_cut(&e->peers, c->peer);
+    shm_conn_shut(c);
+    return fusor_fail(err, status,
+                      "shm: %s wrote what is no message into the memory shared "
+                      "with it: it is not heard any more",
+                      peer_text(c->peer, who));
+}
+
+static enum fusor_status may_send(struct shm_endpoint *e, struct peer to,
+                                  struct shm_conn *c, struct fusor_error *err)
+{
+    char who[32];
+
+    if (!c || c->shut || (c->state == SHM_GONE && !c->ours))
+        return fusor_fail(err, FUSOR_ECLOSED, "shm: %s has gone",
+                          peer_text(to, who));
+    if (c->state == SHM_GONE)
+        return fusor_fail(err, FUSOR_EAGAIN, "shm: %s has gone for now",
+                          peer_text(to, who));
+    if (c->state == SHM_APART)
+        shm_conn_dial(e, c, clock_now_ms(&clock_real));
+    return FUSOR_OK;
+}
+
+static enum fusor_status endpoint_send(struct transport *t, struct peer to,
+                                       const void *header, size_t header_size,
+                                       const struct payload *payload,
+                                       struct fusor_error *err)
+{
+    struct shm_endpoint *e = shm_endpoint_of(t);
+    struct peer_entry *entry;
+    struct shm_conn *c;
+    enum fusor_status rc;
+
+    FUSOR_TRY(message_check(header_size, payload, err));
+    FUSOR_TRY(peer_table_route(&e->peers, to, &entry, err));
+    c = entry->link;
+    FUSOR_TRY(may_send(e, to, c, err));
+    rc = shm_sender_put(&c->out, header, header_size, payload);
+    if (rc == FUSOR_EAGAIN) {
+        c->starved = 1;
+        return fusor_fail(err, rc, "shm: the ring is full");
+    }
+    if (rc != FUSOR_OK)
+        return malformed(e, c, FUSOR_ECLOSED, err);
+    if (shm_sender_must_wake(&c->out) || c->bell < 0)
+        shm_conn_ring(c);
+    if (payload && payload->release)
+        payload->release((void *)(uintptr_t)payload->data, payload->hint);
+    e->stats.sent++;
+    return FUSOR_OK;
+}
+
+static void conn_release(struct shm_conn *c)
+{
+    if (shm_receiver_release(&c->in))
+        shm_conn_ring(c);
+}
+
+static void release_held(struct shm_endpoint *e)
+{
+    if (e->held && !e->held->shut)
+        conn_release(e->held);
+    e->held = NULL;
+}
+
+static int wake_take(struct shm_endpoint *e)
+{
+    return atomic_load_explicit(&e->woken, memory_order_relaxed) &&
+           atomic_exchange(&e->woken, 0);
+}
+
+static int is_readable(const struct shm_conn *c)
+{
+    return !c->shut && c->segment.base;
+}
+
+/* May its message be heard? Learns where to answer. */
+static int judge_sender(struct shm_endpoint *e, struct shm_conn *c)
+{
+    struct peer_entry *entry;
+
+    if (!c->ours && peer_table_hear(&e->peers, c->peer) != FUSOR_OK)
+        return 0;
+    entry = peer_table_find(&e->peers, c->peer);
+    if (!entry || entry->cut)
+        return 0;
+    if (!entry->connected)
+        entry->link = c;
+    return 1;
+}
+
+/* Look for one message of one peer.
+ * @return FUSOR_ECLOSED: one that is not to be heard */
+static enum fusor_status conn_look(struct shm_endpoint *e, struct shm_conn *c,
+                                   struct delivery *d, struct fusor_error *err)
+{
+    enum fusor_status rc;
+
+    if (!is_readable(c))
+        return FUSOR_EAGAIN;
+    rc = shm_receiver_take(&c->in, &e->record);
+    if (rc == FUSOR_EAGAIN)
+        return rc;
+    d->from = c->peer;
+    if (!judge_sender(e, c)) {
+        if (rc == FUSOR_OK)
+            conn_release(c);
+        else
+            shm_conn_shut(c);
+        e->stats.ignored++;
+        return FUSOR_ECLOSED;
+    }
+    if (rc != FUSOR_OK)
+        return malformed(e, c, FUSOR_EPROTO, err);
+    e->held = c;
+    e->stats.received++;
+    d->header = e->record.header;
+    d->header_size = e->record.header_size;
+    d->payload = e->record.payload;
+    d->payload_size = e->record.payload_size;
+    return FUSOR_OK;
+}
+
+/* Look at all peers once round, from where the last look ended. */
+static enum fusor_status conns_look(struct shm_endpoint *e, struct delivery *d,
+                                    struct fusor_error *err)
+{
+    for (size_t n = e->n_conns; n > 0; n--) {
+        size_t i = e->next_conn;
+        enum fusor_status rc = conn_look(e, e->conns[i], d, err);
+
+        e->next_conn = i + 1 >= e->n_conns ? 0 : i + 1;
+        if (rc != FUSOR_EAGAIN)
+            return rc;
+    }
+    return FUSOR_EAGAIN;
+}
+
+/* Connections that begin, end, or begin again. */
+static void upkeep(struct shm_endpoint *e)
+{
+    int64_t now = 0;
+
+    for (size_t i = 0; i < e->n_conns; i++) {
+        struct shm_conn *c = e->conns[i];
+
+        if (c->state == SHM_OPEN || c->state == SHM_GREETING)
+            continue;
+        if (c->state == SHM_GONE &&
+            (!is_readable(c) || shm_receiver_is_empty(&c->in)) &&
+            shm_conn_renew(e, c)) {
+            i--;
+            continue;
+        }
+        now = now ? now : clock_now_ms(&clock_real);
+        shm_conn_dial(e, c, now);
+    }
+}
+
+static struct shm_conn *conn_find(struct shm_endpoint *e, uint64_t id)
+{
+    for (size_t i = 0; i < e->n_conns; i++)
+        if (e->conns[i]->id == id)
+            return e->conns[i];
+    return NULL;
+}
+
+/* Wait for the bell or a socket, and see to the sockets.
+ * @return FUSOR_OK; FUSOR_ECLUSTER: a server refuses us */
+static enum fusor_status sockets_look(struct shm_endpoint *e, int timeout_ms,
+                                      struct fusor_error *err)
+{
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(e->epoll_fd, events, EVENTS, timeout_ms);
+    enum fusor_status rc = FUSOR_OK;
+
+    e->looks = 0;
+    for (int i = 0; i < n && rc == FUSOR_OK; i++) {
+        uint64_t id = events[i].data.u64;
+        struct shm_conn *c;
+
+        if (id == SHM_ID_LISTENER)
+            shm_conns_accept(e);
+        else if (id != SHM_ID_BELL && (c = conn_find(e, id)) != NULL)
+            rc = shm_conn_hear(e, c, err);
+    }
+    upkeep(e);
+    return rc;
+}
+
+int transport_shm_has_room(struct transport *t)
+{
+    struct shm_endpoint *e = shm_endpoint_of(t);
+    int found = 0;
+
+    for (size_t i = 0; i < e->n_conns; i++) {
+        struct shm_conn *c = e->conns[i];
+
+        if (!c->starved || (is_readable(c) && !shm_sender_has_room(&c->out)))
+            continue;
+        c->starved = 0;
+        found = 1;
+    }
+    return found;
+}
+
+/* What a wait would miss. */
+static int something_waits(const struct shm_endpoint *e)
+{
+    for (size_t i = 0; i < e->n_conns; i++) {
+        const struct shm_conn *c = e->conns[i];
+
+        if (is_readable(c) && (!shm_receiver_is_empty(&c->in) ||
+                               (c->starved && shm_sender_has_room(&c->out))))
+            return 1;
+    }
+    return 0;
+}
+
+/* When the next connection is due. */
+static int time_left(const struct shm_endpoint *e, int timeout_ms)
+{
+    int64_t now = 0;
+
+    for (size_t i = 0; i < e->n_conns; i++) {
+        const struct shm_conn *c = e->conns[i];
+        int64_t left;
+
+        if (c->shut || c->state == SHM_OPEN || c->state == SHM_GREETING)
+            continue;
+        now = now ? now : clock_now_ms(&clock_real);
+        left = c->try_ms > now ? c->try_ms - now : 0;
+        if (timeout_ms < 0 || left < timeout_ms)
+            timeout_ms = (int)left;
+    }
+    return timeout_ms;
+}
+
+static void set_asleep(struct shm_endpoint *e, uint32_t asleep)
+{
+    for (size_t i = 0; i < e->n_conns; i++)
+        if (is_readable(e->conns[i]))
+            atomic_store(&e->conns[i]->in.control->asleep, asleep);
+}
+
+int transport_shm_sleep(struct transport *t, int timeout_ms)
+{
+    struct shm_endpoint *e = shm_endpoint_of(t);
+
+    set_asleep(e, 1);
+    return something_waits(e) ? 0 : time_left(e, timeout_ms);
+}
+
+void transport_shm_awake(struct transport *t)
+{
+    set_asleep(shm_endpoint_of(t), 0);
+}
+
+static enum fusor_status wait_once(struct shm_endpoint *e, int timeout_ms,
+                                   struct fusor_error *err)
+{
+    int wait_ms =
+        timeout_ms ? transport_shm_sleep(&e->base, timeout_ms) : timeout_ms;
+    enum fusor_status rc = sockets_look(e, wait_ms, err);
+
+    if (timeout_ms)
+        transport_shm_awake(&e->base);
+    return rc;
+}
+
+/* One wait of a receive that has found nothing.
+ * @return FUSOR_OK: look again; FUSOR_EAGAIN: woken, or room has come back */
+static enum fusor_status wait_more(struct shm_endpoint *e, int timeout_ms,
+                                   struct fusor_error *err)
+{
+    if (timeout_ms && transport_shm_has_room(&e->base))
+        return FUSOR_EAGAIN;
+    FUSOR_TRY(wait_once(e, timeout_ms, err));
+    return wake_take(e) ? FUSOR_EAGAIN : FUSOR_OK;
+}
+
+static enum fusor_status endpoint_receive(struct transport *t,
+                                          struct delivery *d, int timeout_ms,
+                                          struct fusor_error *err)
+{
+    struct shm_endpoint *e = shm_endpoint_of(t);
+    int64_t end = 0;
+    int left = timeout_ms, over = 0, ignored = 0;
+
+    release_held(e);
+    if (wake_take(e))
+        return FUSOR_EAGAIN;
+    if (++e->looks >= LOOKS)
+        FUSOR_TRY(sockets_look(e, 0, err));
+    for (;;) {
+        enum fusor_status rc = conns_look(e, d, err);
+
+        if (rc == FUSOR_ECLOSED && (!over || ignored++ < IGNORED_MOST))
+            continue;
+        if (rc != FUSOR_EAGAIN && rc != FUSOR_ECLOSED)
+            return rc;
+        if (over)
+            return FUSOR_EAGAIN;
+        if (timeout_ms > 0) {
+            int64_t now = clock_now_ms(&clock_real);
+
+            end = end ? end : now + timeout_ms;
+            left = end > now ? (int)(end - now) : 0;
+        }
+        over = !left;
+        FUSOR_TRY(wait_more(e, left, err));
+    }
+}
+
+static void endpoint_cut(struct transport *t, struct peer who)
+{
+    peer_table_cut(&shm_endpoint_of(t)->peers, who);
+}
+
+static void endpoint_wake(struct transport *t)
+{
+    struct shm_endpoint *e = shm_endpoint_of(t);
+    uint64_t one = 1;
+
+    if (!atomic_exchange(&e->woken, 1))
+        (void)!write(e->bell, &one, sizeof(one));
+}
+
+static void endpoint_destroy(struct transport *t)
+{
+    struct shm_endpoint *e = shm_endpoint_of(t);
+    const int fds[] = {e->listen_fd, e->epoll_fd, e->bell, e->spare};
+
+    release_held(e);
+    for (size_t i = 0; i < e->n_conns; i++)
+        shm_conn_free(e->conns[i]);
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    peer_table_clear(&e->peers);
+    mem_free(e->conns);
+    mem_free(e);
+}
+
+static const struct clock_source *endpoint_clock(struct transport *t)
+{
+    (void)t;
+    return &clock_real;
+}
+
+static const struct transport_ops endpoint_ops = {
+    .connect = endpoint_connect,
+    .send = endpoint_send,
+    .receive = endpoint_receive,
+    .cut = endpoint_cut,
+    .wake = endpoint_wake,
+    .destroy = endpoint_destroy,
+    .clock = endpoint_clock,
+};
+
+static int watch(const struct shm_endpoint *e, int fd, uint64_t id,
+                 uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data = {.u64 = id}};
+
+    return epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+static enum fusor_status endpoint_open(struct shm_endpoint *e,
+                                       const struct transport_shm_options *o,
+                                       struct fusor_error *err)
+{
+    uint64_t n = e->ring_bytes;
+
+    if (n < SHM_RING_MIN || n > SHM_RING_MAX || (n & (n - 1)))
+        return fusor_fail(err, FUSOR_EINVAL,
+                          "shm: a ring of %llu bytes: give a power of two from "
+                          "4 MiB to 256 MiB",
+                          (unsigned long long)n);
+    e->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (e->epoll_fd >= 0)
+        e->spare = fcntl(e->epoll_fd, F_DUPFD_CLOEXEC, 0);
+    /* The bell by its edges: it is never read, only counts up. */
+    if (e->bell < 0 || e->epoll_fd < 0 || e->spare < 0 ||
+        watch(e, e->bell, SHM_ID_BELL, EPOLLIN | EPOLLET))
+        return fusor_fail(err, FUSOR_ECLUSTER, "shm: no endpoint: %s",
+                          strerror(errno));
+    if (!o->bind)
+        return FUSOR_OK;
+    FUSOR_TRY(shm_address_parse(o->bind, &e->address, err));
+    FUSOR_TRY(shm_listen(&e->address, &e->listen_fd, err));
+    if (watch(e, e->listen_fd, SHM_ID_LISTENER, EPOLLIN))
+        return fusor_fail(err, FUSOR_ECLUSTER, "shm: %s: %s", e->address.text,
+                          strerror(errno));
+    return FUSOR_OK;
+}
+
+enum fusor_status
+transport_shm_create(const struct transport_shm_options *options,
+                     struct transport **out, struct fusor_error *err)
+{
+    struct shm_endpoint *e = mem_alloc(1, sizeof(*e));
+    enum fusor_status rc;
+
+    if (!e)
+        return mem_fail(err, "shm: endpoint", sizeof(*e));
+    e->base.ops = &endpoint_ops;
+    e->job = options->job;
+    e->self = options->self;
+    e->ring_bytes = options->ring_bytes ? options->ring_bytes : SHM_RING_MIN;
+    e->bell = e->epoll_fd = e->spare = e->listen_fd = -1;
+    e->next_id = SHM_ID_FIRST;
+    rc = endpoint_open(e, options, err);
+    if (rc != FUSOR_OK) {
+        endpoint_destroy(&e->base);
+        return rc;
+    }
+    *out = &e->base;
+    return FUSOR_OK;
+}
+
+struct transport_shm_stats transport_shm_stats(const struct transport *t)
+{
+    return shm_endpoint_of(t)->stats;
+}
+
+int transport_shm_poll_fd(const struct transport *t)
+{
+    return shm_endpoint_of(t)->epoll_fd;
+}
+
+int transport_shm_knows(const struct transport *t, struct peer who)
+{
+    return peer_table_find(&shm_endpoint_of(t)->peers, who) != NULL;
+}

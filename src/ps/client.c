@@ -37,10 +37,11 @@ static enum fusor_status init_worker(struct client *c, struct client_worker *w,
     w->dense = mem_alloc(c->config.params->n_dense + 1, sizeof(float));
     w->grads_at = mem_alloc(n, sizeof(*w->grads_at));
     w->keys_at = mem_alloc(n, sizeof(*w->keys_at));
+    w->places_at = mem_alloc(n, sizeof(*w->places_at));
     w->counts = mem_alloc_raw((size_t)PARAM_MAX_NODES * n *
                                   (c->config.params->n_tables + 1),
                               sizeof(*w->counts));
-    if (!w->dense || !w->grads_at || !w->keys_at || !w->counts)
+    if (!w->dense || !w->grads_at || !w->keys_at || !w->places_at || !w->counts)
         return mem_fail(err, "client",
                         c->config.params->n_dense * sizeof(float));
     return FUSOR_OK;
@@ -123,6 +124,7 @@ static void clear_worker(struct client *c, struct client_worker *w)
     mem_free(w->dense);
     mem_free(w->grads_at);
     mem_free(w->keys_at);
+    mem_free(w->places_at);
     mem_free(w->counts);
 }
 

@@ -32,6 +32,7 @@ struct client_worker {
     uint64_t index;   // of the next push
     float **grads_at; // [n_shards] write position while a push is made
     uint64_t **keys_at;
+    uint32_t **places_at;
     uint32_t *counts; // [PARAM_MAX_NODES][n_tables][n_shards]
 };
 

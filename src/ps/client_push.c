@@ -1,9 +1,13 @@
 /* The compute threads' side of a push: gradients cut over the shards, the way
- * their keys went. */
+ * their keys went. A row is named by its place among the keys that its shard
+ * was sent; where a node has all rows in order, nothing names them. */
 #include <string.h>
 
 #include "ps/client_private.h"
 #include "ps/payloads.h"
+#include "ps/row.h"
+
+#define AHEAD 8 /* rows a prefetch runs in front */
 
 static size_t push_room(const struct client *c, uint32_t shard,
                         const struct step_grads *g)
@@ -13,6 +17,17 @@ static size_t push_room(const struct client *c, uint32_t shard,
     for (uint32_t i = 0; i < g->n_nodes; i++)
         room += 64 + payload_section_bytes(c->dense_size[shard], 4);
     return room;
+}
+
+static int has_all_in_order(const struct table_split *split,
+                            const struct node_rows *rows)
+{
+    if (rows->n != split->n)
+        return 0;
+    for (uint32_t r = 0; r < rows->n; r++)
+        if (rows->index[r] != r)
+            return 0;
+    return 1;
 }
 
 /* Count the rows of each node, table and shard into counts
@@ -40,18 +55,25 @@ static void write_node_rows(struct client *c, struct client_worker *w,
                             struct payload_writer *writer)
 {
     uint32_t width = c->config.params->tables[table].width;
+    const struct table_split *split = &a->tables[table];
+    int all = has_all_in_order(split, rows);
 
     for (uint32_t s = 0; s < c->config.n_shards; s++) {
-        w->keys_at[s] = payload_reserve_u64s(&writer[s], counts[s]);
+        w->places_at[s] = payload_reserve_u32s(&writer[s], all ? 0 : counts[s]);
         w->grads_at[s] =
             payload_reserve_f32s(&writer[s], (size_t)counts[s] * width);
     }
-    for (uint32_t r = 0; r < rows->n; r++) {
+    for (uint32_t r = 0; r < rows->n && !all; r++) {
         uint32_t u = rows->index[r];
-        uint16_t s = a->tables[table].shard[u];
 
-        *w->keys_at[s]++ = a->keys[table].keys[u];
-        memcpy(w->grads_at[s], rows->grads[r], width * sizeof(float));
+        *w->places_at[split->shard[u]]++ = split->place[u];
+    }
+    for (uint32_t r = 0; r < rows->n; r++) {
+        uint16_t s = split->shard[rows->index[r]];
+
+        if (r + AHEAD < rows->n)
+            __builtin_prefetch(rows->grads[r + AHEAD]);
+        row_copy(w->grads_at[s], rows->grads[r], width);
         w->grads_at[s] += width;
     }
 }
@@ -86,7 +108,7 @@ static enum fusor_status write_push(struct client *c, struct client_worker *w,
         for (uint32_t i = 0; i < g->n_nodes * p->n_tables; i++) {
             uint32_t rows = counts[(size_t)i * n + s];
 
-            room += payload_section_bytes(rows, 8) +
+            room += payload_section_bytes(rows, 4) +
                     payload_section_bytes(
                         (size_t)rows * p->tables[i % p->n_tables].width, 4);
         }
@@ -141,7 +163,10 @@ enum fusor_status client_push(struct param_store *store, unsigned worker,
         .index = w->index++,
         .clock = g->clock,
         .samples = g->n_samples,
+        .a = w->valued->exchange->header.request, // the ticket
     };
+    for (uint32_t s = 0; s < c->config.n_shards; s++)
+        x->legs[s].keys = payload_buffer_ref(w->valued->exchange->legs[s].out);
     client_drop_valued(c, w);
     rc = client_submit(c, w, x, err);
     if (rc == FUSOR_OK)

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "coord/deadline.h"
+#include "ps/payloads.h"
 
 struct exchange_core {
     struct messenger *messenger;
@@ -31,6 +32,7 @@ void exchange_reset(struct exchange *x, uint32_t n_shards)
 {
     for (uint32_t i = 0; i < n_shards; i++) {
         payload_buffer_unref(x->legs[i].out);
+        payload_buffer_unref(x->legs[i].keys);
         payload_buffer_unref(x->legs[i].reply);
     }
     memset(x, 0, sizeof(*x) + n_shards * sizeof(x->legs[0]));
@@ -144,13 +146,35 @@ static struct payload_buffer *keep_reply(struct exchange_core *c,
     return b;
 }
 
+/* The shard has forgotten where the rows of a push are. Only the newest attempt
+ * counts: one answer, one more try. */
+static void renew_ticket(struct exchange_core *c, struct exchange *x,
+                         uint32_t shard, uint32_t attempt)
+{
+    struct exchange_leg *leg = &x->legs[shard];
+    struct peer to = {.kind = PEER_SHARD, .number = shard};
+    struct wire_header h = x->header;
+
+    if (!leg->keys || attempt + 1 != leg->attempt)
+        return;
+    h.kind = WIRE_KEYS;
+    h.flags = PS_RENEW;
+    h.shard = shard;
+    h.samples = 0;
+    h.attempt = attempt;
+    messenger_send(c->messenger, to, &h, leg->keys, NULL);
+    leg->backoff_ms = 0;
+    send_leg(c, x, shard);
+}
+
 static int is_answer(const struct exchange *x, const struct wire_header *h)
 {
     if (h->request != x->header.request)
         return 0;
     if (x->header.kind == WIRE_KEYS)
         return h->kind == WIRE_VALUES;
-    return h->kind == WIRE_ACK || h->kind == WIRE_REFUSED;
+    return h->kind == WIRE_ACK || h->kind == WIRE_REFUSED ||
+           h->kind == WIRE_NEED_KEYS;
 }
 
 void exchange_core_on_message(struct exchange_core *c,
@@ -167,6 +191,10 @@ void exchange_core_on_message(struct exchange_core *c,
     if (!*at || (*at)->legs[msg->from.number].answered)
         return; // the answer to something sent twice
     leg = &(*at)->legs[msg->from.number];
+    if (msg->header.kind == WIRE_NEED_KEYS) {
+        renew_ticket(c, *at, msg->from.number, msg->header.attempt);
+        return;
+    }
     if (msg->header.kind == WIRE_VALUES) {
         leg->reply = keep_reply(c, msg);
         if (!leg->reply)

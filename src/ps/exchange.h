@@ -1,5 +1,7 @@
 /* Requests under way from one worker process to the shards: a step's keys, or
  * its gradients, to all shards at once, each sent again until it is answered.
+ * A shard that has forgotten the ticket of a push says so, and gets the keys of
+ * its step and then the push once more.
  * A state machine without threads or sockets: unit tests drive it over the
  * simulated network, client.c from the network thread.
  *
@@ -11,6 +13,9 @@
 
 struct exchange_leg {             // one shard's part
     struct payload_buffer *out;   // the request
+    struct payload_buffer *keys;  // of a push with a ticket: what the KEYS of
+                                  // its step carried, in case the shard has
+                                  // forgotten them; or NULL
     struct payload_buffer *reply; // VALUES, a private copy or reference
     int answered;
     uint32_t attempt;

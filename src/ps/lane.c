@@ -5,6 +5,19 @@
 
 #include "ps/consistency.h"
 
+enum fusor_status lane_init(struct lane *l, uint32_t n_tables,
+                            struct budget *budget, struct fusor_error *err)
+{
+    memset(l, 0, sizeof(*l));
+    return ticket_book_init(&l->tickets, n_tables, budget, err);
+}
+
+void lane_clear(struct lane *l)
+{
+    lane_reset(l);
+    ticket_book_clear(&l->tickets);
+}
+
 struct payload_buffer *lane_keep(struct messenger *m, const struct message *msg,
                                  struct fusor_error *err)
 {
@@ -21,12 +34,19 @@ struct payload_buffer *lane_keep(struct messenger *m, const struct message *msg,
     return b;
 }
 
+struct ticket_name lane_ticket_name(struct peer from,
+                                    const struct wire_header *h, uint64_t id)
+{
+    return (struct ticket_name){peer_key(from), id, h->term};
+}
+
 int lane_add_pull(struct lane *l, const struct message *msg,
-                  struct payload_buffer *body)
+                  struct ticket *ticket)
 {
     if (l->n_pulls == LANE_PULLS)
         return -1;
-    l->pulls[l->n_pulls++] = (struct lane_pull){msg->from, msg->header, body};
+    l->pulls[l->n_pulls++] = (struct lane_pull){msg->from, msg->header, ticket};
+    ticket->in_use = 1;
     return 0;
 }
 
@@ -51,7 +71,7 @@ int lane_note_repeat(struct lane *l, struct peer from,
 
 void lane_remove_pull(struct lane *l, uint32_t i)
 {
-    payload_buffer_unref(l->pulls[i].body);
+    l->pulls[i].ticket->in_use = 0;
     l->n_pulls--;
     memmove(&l->pulls[i], &l->pulls[i + 1],
             (l->n_pulls - i) * sizeof(l->pulls[0]));
@@ -87,12 +107,13 @@ int lane_is_late(const struct lane *l, struct peer from,
 void lane_reset(struct lane *l)
 {
     struct peer peer = l->last_peer;
+    struct ticket_book tickets = l->tickets;
     uint64_t request = l->last_request;
 
-    while (l->n_pulls > 0)
-        lane_remove_pull(l, l->n_pulls - 1);
+    ticket_book_close_all(&tickets);
     payload_buffer_unref(l->push);
     memset(l, 0, sizeof(*l));
+    l->tickets = tickets;
     l->last_peer = peer;
     l->last_request = request;
 }

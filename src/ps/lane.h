@@ -5,15 +5,15 @@
 #define PS_LANE_H
 
 #include "base/params.h"
+#include "store/ticket.h"
 #include "transport/messenger.h"
 
 #define LANE_PULLS 16 /* announced steps of one worker: depth is at most 8 */
 
 struct lane_pull {
     struct peer peer;
-    struct wire_header header;   // of its KEYS, for the answer
-    struct payload_buffer *body; // its payload, kept until answered; in place
-                                 // of n keys stand n references of rows
+    struct wire_header header; // of its KEYS, for the answer
+    struct ticket *ticket;     // its rows; in use until answered
 };
 
 struct lane {
@@ -27,23 +27,37 @@ struct lane {
     struct peer push_peer;              // staleness 0: the push that waits
     struct wire_header push_header;
     struct payload_buffer *push; // NULL: none
+    struct ticket *push_ticket;  // its rows; NULL: it brought keys
+    struct ticket_book tickets;
     /* Requests of one process only rise: a copy of a push of an epoch that is
      * over is known by them. They outlive an epoch. */
     struct peer last_peer;
     uint64_t last_request; // of the push taken last
 };
 
+/** @param budget see ticket_book_init() */
+enum fusor_status lane_init(struct lane *l, uint32_t n_tables,
+                            struct budget *budget, struct fusor_error *err);
+/** A lane of zeros is fine. */
+void lane_clear(struct lane *l);
+
 /** A private copy of a message's payload, or one more reference to it.
  * @return NULL: no memory, *err filled */
 struct payload_buffer *lane_keep(struct messenger *m, const struct message *msg,
                                  struct fusor_error *err);
-/** Remember a pull. @return 0, or -1: too many wait */
+/** What a pull's ticket is called.
+ * @param id its KEYS' request */
+struct ticket_name lane_ticket_name(struct peer from,
+                                    const struct wire_header *h, uint64_t id);
+/** Remember a pull; its ticket is in use from now on.
+ * @return 0, or -1: too many wait */
 int lane_add_pull(struct lane *l, const struct message *msg,
-                  struct payload_buffer *body);
+                  struct ticket *ticket);
 /** Is this pull of this peer waiting? Then it was only sent again; its attempt
  * is noted so that the answer fits. */
 int lane_note_repeat(struct lane *l, struct peer from,
                      const struct wire_header *h);
+/** Its ticket is not in use any more, but stays open for the push. */
 void lane_remove_pull(struct lane *l, uint32_t i);
 /** Note at which edge the values of a step were read. */
 void lane_note_read(struct lane *l, uint64_t clock, uint64_t edge);
@@ -53,7 +67,7 @@ int lane_find_read(const struct lane *l, uint64_t clock, uint64_t *edge);
 /** Is this push a late copy from an epoch that is over? */
 int lane_is_late(const struct lane *l, struct peer from,
                  const struct wire_header *h);
-/** Forget everything but the last request: a new epoch. */
+/** Forget everything but the last request: a new epoch. Memory is kept. */
 void lane_reset(struct lane *l);
 
 #endif

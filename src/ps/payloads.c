@@ -3,20 +3,29 @@
 
 #include "store/tree.h"
 
-static enum fusor_status read_rows(struct payload_reader *r, uint32_t width,
-                                   struct push_rows *out,
+static enum fusor_status read_rows(struct payload_reader *r, int ticket,
+                                   uint32_t width, struct push_rows *out,
                                    struct fusor_error *err)
 {
-    size_t n_keys, n_floats;
-    const uint64_t *keys = payload_get_u64s(r, &n_keys);
-    const float *grads = payload_get_f32s(r, &n_floats);
+    const uint64_t *keys = NULL;
+    const uint32_t *places = NULL;
+    size_t n_named, n_floats, n;
+    const float *grads;
 
-    if (r->failed || n_keys > UINT32_MAX || n_floats != n_keys * width)
+    if (ticket)
+        places = payload_get_u32s(r, &n_named);
+    else
+        keys = payload_get_u64s(r, &n_named);
+    grads = payload_get_f32s(r, &n_floats);
+    n = ticket && n_named == 0 ? n_floats / width : n_named;
+    if (r->failed || n > UINT32_MAX || n_floats != n * width)
         return fusor_fail(err, FUSOR_EPROTO,
-                          "push: %zu floats for %zu rows of %u", n_floats,
-                          n_keys, width);
-    *out = (struct push_rows){(uint32_t)n_keys, keys, NULL,
-                              (float *)(uintptr_t)grads};
+                          "push: %zu floats for %zu rows of %u", n_floats, n,
+                          width);
+    *out = (struct push_rows){.n = (uint32_t)n,
+                              .keys = keys,
+                              .places = n_named ? places : NULL,
+                              .grads = (float *)(uintptr_t)grads};
     return FUSOR_OK;
 }
 
@@ -29,7 +38,7 @@ static int node_is_sound(uint64_t lo, uint64_t span)
 }
 
 static enum fusor_status read_node(const struct param_spec *params,
-                                   struct payload_reader *r,
+                                   struct payload_reader *r, int ticket,
                                    uint64_t dense_size, struct push_node *out,
                                    struct fusor_error *err)
 {
@@ -49,12 +58,13 @@ static enum fusor_status read_node(const struct param_spec *params,
     if (n_dense == 0)
         out->dense = NULL;
     for (uint32_t t = 0; t < params->n_tables; t++)
-        FUSOR_TRY(read_rows(r, params->tables[t].width, &out->tables[t], err));
+        FUSOR_TRY(read_rows(r, ticket, params->tables[t].width, &out->tables[t],
+                            err));
     return FUSOR_OK;
 }
 
 enum fusor_status push_view_read(const struct param_spec *params, void *data,
-                                 size_t size, uint64_t dense_size,
+                                 size_t size, int ticket, uint64_t dense_size,
                                  struct push_view *out, struct fusor_error *err)
 {
     struct payload_reader r;
@@ -70,7 +80,7 @@ enum fusor_status push_view_read(const struct param_spec *params, void *data,
         struct push_node *node = &out->nodes[i];
 
         node->tables = out->tables + (size_t)i * params->n_tables;
-        FUSOR_TRY(read_node(params, &r, dense_size, node, err));
+        FUSOR_TRY(read_node(params, &r, ticket, dense_size, node, err));
         if (node->lo < next)
             return fusor_fail(err, FUSOR_EPROTO,
                               "push: node %u+%u comes after one that ends at "

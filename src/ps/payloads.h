@@ -5,6 +5,12 @@
  *           (empty when flags lack PS_WANT_DENSE)
  *   PUSH    u64 n_nodes; per node: u64 lo, u64 span, f32s dense or empty, per
  *           table: u64s keys, f32s gradients [n, width]
+ *           With a ticket (header.a is the request of the KEYS of its step):
+ *           u32s places among that step's keys in place of the keys; empty when
+ *           they are all of them in order
+ *   KEYS with PS_RENEW: the keys of an earlier pull (header.a) again, because
+ *           the shard has forgotten where their rows are; nothing is answered,
+ *           the push that needs them comes behind
  */
 #ifndef PS_PAYLOADS_H
 #define PS_PAYLOADS_H
@@ -14,13 +20,15 @@
 
 #define PS_PEEK 1u       // header.flags of KEYS: pull mode
 #define PS_WANT_DENSE 2u // header.flags of KEYS
+#define PS_RENEW 4u      // header.flags of KEYS: only remember the rows
 
 /* One table of one node of a push, in place in the payload. */
 struct push_rows {
     uint32_t n;
-    const uint64_t *keys;
-    const uint32_t *refs; // [n] the server's: the rows of keys; else NULL
-    float *grads;         // [n, width]
+    const uint64_t *keys;   // [n]; NULL with a ticket
+    const uint32_t *places; // [n] with a ticket; NULL: all in order
+    const uint32_t *refs;   // [n] the server's: the rows; else NULL
+    float *grads;           // [n, width]
 };
 
 struct push_node {
@@ -38,10 +46,11 @@ struct push_view {
 
 /** Read a push.
  * @param data writable: gradients may be combined in place
+ * @param ticket it has places instead of keys
  * @param dense_size floats a dense section must have
  * @return FUSOR_EPROTO: sizes do not fit, nodes not aligned or not ascending */
 enum fusor_status push_view_read(const struct param_spec *params, void *data,
-                                 size_t size, uint64_t dense_size,
+                                 size_t size, int ticket, uint64_t dense_size,
                                  struct push_view *out,
                                  struct fusor_error *err);
 

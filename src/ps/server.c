@@ -22,7 +22,11 @@ static enum fusor_status take_memory(struct server *s, struct fusor_error *err)
     s->rows = mem_alloc(n * (tables + 1), sizeof(*s->rows));
     if (!s->lanes || !s->views || !s->pushes || !s->rows)
         return mem_fail(err, "server", n * sizeof(*s->rows));
+    FUSOR_TRY(ticket_book_init(&s->peeks, tables, shard_budget(s->config.shard),
+                               err));
     for (uint32_t i = 0; i < w; i++) {
+        FUSOR_TRY(lane_init(&s->lanes[i], tables, shard_budget(s->config.shard),
+                            err));
         s->views[i].tables = mem_alloc((size_t)PARAM_MAX_NODES * (tables + 1),
                                        sizeof(*s->views[i].tables));
         if (!s->views[i].tables)
@@ -54,7 +58,7 @@ void server_destroy(struct server *s)
     if (!s)
         return;
     for (uint32_t i = 0; s->lanes && i < s->config.n_workers; i++)
-        lane_reset(&s->lanes[i]);
+        lane_clear(&s->lanes[i]);
     for (uint32_t i = 0; s->views && i < s->config.n_workers; i++)
         mem_free(s->views[i].tables);
     mem_free(s->lanes);
@@ -62,6 +66,7 @@ void server_destroy(struct server *s)
     mem_free(s->pushes);
     mem_free(s->rows);
     mem_free(s->refs);
+    ticket_book_clear(&s->peeks);
     mem_free(s);
 }
 
@@ -100,15 +105,14 @@ static enum fusor_status refs_room(struct server *s, size_t n,
 }
 
 const uint32_t *server_resolve(struct server *s, uint32_t table,
-                               const uint64_t *keys, size_t n,
-                               enum resolve_mode mode, uint64_t unit,
+                               const uint64_t *keys, size_t n, uint64_t unit,
                                struct fusor_error *err)
 {
     void *place = (void *)(uintptr_t)keys;
 
     if (refs_room(s, n, err) != FUSOR_OK ||
-        shard_resolve(s->config.shard, table, keys, n, mode, s->clock + unit,
-                      s->refs, err) != FUSOR_OK)
+        shard_resolve(s->config.shard, table, keys, n, RESOLVE_PUSH,
+                      s->clock + unit, s->refs, err) != FUSOR_OK)
         return NULL;
     if (n)
         memcpy(place, s->refs, n * sizeof(*s->refs));

@@ -1,6 +1,9 @@
 /* One shard behind messages: takes keys, gives values when the clock allows,
- * takes gradients, applies them, acknowledges. It owns no socket and no thread:
- * its owner feeds it messages; what it sends goes through the messenger.
+ * takes gradients, applies them, acknowledges. Where the rows of a pull are is
+ * remembered for its push (store/ticket.h); a push whose ticket is gone is
+ * answered NEED_KEYS once its identity is known to be new. It owns no socket
+ * and no thread: its owner feeds it messages; what it sends goes through the
+ * messenger.
  *
  * At staleness 0 pushes are kept until every lease has sent its part of the
  * unit, then one optimizer step is made for all of them in the order of the
@@ -34,7 +37,8 @@ struct server_config {
 
 struct server_counters {
     uint64_t pulls, pushes, duplicates, refused, malformed;
-    uint64_t no_room; // dropped because the pool was full; they come again
+    uint64_t no_room;   // dropped because the pool was full; they come again
+    uint64_t need_keys; // pushes whose ticket was gone
     uint64_t staleness_count[64]; // units between values read and gradient
                                   // applied; the last bin holds all above
 };

@@ -21,6 +21,7 @@ struct server {
     struct shard_rows *rows; // [n_workers * PARAM_MAX_NODES * n_tables]
     uint32_t *refs;          // scratch of one look-up
     size_t refs_cap;
+    struct ticket_book peeks; // one ticket: a peek is answered at once
     struct server_counters counters;
 };
 
@@ -30,14 +31,13 @@ static inline uint64_t server_now(const struct server *s)
     return s->clock + s->n_applied;
 }
 
-/** Look up the rows of keys that stand in a payload and put the references in
- * the keys' place.
+/** Look up the rows of the keys of a push that stand in a payload and put the
+ * references in the keys' place.
  * @param unit of the epoch that the keys are for
  * @return where they are now, [n]; NULL with *err: FUSOR_EINVAL (a key of
  * another shard), FUSOR_ENOMEM */
 const uint32_t *server_resolve(struct server *s, uint32_t table,
-                               const uint64_t *keys, size_t n,
-                               enum resolve_mode mode, uint64_t unit,
+                               const uint64_t *keys, size_t n, uint64_t unit,
                                struct fusor_error *err);
 /** The header of an answer. */
 struct wire_header server_answer(const struct server *s,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ps/consistency.h"
+#include "ps/row.h"
 #include "ps/server_private.h"
 
 #define LOG_MODULE "shard"
@@ -10,41 +11,47 @@
 
 #define AHEAD 8 /* rows a prefetch runs in front: see store/shard_apply.c */
 
-/* Is the payload what KEYS must be? Nothing is made of one that is not. */
+/* Is the payload what KEYS must be? Nothing is made of one that is not.
+ * @param n_keys of all tables */
 static enum fusor_status check_keys(const struct server *s,
-                                    const struct message *msg,
+                                    const struct message *msg, size_t *n_keys,
                                     struct fusor_error *err)
 {
     const struct wire_header *h = &msg->header;
     struct payload_reader r;
     size_t n;
 
+    if (h->request == 0 || (h->flags & PS_RENEW && h->a == 0))
+        return fusor_fail(err, FUSOR_EPROTO, "keys: a request of no number");
     if (!(h->flags & PS_PEEK) && !server_unit_is_sound(s, h))
         return fusor_fail(err, FUSOR_EPROTO, "keys: lease %u, unit %llu",
                           h->lease, (unsigned long long)h->clock);
     payload_reader_init(&r, msg->data, msg->size);
-    for (uint32_t t = 0; t < s->config.params->n_tables; t++)
+    *n_keys = 0;
+    for (uint32_t t = 0; t < s->config.params->n_tables; t++) {
         payload_get_u64s(&r, &n);
+        *n_keys += n;
+    }
     return payload_reader_finish(&r, "keys", err);
 }
 
-static enum fusor_status resolve_all(struct server *s, struct lane_pull *pull,
-                                     enum resolve_mode mode,
-                                     struct fusor_error *err)
+/* Look all keys up, straight from the message into the ticket. */
+static enum fusor_status
+fill_ticket(struct server *s, const struct message *msg, enum resolve_mode mode,
+            struct ticket *ticket, struct fusor_error *err)
 {
+    uint64_t clock = s->clock + msg->header.clock;
     struct payload_reader r;
 
-    payload_reader_init(&r, pull->body->data, pull->body->size);
+    payload_reader_init(&r, msg->data, msg->size);
+    ticket->begin[0] = 0;
     for (uint32_t t = 0; t < s->config.params->n_tables; t++) {
         size_t n;
         const uint64_t *keys = payload_get_u64s(&r, &n);
-        struct fusor_error why;
 
-        if (server_resolve(s, t, keys, n, mode, pull->header.clock, &why))
-            continue;
-        if (err)
-            *err = why;
-        return why.status;
+        ticket->begin[t + 1] = ticket->begin[t] + n;
+        FUSOR_TRY(shard_resolve(s->config.shard, t, keys, n, mode, clock,
+                                ticket->refs + ticket->begin[t], err));
     }
     return FUSOR_OK;
 }
@@ -57,9 +64,8 @@ static void copy_rows(struct server *s, uint32_t table, const uint32_t *refs,
 
     for (size_t i = 0; i < n; i++) {
         if (i + AHEAD < n)
-            __builtin_prefetch(shard_row_values(base, refs[i + AHEAD]));
-        memcpy(out + i * width, shard_row_values(base, refs[i]),
-               width * sizeof(float));
+            row_prefetch(shard_row_values(base, refs[i + AHEAD]), width);
+        row_copy(out + i * width, shard_row_values(base, refs[i]), width);
     }
 }
 
@@ -67,13 +73,11 @@ static size_t values_room(const struct server *s, const struct lane_pull *pull,
                           size_t n_dense)
 {
     size_t room = payload_section_bytes(n_dense, sizeof(float));
-    struct payload_reader r;
 
-    payload_reader_init(&r, pull->body->data, pull->body->size);
     for (uint32_t t = 0; t < s->config.params->n_tables; t++) {
         size_t n;
 
-        payload_get_u64s(&r, &n);
+        ticket_refs(pull->ticket, t, &n);
         room += payload_section_bytes(n * s->config.params->tables[t].width,
                                       sizeof(float));
     }
@@ -88,13 +92,11 @@ static enum fusor_status fill_values(struct server *s,
     const struct param_spec *p = s->config.params;
     int peek = (pull->header.flags & PS_PEEK) != 0;
     struct payload_writer w;
-    struct payload_reader r;
 
     payload_writer_init_buffer(&w, out);
-    payload_reader_init(&r, pull->body->data, pull->body->size);
     for (uint32_t t = 0; t < p->n_tables; t++) {
         size_t n;
-        const uint32_t *refs = (const uint32_t *)payload_get_u64s(&r, &n);
+        const uint32_t *refs = ticket_refs(pull->ticket, t, &n);
         float *rows = payload_reserve_f32s(&w, n * p->tables[t].width);
 
         if (!peek)
@@ -169,8 +171,29 @@ static enum resolve_mode mode_of(const struct server *s,
 
     if (h->flags & PS_PEEK)
         return RESOLVE_PEEK;
+    if (h->flags & PS_RENEW)
+        return RESOLVE_PUSH;
     return lane_find_read(&s->lanes[h->lease], h->clock, &edge) ? RESOLVE_PUSH
                                                                 : RESOLVE_TRAIN;
+}
+
+/* The rows are known: answer now, or when the clock allows. */
+static void take_pull(struct server *s, const struct message *msg,
+                      struct ticket *ticket)
+{
+    const struct wire_header *h = &msg->header;
+    struct lane_pull pull = {msg->from, *h, ticket};
+
+    if (h->flags & PS_RENEW)
+        return; // the push comes behind
+    if (h->flags & PS_PEEK) {
+        answer_pull(s, &pull);
+        ticket_close(ticket);
+    } else if (lane_add_pull(&s->lanes[h->lease], msg, ticket) == 0) {
+        server_serve_pulls(s);
+    } else {
+        ticket_close(ticket);
+    }
 }
 
 enum fusor_status server_on_keys(struct server *s, const struct message *msg,
@@ -178,35 +201,37 @@ enum fusor_status server_on_keys(struct server *s, const struct message *msg,
 {
     const struct wire_header *h = &msg->header;
     struct lane *l = &s->lanes[h->lease];
-    struct lane_pull pull = {msg->from, *h, NULL};
+    int renew = (h->flags & PS_RENEW) != 0, peek = (h->flags & PS_PEEK) != 0;
+    struct ticket_name name =
+        lane_ticket_name(msg->from, h, renew ? h->a : h->request);
+    struct ticket *ticket = NULL;
     struct fusor_error why;
     enum fusor_status rc;
+    size_t n = 0;
 
-    if (!(h->flags & PS_PEEK) && (!s->open || h->epoch != (uint32_t)s->epoch))
+    if (!peek && (!s->open || h->epoch != (uint32_t)s->epoch))
         return FUSOR_OK; // of an epoch that is over
     if (lane_note_repeat(l, msg->from, h))
         return FUSOR_OK;
-    if (check_keys(s, msg, &why) != FUSOR_OK) {
+    rc = check_keys(s, msg, &n, &why);
+    if (rc == FUSOR_OK && renew && ticket_find(&l->tickets, &name))
+        return FUSOR_OK;
+    if (rc == FUSOR_OK)
+        rc = ticket_open(peek ? &s->peeks : &l->tickets, &name, h->clock, n,
+                         &ticket, &why);
+    if (rc == FUSOR_OK)
+        rc = fill_ticket(s, msg, mode_of(s, h), ticket, &why);
+    if (rc == FUSOR_OK) {
+        take_pull(s, msg, ticket);
+        return FUSOR_OK;
+    }
+    if (ticket)
+        ticket_close(ticket);
+    if (rc == FUSOR_EAGAIN)
+        s->counters.no_room++; // it is sent again
+    else if (rc == FUSOR_EPROTO || rc == FUSOR_EINVAL)
         server_drop(s, msg, &why);
-        return FUSOR_OK;
-    }
-    pull.body = lane_keep(s->config.messenger, msg, NULL);
-    if (!pull.body) {
-        s->counters.no_room++;
-        return FUSOR_OK;
-    }
-    rc = resolve_all(s, &pull, mode_of(s, h), &why);
-    if (rc == FUSOR_EINVAL) {
-        server_drop(s, msg, &why);
-        rc = FUSOR_OK;
-    } else if (rc == FUSOR_OK && (h->flags & PS_PEEK)) {
-        answer_pull(s, &pull);
-    } else if (rc == FUSOR_OK && lane_add_pull(l, msg, pull.body) == 0) {
-        server_serve_pulls(s);
-        return FUSOR_OK;
-    }
-    payload_buffer_unref(pull.body);
-    if (rc != FUSOR_OK && err)
+    else if (err)
         *err = why;
-    return rc;
+    return rc == FUSOR_ENOMEM ? rc : FUSOR_OK;
 }

@@ -75,6 +75,9 @@ static enum fusor_status apply_unit(struct server *s, struct fusor_error *err)
         s->counters.pushes++;
         payload_buffer_unref(l->push);
         l->push = NULL;
+        if (l->push_ticket)
+            l->push_ticket->in_use = 0;
+        ticket_book_close_upto(&l->tickets, l->push_header.clock);
     }
     server_serve_pulls(s);
     return FUSOR_OK;
@@ -124,16 +127,72 @@ static enum fusor_status check_nodes(const struct server *s,
     return FUSOR_OK;
 }
 
-/* Read a push and look its rows up.
- * @return FUSOR_EPROTO, FUSOR_EINVAL: malformed; FUSOR_ENOMEM: the shard is
- * full */
-static enum fusor_status read_push(struct server *s,
-                                   const struct wire_header *h,
-                                   struct payload_buffer *body,
+/* The rows that a ticket knows. Places are turned into references where they
+ * stand. */
+static enum fusor_status use_ticket(const struct ticket *ticket, uint32_t table,
+                                    struct push_rows *rows,
+                                    struct fusor_error *err)
+{
+    uint32_t *at = (uint32_t *)(uintptr_t)rows->places;
+    size_t n;
+    uint32_t *refs = ticket_refs(ticket, table, &n);
+
+    rows->refs = at ? at : refs;
+    if (!at && rows->n != 0 && rows->n != n)
+        return fusor_fail(err, FUSOR_EPROTO,
+                          "push: %u rows for all of a pull of %zu", rows->n, n);
+    for (uint32_t i = 0; at && i < rows->n; i++) {
+        if (at[i] >= n)
+            return fusor_fail(err, FUSOR_EPROTO,
+                              "push: row %u of a pull of %zu", at[i], n);
+        at[i] = refs[at[i]];
+    }
+    return FUSOR_OK;
+}
+
+/* @return as read_push() */
+static enum fusor_status find_rows(struct server *s, const struct message *msg,
                                    struct push_view *view,
+                                   struct ticket **ticket,
                                    struct fusor_error *err)
 {
+    const struct wire_header *h = &msg->header;
+    struct ticket_name name = lane_ticket_name(msg->from, h, h->a);
     uint32_t n_tables = s->config.params->n_tables;
+
+    *ticket = h->a ? ticket_find(&s->lanes[h->lease].tickets, &name) : NULL;
+    if (h->a && !*ticket)
+        return fusor_fail(err, FUSOR_EAGAIN, "push: its ticket is gone");
+    if (h->a && (*ticket)->clock != h->clock)
+        return fusor_fail(err, FUSOR_EPROTO, "push: a ticket of unit %llu",
+                          (unsigned long long)(*ticket)->clock);
+    for (uint32_t i = 0; i < view->n_nodes * n_tables; i++) {
+        struct push_rows *rows =
+            &view->nodes[i / n_tables].tables[i % n_tables];
+
+        if (*ticket) {
+            FUSOR_TRY(use_ticket(*ticket, i % n_tables, rows, err));
+            continue;
+        }
+        rows->refs =
+            server_resolve(s, i % n_tables, rows->keys, rows->n, h->clock, err);
+        if (!rows->refs)
+            return err->status;
+    }
+    return FUSOR_OK;
+}
+
+/* Read a push and look its rows up.
+ * @param ticket set to what must stay open until the push is applied, or NULL
+ * @return FUSOR_EPROTO, FUSOR_EINVAL: malformed; FUSOR_EAGAIN: its ticket is
+ * gone; FUSOR_ENOMEM: the shard is full */
+static enum fusor_status read_push(struct server *s, const struct message *msg,
+                                   struct payload_buffer *body,
+                                   struct push_view *view,
+                                   struct ticket **ticket,
+                                   struct fusor_error *err)
+{
+    const struct wire_header *h = &msg->header;
     uint64_t unit = consistency_unit(s->config.staleness, h->lease,
                                      s->config.n_workers, h->index);
 
@@ -143,24 +202,16 @@ static enum fusor_status read_push(struct server *s,
                           (unsigned long long)h->index, h->lease,
                           (unsigned long long)h->clock);
     FUSOR_TRY(push_view_read(s->config.params, body->data, body->size,
-                             shard_dense_size(s->config.shard), view, err));
+                             h->a != 0, shard_dense_size(s->config.shard), view,
+                             err));
     FUSOR_TRY(check_nodes(s, h, view, err));
-    for (uint32_t i = 0; i < view->n_nodes; i++) {
-        for (uint32_t t = 0; t < n_tables; t++) {
-            struct push_rows *rows = &view->nodes[i].tables[t];
-
-            rows->refs = server_resolve(s, t, rows->keys, rows->n, RESOLVE_PUSH,
-                                        h->clock, err);
-            if (!rows->refs)
-                return err->status;
-        }
-    }
-    return FUSOR_OK;
+    return find_rows(s, msg, view, ticket, err);
 }
 
 /* The push is good: from here on it counts. */
 static enum fusor_status take_push(struct server *s, const struct message *msg,
                                    struct payload_buffer *body,
+                                   struct ticket *ticket,
                                    struct fusor_error *err)
 {
     const struct wire_header *h = &msg->header;
@@ -173,6 +224,9 @@ static enum fusor_status take_push(struct server *s, const struct message *msg,
     l->last_request = h->request;
     if (s->config.staleness == 0) {
         l->push = payload_buffer_ref(body);
+        l->push_ticket = ticket;
+        if (ticket)
+            ticket->in_use = 1;
         l->push_peer = msg->from;
         l->push_header = *h;
         return all_parts_here(s) ? apply_unit(s, err) : FUSOR_OK;
@@ -181,6 +235,7 @@ static enum fusor_status take_push(struct server *s, const struct message *msg,
     rc = apply(s, h->lease, 1, err);
     if (rc != FUSOR_OK)
         return rc;
+    ticket_book_close_upto(&l->tickets, h->clock);
     s->samples += h->samples;
     s->edge = lowest_open_unit(s);
     acknowledge(s, msg->from, h);
@@ -189,12 +244,22 @@ static enum fusor_status take_push(struct server *s, const struct message *msg,
     return FUSOR_OK;
 }
 
+/* The push comes again behind its keys. */
+static void ask_for_keys(struct server *s, const struct message *msg)
+{
+    struct wire_header need = server_answer(s, &msg->header, WIRE_NEED_KEYS);
+
+    s->counters.need_keys++;
+    messenger_send(s->config.messenger, msg->from, &need, NULL, NULL);
+}
+
 static enum fusor_status on_new_push(struct server *s,
                                      const struct message *msg,
                                      struct fusor_error *err)
 {
     struct lane *l = &s->lanes[msg->header.lease];
     struct payload_buffer *body;
+    struct ticket *ticket = NULL;
     struct fusor_error why;
     enum fusor_status rc;
 
@@ -205,9 +270,12 @@ static enum fusor_status on_new_push(struct server *s,
         s->counters.no_room++;
         return FUSOR_OK; // it is sent again
     }
-    rc = read_push(s, &msg->header, body, &s->views[msg->header.lease], &why);
+    rc = read_push(s, msg, body, &s->views[msg->header.lease], &ticket, &why);
     if (rc == FUSOR_OK) {
-        rc = take_push(s, msg, body, err);
+        rc = take_push(s, msg, body, ticket, err);
+    } else if (rc == FUSOR_EAGAIN) {
+        ask_for_keys(s, msg);
+        rc = FUSOR_OK;
     } else if (rc == FUSOR_EPROTO || rc == FUSOR_EINVAL) {
         server_drop(s, msg, &why);
         rc = FUSOR_OK;

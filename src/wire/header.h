@@ -33,7 +33,8 @@
     X(PUSH, "push")       \
     X(ACK, "ack")         \
     X(REFUSED, "refused") \
-    X(FAIL, "fail")
+    X(FAIL, "fail")       \
+    X(NEED_KEYS, "need_keys")
 
 enum wire_kind {
     WIRE_NONE, // never on the wire

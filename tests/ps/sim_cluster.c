@@ -10,6 +10,7 @@
 #include "coord/coordinator.h"
 #include "coord/deadline.h"
 #include "ps/client_private.h"
+#include "ps/server_private.h"
 #include "sim_malformed.h"
 
 #define JOB 77
@@ -157,6 +158,35 @@ static void on_command(struct cluster *c, struct node *n)
         give_up(n, &why);
 }
 
+/* As after a restart, or when there was no room. */
+static void forget_tickets(struct server *s)
+{
+    for (uint32_t w = 0; w < s->config.n_workers; w++)
+        ticket_book_close_upto(&s->lanes[w].tickets, UINT64_MAX);
+}
+
+/* The shard takes one row for another: all of a ticket move on by one. */
+static void confuse_tickets(struct server *s)
+{
+    for (uint32_t w = 0; w < s->config.n_workers; w++) {
+        for (int i = 0; i < TICKETS_MAX; i++) {
+            struct ticket *t = &s->lanes[w].tickets.tickets[i];
+            uint32_t first;
+            size_t n;
+            uint32_t *refs;
+
+            if (!t->name.id)
+                continue;
+            refs = ticket_refs(t, 0, &n);
+            first = n ? refs[0] : 0;
+            for (size_t k = 0; k + 1 < n; k++)
+                refs[k] = refs[k + 1];
+            if (n)
+                refs[n - 1] = first;
+        }
+    }
+}
+
 static void to_server(struct cluster *c, struct node *n,
                       const struct message *msg)
 {
@@ -164,6 +194,10 @@ static void to_server(struct cluster *c, struct node *n,
     struct fusor_error why;
     struct message copy;
 
+    if (config->forgetful > 0 && rng_double(&c->rng) < config->forgetful)
+        forget_tickets(n->server);
+    if (config->confused > 0 && rng_double(&c->rng) < config->confused)
+        confuse_tickets(n->server);
     if (rng_double(&c->rng) < config->malformed &&
         sim_malformed_make(&c->rng, config, c->toy, n->peer.number, msg,
                            &copy)) {
@@ -550,6 +584,7 @@ static void sum_counters(struct server_counters *sum,
     sum->refused += c->refused;
     sum->malformed += c->malformed;
     sum->no_room += c->no_room;
+    sum->need_keys += c->need_keys;
     for (int i = 0; i < 64; i++)
         sum->staleness_count[i] += c->staleness_count[i];
 }

@@ -26,6 +26,8 @@ struct sim_cluster_config {
     double malformed;     // share of workers' messages that come with a
                           // malformed copy in front
     double duplicated;    // share that comes twice
+    double forgetful;     // share before which a shard loses its tickets
+    double confused;      // a bug: share before which tickets are mixed up
     struct peer crash;    // kind 0: nobody
     int64_t crash_ns;
     uint32_t fail_worker; // 1 + the worker process that gives up, or 0

@@ -42,6 +42,17 @@ static size_t first_keys(const struct message *m)
     return at + 8 + (4 * (size_t)get(m, at) + 7) / 8 * 8;
 }
 
+/* A push names rows by their place in its pull. */
+static int put_foreign_place(struct message *m)
+{
+    size_t at = first_keys(m);
+
+    if (at + 16 > m->size || get(m, at) == 0)
+        return 0;
+    put(m, at + 8, UINT64_MAX);
+    return 1;
+}
+
 static int put_foreign_key(struct message *m, uint32_t shard, uint32_t n_shards)
 {
     uint16_t map[BUCKET_COUNT];
@@ -79,7 +90,8 @@ static int do_damage(struct rng *rng, const struct sim_cluster_config *config,
         m->header.clock = toy->n_units + rng_below(rng, 5);
         return 1;
     case FOREIGN_KEY:
-        return put_foreign_key(m, shard, config->n_shards);
+        return push ? put_foreign_place(m)
+                    : put_foreign_key(m, shard, config->n_shards);
     case FOREIGN_NODE:
         if (!push || m->size < 24 || get(m, 0) == 0)
             return 0;

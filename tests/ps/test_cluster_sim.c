@@ -144,6 +144,20 @@ static void malformed_and_doubled_messages_change_nothing(void)
     CHECK(malformed > n_seeds);
 }
 
+static void lost_tickets_cost_messages_and_nothing_else(void)
+{
+    for (uint64_t seed = 1; seed <= n_seeds / 3; seed++) {
+        struct sim_cluster_config c = random_config(seed, (int)(seed % 3) - 1);
+        struct sim_cluster_result r;
+        struct toy toy;
+
+        c.forgetful = 0.2;
+        toy_init(&toy, seed, 0, 4 + seed % 9, 2, 0);
+        check_sums(&toy, &c, &r);
+        CHECK(r.counters.need_keys > 0);
+    }
+}
+
 static void large_messages_come_through_small_pipes(void)
 {
     struct sim_cluster_config c = {.seed = 3,
@@ -309,6 +323,8 @@ int main(int argc, char **argv)
         {"sums are exact without a bound", sums_are_exact_without_a_bound},
         {"malformed and doubled messages change nothing",
          malformed_and_doubled_messages_change_nothing},
+        {"lost tickets cost messages and nothing else",
+         lost_tickets_cost_messages_and_nothing_else},
         {"large messages come through small pipes",
          large_messages_come_through_small_pipes},
         {"equal bits on any cluster and at home",

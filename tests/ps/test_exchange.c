@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "coord/deadline.h"
 #include "harness.h"
+#include "ps/payloads.h"
 #include "transport/sim.h"
 
 #define JOB 4
@@ -201,6 +202,38 @@ static void strangers_are_not_heard(void)
     close_all();
 }
 
+static void a_forgotten_ticket_brings_keys_and_push_again(void)
+{
+    struct wire_header need = {.kind = WIRE_NEED_KEYS, .job = JOB};
+    struct exchange *x = exchange_create(SHARDS, NULL);
+    struct message msg;
+
+    open_all();
+    x->header.kind = WIRE_PUSH;
+    x->header.a = 77;
+    REQUIRE(!payload_buffer_take(messenger_pool(worker), 8, &x->legs[0].keys,
+                                 NULL));
+    x->legs[0].keys->size = 8;
+    exchange_core_submit(core, x);
+    CHECK(hear(0, 3) == 1 && last[0].header.a == 77);
+    need.request = x->header.request;
+    for (int i = 0; i < 2; i++) { // the second one is of an older attempt
+        REQUIRE(!messenger_send_bytes(
+            shards[0], (struct peer){PEER_WORKER, 0, 0}, &need, "", 0, NULL));
+        sim_advance(sim, sim_now_ns(sim) + MS);
+        REQUIRE(!messenger_receive(worker, &msg, 0, NULL));
+        exchange_core_on_message(core, &msg);
+    }
+    sim_advance(sim, sim_now_ns(sim) + MS);
+    REQUIRE(!messenger_receive(shards[0], &msg, 0, NULL));
+    CHECK(msg.header.kind == WIRE_KEYS && msg.header.flags == PS_RENEW &&
+          msg.header.a == 77 && msg.size == 8);
+    REQUIRE(!messenger_receive(shards[0], &msg, 0, NULL));
+    CHECK(msg.header.kind == WIRE_PUSH && msg.header.attempt == 1);
+    CHECK(messenger_receive(shards[0], &msg, 0, NULL) == FUSOR_EAGAIN);
+    close_all();
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -212,6 +245,8 @@ int main(void)
         {"a refusal is the exchange's status",
          a_refusal_is_the_exchanges_status},
         {"strangers are not heard", strangers_are_not_heard},
+        {"a forgotten ticket brings keys and push again",
+         a_forgotten_ticket_brings_keys_and_push_again},
     };
 
     return TEST_RUN("ps.exchange", cases);

@@ -16,7 +16,7 @@ static void open_all(void)
 {
     struct peer self = {PEER_SHARD, 0, 1};
 
-    memset(&lane, 0, sizeof(lane));
+    REQUIRE(!lane_init(&lane, 1, NULL, NULL));
     REQUIRE(!sim_create(1, &sim, NULL));
     REQUIRE(!sim_endpoint(sim, self, &transport, NULL));
     REQUIRE(!messenger_create(transport, 1 << 20, &messenger, NULL));
@@ -24,7 +24,7 @@ static void open_all(void)
 
 static void close_all(void)
 {
-    lane_reset(&lane);
+    lane_clear(&lane);
     messenger_destroy(messenger);
     sim_destroy(sim);
     CHECK(mem_used() == 0);
@@ -43,14 +43,14 @@ static struct message pull(uint32_t incarnation, uint64_t request)
 static int add(uint64_t request)
 {
     struct message m = pull(1, request);
-    struct payload_buffer *body = lane_keep(messenger, &m, NULL);
+    struct ticket_name name = lane_ticket_name(m.from, &m.header, request);
+    struct ticket *ticket;
 
-    REQUIRE(body != NULL);
-    CHECK(body->size == 8 && !memcmp(body->data, "12345678", 8));
-    if (lane_add_pull(&lane, &m, body) == 0)
-        return 0;
-    payload_buffer_unref(body);
-    return -1;
+    if (ticket_open(&lane.tickets, &name, request, 3, &ticket, NULL))
+        return -1;
+    CHECK(!ticket->in_use);
+    CHECK(lane_add_pull(&lane, &m, ticket) == 0 && ticket->in_use);
+    return 0;
 }
 
 static void so_many_pulls_wait_and_no_more(void)
@@ -61,6 +61,7 @@ static void so_many_pulls_wait_and_no_more(void)
     CHECK(add(99) == -1);
     lane_remove_pull(&lane, 3);
     CHECK(lane.n_pulls == LANE_PULLS - 1 && lane.pulls[3].header.request == 5);
+    CHECK(ticket_book_open(&lane.tickets) == TICKETS_MAX); // 4 awaits its push
     CHECK(add(99) == 0);
     close_all();
 }
@@ -108,9 +109,11 @@ static void a_new_epoch_forgets_all_but_the_last_request(void)
     lane.last_peer = m.from;
     lane.last_request = 5;
     lane.push = lane_keep(messenger, &m, NULL);
+    REQUIRE(lane.push != NULL);
+    CHECK(lane.push->size == 8 && !memcmp(lane.push->data, "12345678", 8));
     lane_reset(&lane);
     CHECK(lane.n_pulls == 0 && lane.next == 0 && lane.term == 0 &&
-          lane.push == NULL);
+          lane.push == NULL && ticket_book_open(&lane.tickets) == 0);
     CHECK(lane_is_late(&lane, m.from, &m.header));
     m.header.request = 6;
     CHECK(!lane_is_late(&lane, m.from, &m.header));

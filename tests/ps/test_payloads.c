@@ -15,6 +15,7 @@
 
 static struct table_spec tables[2] = {{.width = 2}, {.width = 1}};
 static struct param_spec params = {.n_tables = 2, .tables = tables};
+static int ticket; // the push has one
 static struct push_rows rows[PARAM_MAX_NODES * 2];
 static _Alignas(8) uint8_t room[ROOM];
 
@@ -23,12 +24,16 @@ static void put_node(struct payload_writer *w, uint64_t lo, uint64_t span,
 {
     static const float grads[64] = {1, 2, 3};
     static const uint64_t keys[32] = {7, 8, 9};
+    static const uint32_t places[32] = {2, 0, 1};
 
     payload_put_u64(w, lo);
     payload_put_u64(w, span);
     payload_put_f32s(w, grads, dense ? DENSE : 0);
     for (int t = 0; t < 2; t++) {
-        payload_put_u64s(w, keys, n);
+        if (ticket)
+            payload_put_u32s(w, places, lo == 8 ? 0 : n); // 0: all
+        else
+            payload_put_u64s(w, keys, n);
         payload_put_f32s(w, grads, n * tables[t].width);
     }
 }
@@ -48,7 +53,7 @@ static size_t sample(void)
 static enum fusor_status read_it(size_t size, struct push_view *v)
 {
     v->tables = rows;
-    return push_view_read(&params, room, size, DENSE, v, NULL);
+    return push_view_read(&params, room, size, ticket, DENSE, v, NULL);
 }
 
 static void a_push_reads_back(void)
@@ -61,6 +66,20 @@ static void a_push_reads_back(void)
     CHECK(v.nodes[0].tables[0].n == 3 && v.nodes[1].tables[1].n == 0);
     CHECK(v.nodes[2].tables[1].keys[2] == 9 &&
           v.nodes[2].tables[0].grads[2] == 3);
+}
+
+static void a_push_with_a_ticket_reads_back(void)
+{
+    struct push_view v;
+
+    ticket = 1;
+    REQUIRE(read_it(sample(), &v) == FUSOR_OK);
+    CHECK(v.nodes[0].tables[0].n == 3 && v.nodes[0].tables[0].keys == NULL &&
+          v.nodes[0].tables[0].places[2] == 1);
+    CHECK(v.nodes[1].tables[0].n == 0);
+    CHECK(v.nodes[2].tables[1].n == 5 && v.nodes[2].tables[1].places == NULL &&
+          v.nodes[2].tables[0].grads[2] == 3);
+    ticket = 0;
 }
 
 /* One node, then what follows it. */
@@ -108,6 +127,13 @@ static void every_shortening_is_refused(void)
     CHECK(read_it(size + 8, &v) == FUSOR_EPROTO);
 }
 
+static void every_shortening_with_a_ticket_is_refused(void)
+{
+    ticket = 1;
+    every_shortening_is_refused();
+    ticket = 0;
+}
+
 /* Touch all that a view shows: the sanitizer watches. */
 static double touch(const struct push_view *v)
 {
@@ -123,13 +149,15 @@ static double touch(const struct push_view *v)
             sum += (double)n->dense[j];
         for (int t = 0; t < 2; t++)
             for (uint32_t r = 0; r < n->tables[t].n; r++)
-                sum += (double)n->tables[t].keys[r] +
+                sum += (n->tables[t].keys     ? (double)n->tables[t].keys[r]
+                        : n->tables[t].places ? n->tables[t].places[r]
+                                              : 0) +
                        (double)n->tables[t].grads[r * tables[t].width];
     }
     return sum;
 }
 
-static void mutations_are_read_within_their_bounds(void)
+static void mutate(void)
 {
     struct rng r = rng_stream(3, RNG_TEST, 0, 0);
     size_t size = sample();
@@ -153,7 +181,8 @@ static void mutations_are_read_within_their_bounds(void)
                 copy[at + rng_below(&r, 8)] ^=
                     (uint8_t)(1 + rng_below(&r, 255));
         }
-        if (push_view_read(&params, copy, n, DENSE, &v, NULL) == FUSOR_OK) {
+        if (push_view_read(&params, copy, n, ticket, DENSE, &v, NULL) ==
+            FUSOR_OK) {
             sink += touch(&v);
             n_good++;
         }
@@ -164,13 +193,23 @@ static void mutations_are_read_within_their_bounds(void)
     (void)sink;
 }
 
+static void mutations_are_read_within_their_bounds(void)
+{
+    for (ticket = 0; ticket < 2; ticket++)
+        mutate();
+    ticket = 0;
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
         {"a push reads back", a_push_reads_back},
+        {"a push with a ticket reads back", a_push_with_a_ticket_reads_back},
         {"nodes must be of the tree and ascend",
          nodes_must_be_of_the_tree_and_ascend},
         {"every shortening is refused", every_shortening_is_refused},
+        {"every shortening with a ticket is refused",
+         every_shortening_with_a_ticket_is_refused},
         {"mutations are read within their bounds",
          mutations_are_read_within_their_bounds},
     };

@@ -16,7 +16,8 @@ enum bug {
     DUPLICATES_ARE_NEW,  // no check of the push identity
     GAPS_ARE_NEW,        // a push is taken though the one before is missing
     GAPS_ARE_DUPLICATES, // ... or acknowledged without being taken
-    ONE_CLOCK_TOO_EARLY  // values are read one unit before they may
+    ONE_CLOCK_TOO_EARLY, // values are read one unit before they may
+    TICKETS_MIXED_UP     // a push is applied to other rows than its pull's
 };
 
 static enum bug bug;
@@ -57,12 +58,14 @@ static int run_is_right(uint64_t seed, int staleness)
                                    .loss = 0.04,
                                    .capacity = 8,
                                    .max_delay_ns = 4000000,
-                                   .duplicated = 0.1};
+                                   .duplicated = 0.1,
+                                   .forgetful = 0.05};
     struct sim_cluster_result r;
     struct toy_state want, got;
     struct toy toy;
     int right;
 
+    c.confused = bug == TICKETS_MIXED_UP ? 0.02 : 0;
     toy_init(&toy, seed, 0, 12, 2, 0);
     toy_state_init(&toy, &want);
     toy_state_init(&toy, &got);
@@ -120,6 +123,12 @@ static void values_read_too_early_show(void)
     CHECK(n_wrong(ONE_CLOCK_TOO_EARLY, 2) > 0);
 }
 
+static void a_ticket_of_other_rows_shows(void)
+{
+    CHECK(n_wrong(TICKETS_MIXED_UP, 0) > 0);
+    CHECK(n_wrong(TICKETS_MIXED_UP, -1) > 0);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -129,6 +138,7 @@ int main(void)
         {"a push acknowledged and lost shows",
          a_push_acknowledged_and_lost_shows},
         {"values read too early show", values_read_too_early_show},
+        {"a ticket of other rows shows", a_ticket_of_other_rows_shows},
     };
 
     log_set_level(LOG_ERROR);

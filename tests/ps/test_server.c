@@ -400,18 +400,31 @@ static void frozen_blocks_stay(void)
 static void memory_that_is_out_at_the_start_is_reported(void)
 {
     struct server_config config = {.params = &params, .n_workers = WORKERS};
+    struct shard_config shard_config = {.params = &params,
+                                        .table_optim = optims,
+                                        .block_optim = optims,
+                                        .n_shards = 1,
+                                        .fd = -1};
     struct server *s;
+    size_t used;
     long nth = 1;
+
+    optim_spec_default(OPTIM_SGD, &optims[0]);
+    optim_spec_default(OPTIM_SGD, &optims[1]);
+    REQUIRE(!shard_create(&shard_config, &config.shard, NULL));
+    used = mem_used();
 
     for (; nth < 100; nth++) {
         mem_fail_after(nth);
         if (server_create(&config, &s, NULL) == FUSOR_OK)
             break;
-        CHECK(mem_used() == 0);
+        CHECK(mem_used() == used);
     }
     mem_fail_after(0);
     CHECK(nth > 3 && nth < 100);
     server_destroy(s);
+    shard_destroy(config.shard);
+    CHECK(mem_used() == 0);
 }
 
 int main(void)

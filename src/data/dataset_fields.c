@@ -11,10 +11,11 @@
 /* Settings of a field. Those from "min_count" on are prepare's: a job that
  * trains on a prepared folder may still carry them. */
 static const char *const field_keys[] = {
-    "side",      "type",     "of",       "max",   "transform", "repeat",
-    "min_count", "column",   "key",      "width", "separator", "vocab",
-    "hash",      "weighted", "required", "range", "admit",     "oov",
-    "stem",      "like",     "optional", "from",  "ngram",     NULL};
+    "side",      "type",   "of",      "max",      "transform", "repeat",
+    "min_count", "column", "key",     "width",    "separator", "vocab",
+    "hash",      "modulo", "buckets", "weighted", "required",  "range",
+    "admit",     "oov",    "stem",    "like",     "optional",  "from",
+    "ngram",     NULL};
 
 static const char *const side_names[] = {"row", "query", "item", NULL};
 

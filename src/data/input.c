@@ -107,6 +107,22 @@ const char *input_name(const struct input *in)
     return in->name;
 }
 
+/* Without the way over the source's buffer, which is empty. */
+static enum fusor_status read_direct(struct input_source *s, void *to, size_t n,
+                                     size_t *got, struct fusor_error *err)
+{
+    ssize_t r = 0;
+
+    while (!s->at_end && (r = read(s->fd, to, n)) < 0 && errno == EINTR)
+        ;
+    if (r < 0)
+        return fusor_fail(err, FUSOR_EIO, "cannot read %s: %s", s->name,
+                          strerror(errno));
+    s->at_end |= r == 0;
+    *got = (size_t)r;
+    return FUSOR_OK;
+}
+
 enum fusor_status input_read(struct input *in, void *to, size_t n, size_t *got,
                              struct fusor_error *err)
 {
@@ -115,6 +131,8 @@ enum fusor_status input_read(struct input *in, void *to, size_t n, size_t *got,
 
     if (in->codec)
         return in->codec->read(in->state, s, to, n, got, err);
+    if (s->at == s->n && n >= sizeof(s->bytes))
+        return read_direct(s, to, n, got, err);
     FUSOR_TRY(input_source_fill(s, err));
     take = s->n - s->at < n ? s->n - s->at : n;
     memcpy(to, s->bytes + s->at, take);
@@ -181,6 +199,80 @@ enum fusor_status input_next_line(struct input *in, struct input_line *line,
         line->n--;
     line->text[line->n] = '\0';
     return FUSOR_OK;
+}
+
+/* @return bytes of text up to its last newline, that included; 0: none */
+static size_t whole_lines(const char *text, size_t n)
+{
+    while (n > 0 && text[n - 1] != '\n')
+        n--;
+    return n;
+}
+
+/* Read on behind n bytes at to until there are `most`, or the input ends. */
+static enum fusor_status read_on(struct input *in, char *to, size_t most,
+                                 size_t *n, struct fusor_error *err)
+{
+    size_t got;
+
+    while (*n < most && !in->window_end) {
+        FUSOR_TRY(input_read(in, to + *n, most - *n, &got, err));
+        *n += got;
+        in->window_end = got == 0;
+    }
+    return FUSOR_OK;
+}
+
+/* What the window does not end a line of goes on in the file. */
+static enum fusor_status read_lines(struct input *in, char *to, size_t *got,
+                                    struct fusor_error *err)
+{
+    size_t n = in->n - in->at, whole;
+
+    memcpy(to, in->window + in->at, n);
+    in->at = in->n = 0;
+    FUSOR_TRY(read_on(in, to, INPUT_LINES_BYTES, &n, err));
+    whole = whole_lines(to, n);
+    if (!whole) { // a long line: what is read now is the end of it, or more
+        FUSOR_TRY(read_on(in, to, INPUT_LINE_MAX, &n, err));
+        whole = whole_lines(to, n);
+    }
+    if (in->window_end)
+        whole = n;
+    if (n > INPUT_LINE_MAX && !memchr(to, '\n', INPUT_LINE_MAX + 1))
+        whole = 0;
+    if (!whole && n)
+        return fusor_fail(err, FUSOR_EDATA,
+                          "%s: line longer than %zu bytes: is this a text "
+                          "file?",
+                          in->name, INPUT_LINE_MAX);
+    memcpy(in->window, to + whole, n - whole);
+    in->n = n - whole;
+    *got = whole;
+    return FUSOR_OK;
+}
+
+enum fusor_status input_read_lines(struct input *in, char *to, size_t *got,
+                                   struct fusor_error *err)
+{
+    size_t n;
+
+    if (!in->window)
+        FUSOR_TRY(first_refill(in, err));
+    n = in->n - in->at;
+    if (n > INPUT_LINES_BYTES)
+        n = INPUT_LINES_BYTES;
+    *got = whole_lines(in->window + in->at, n);
+    if (!*got)
+        return read_lines(in, to, got, err);
+    memcpy(to, in->window + in->at, *got);
+    in->at += *got;
+    return FUSOR_OK;
+}
+
+uint64_t input_lines_given(const struct input *in)
+{
+    return in->n_lines;
 }
 
 void input_close(struct input *in)

@@ -13,6 +13,8 @@
 #include "fusor/status.h"
 
 #define INPUT_LINE_MAX ((size_t)1 << 20)
+#define INPUT_LINES_BYTES ((size_t)1 << 19) /* of input_read_lines() */
+#define INPUT_LINES_ROOM (INPUT_LINE_MAX + INPUT_LINES_BYTES)
 
 struct input;
 
@@ -37,6 +39,16 @@ enum fusor_status input_read(struct input *in, void *to, size_t n, size_t *got,
  * @return FUSOR_EDATA: longer than INPUT_LINE_MAX, or a damaged stream */
 enum fusor_status input_next_line(struct input *in, struct input_line *line,
                                   int *end, struct fusor_error *err);
+/** The next whole lines, about INPUT_LINES_BYTES of them, as they stand in the
+ * file; only the last line of the file may lack its newline. Where they are cut
+ * depends on the bytes alone. May follow input_next_line(), not be mixed.
+ * @param to INPUT_LINES_ROOM bytes
+ * @param got 0 at the end
+ * @return FUSOR_EDATA: a line longer than INPUT_LINE_MAX, a damaged stream */
+enum fusor_status input_read_lines(struct input *in, char *to, size_t *got,
+                                   struct fusor_error *err);
+/** Lines that input_next_line() gave. */
+uint64_t input_lines_given(const struct input *in);
 void input_close(struct input *in);
 
 #endif

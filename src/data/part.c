@@ -23,7 +23,6 @@ struct growing {
     size_t n;              // bytes in buffer
     uint64_t *pieces;      // spill offsets of the full buffers
     size_t n_pieces, cap;
-    struct hash_stream *hash;
 };
 
 struct growing_column {
@@ -35,8 +34,7 @@ struct growing_column {
 
 struct part_writer {
     char path[FS_PATH_MAX];
-    char beside[FS_PATH_MAX]; // what becomes path by rename
-    int spill_fd;             // -1 until a buffer is full
+    int spill_fd; // -1 until a buffer is full
     uint64_t spill_bytes;
     size_t n_columns;
     struct growing_column *columns;
@@ -68,7 +66,6 @@ static enum fusor_status spill(struct part_writer *w, struct growing *g,
     g->pieces = pieces;
     FUSOR_TRY(
         fs_pwrite(w->spill_fd, g->buffer, g->n, w->spill_bytes, w->path, err));
-    hash_stream_add(g->hash, g->buffer, g->n);
     g->pieces[g->n_pieces++] = w->spill_bytes;
     w->spill_bytes += g->n;
     g->n = 0;
@@ -78,10 +75,8 @@ static enum fusor_status spill(struct part_writer *w, struct growing *g,
 static enum fusor_status growing_start(struct part_writer *w, struct growing *g,
                                        struct fusor_error *err)
 {
-    if (!g->hash)
-        g->hash = hash_stream_create();
     g->buffer = mem_alloc_raw(PIECE_BYTES, 1);
-    if (!g->hash || !g->buffer)
+    if (!g->buffer)
         return mem_fail(err, w->path, PIECE_BYTES);
     return FUSOR_OK;
 }
@@ -135,7 +130,6 @@ static enum fusor_status writer_fill(struct part_writer *w, const char *path,
                           path, n, PART_MAX_COLUMNS);
     if (snprintf(w->path, sizeof(w->path), "%s", path) >= FS_PATH_MAX - 8)
         return fusor_fail(err, FUSOR_EINVAL, "path too long: %s", path);
-    snprintf(w->beside, sizeof(w->beside), "%.*s.tmp", FS_PATH_MAX - 8, path);
     w->columns = mem_alloc(n, sizeof(*w->columns));
     if (!w->columns)
         return mem_fail(err, path, n * sizeof(*w->columns));
@@ -209,89 +203,169 @@ enum fusor_status part_add_list(struct part_writer *w, size_t column,
     return FUSOR_OK;
 }
 
-/* Append bytes at *at of the target. */
-static enum fusor_status put(struct part_writer *w, int fd, const void *p,
-                             size_t n, uint64_t *at, struct fusor_error *err)
+/* The file that becomes a part, and which rows go into it. */
+struct target {
+    struct part_writer *w;
+    const char *path;
+    char beside[FS_PATH_MAX]; // what becomes path by rename
+    int fd;
+    uint64_t at; // where the next byte goes
+    uint64_t first, n_rows;
+    unsigned char *copy; // [PIECE_BYTES]
+    struct part_entry *directory;
+    const struct part_watch *watch;
+};
+
+static enum fusor_status put(struct target *t, const void *p, size_t n,
+                             struct fusor_error *err)
 {
-    FUSOR_TRY(fs_pwrite(fd, p, n, *at, w->beside, err));
-    *at += n;
+    FUSOR_TRY(fs_pwrite(t->fd, p, n, t->at, t->beside, err));
+    t->at += n;
     return FUSOR_OK;
 }
 
-static enum fusor_status put_padding(struct part_writer *w, int fd,
-                                     uint64_t *at, struct fusor_error *err)
+static enum fusor_status put_padding(struct target *t, struct fusor_error *err)
 {
     static const unsigned char zeros[PART_ALIGN];
 
-    return put(w, fd, zeros, (size_t)(-*at % PART_ALIGN), at, err);
+    return put(t, zeros, (size_t)(-t->at % PART_ALIGN), err);
 }
 
-static enum fusor_status put_section(struct part_writer *w, int fd,
-                                     struct growing *g, unsigned char *copy,
-                                     uint64_t *at, struct part_extent *extent,
+/* Bytes of a section that all rows of the target take; lists are whole. */
+static void section_range(const struct target *t,
+                          const struct growing_column *c,
+                          const struct growing *g, uint64_t *from, uint64_t *to)
+{
+    uint64_t bytes = part_value_bytes(c->spec.type, c->spec.width);
+
+    *from = t->first * bytes;
+    *to = (t->first + t->n_rows) * bytes;
+    if (c->spec.type == COLUMN_LIST) {
+        *from = 0;
+        *to = (uint64_t)g->n_pieces * PIECE_BYTES + g->n;
+    }
+}
+
+/* The bytes of a section from `from` on that stand together. */
+static enum fusor_status take_piece(struct target *t, const struct growing *g,
+                                    uint64_t from, uint64_t to,
+                                    const unsigned char **out, size_t *n,
+                                    struct fusor_error *err)
+{
+    uint64_t piece = from / PIECE_BYTES, skip = from % PIECE_BYTES;
+
+    *n = (size_t)(to - from < PIECE_BYTES - skip ? to - from
+                                                 : PIECE_BYTES - skip);
+    *out = g->buffer + skip;
+    if (piece == g->n_pieces)
+        return FUSOR_OK;
+    *out = t->copy;
+    return fs_pread(t->w->spill_fd, t->copy, *n, g->pieces[piece] + skip,
+                    t->w->path, err);
+}
+
+static enum fusor_status put_section(struct target *t, size_t column,
+                                     int section, struct hash_stream *hash,
                                      struct fusor_error *err)
 {
-    if (!g->buffer)
-        return FUSOR_OK;
-    FUSOR_TRY(put_padding(w, fd, at, err));
-    extent->offset = *at;
-    for (size_t i = 0; i < g->n_pieces; i++) {
-        FUSOR_TRY(fs_pread(w->spill_fd, copy, PIECE_BYTES, g->pieces[i],
-                           w->path, err));
-        FUSOR_TRY(put(w, fd, copy, PIECE_BYTES, at, err));
+    const struct growing_column *c = &t->w->columns[column];
+    const struct growing *g = &c->sections[section];
+    struct part_extent *extent = &t->directory[column].sections[section];
+    const unsigned char *bytes;
+    uint64_t from, to;
+    size_t n;
+
+    FUSOR_TRY(put_padding(t, err));
+    extent->offset = t->at;
+    for (section_range(t, c, g, &from, &to); from < to; from += n) {
+        FUSOR_TRY(take_piece(t, g, from, to, &bytes, &n, err));
+        hash_stream_add(hash, bytes, n);
+        if (t->watch && c->spec.type != COLUMN_LIST)
+            t->watch->see(t->watch->self, column, bytes, n);
+        FUSOR_TRY(put(t, bytes, n, err));
     }
-    hash_stream_add(g->hash, g->buffer, g->n);
-    FUSOR_TRY(put(w, fd, g->buffer, g->n, at, err));
-    extent->bytes = *at - extent->offset;
-    extent->hash = hash_stream_value(g->hash);
+    extent->bytes = t->at - extent->offset;
+    extent->hash = hash_stream_value(hash);
     return FUSOR_OK;
 }
 
-static enum fusor_status put_header(struct part_writer *w, int fd,
-                                    const struct part_entry *directory,
-                                    uint64_t *at, struct fusor_error *err)
+static enum fusor_status put_column(struct target *t, size_t column,
+                                    struct fusor_error *err)
 {
-    struct part_header h = {.version = PART_VERSION,
-                            .n_rows = w->columns[0].n_rows,
-                            .n_columns = (uint32_t)w->n_columns};
+    const struct growing_column *c = &t->w->columns[column];
+    struct part_entry *e = &t->directory[column];
 
-    memcpy(h.magic, PART_MAGIC, sizeof(h.magic));
-    FUSOR_TRY(put_padding(w, fd, at, err));
-    h.directory_offset = *at;
-    h.directory_bytes = w->n_columns * sizeof(*directory);
-    h.directory_hash = hash_bytes(directory, h.directory_bytes, 0);
-    h.header_hash =
-        hash_bytes(&h, offsetof(struct part_header, header_hash), 0);
-    FUSOR_TRY(put(w, fd, directory, h.directory_bytes, at, err));
-    return fs_pwrite(fd, &h, sizeof(h), 0, w->beside, err);
+    strcpy(e->name, c->spec.name);
+    e->type = c->spec.type;
+    e->width = c->spec.width;
+    e->weighted = c->spec.weighted != 0;
+    for (int s = 0; s < PART_SECTIONS; s++) {
+        struct hash_stream *hash;
+        enum fusor_status rc;
+
+        if (!c->sections[s].buffer)
+            continue;
+        hash = hash_stream_create();
+        if (!hash)
+            return mem_fail(err, t->path, PIECE_BYTES);
+        rc = put_section(t, column, s, hash, err);
+        hash_stream_destroy(hash);
+        if (rc != FUSOR_OK)
+            return rc;
+    }
+    return FUSOR_OK;
 }
 
-static enum fusor_status put_all(struct part_writer *w, int fd,
-                                 struct part_entry *directory,
-                                 unsigned char *copy, struct fusor_error *err)
+static enum fusor_status put_header(struct target *t, struct fusor_error *err)
 {
-    uint64_t at = sizeof(struct part_header);
+    struct part_header h = {.version = PART_VERSION,
+                            .n_rows = t->n_rows,
+                            .n_columns = (uint32_t)t->w->n_columns};
 
-    for (size_t c = 0; c < w->n_columns; c++) {
-        struct growing_column *col = &w->columns[c];
+    memcpy(h.magic, PART_MAGIC, sizeof(h.magic));
+    FUSOR_TRY(put_padding(t, err));
+    h.directory_offset = t->at;
+    h.directory_bytes = t->w->n_columns * sizeof(*t->directory);
+    h.directory_hash = hash_bytes(t->directory, h.directory_bytes, 0);
+    h.header_hash =
+        hash_bytes(&h, offsetof(struct part_header, header_hash), 0);
+    FUSOR_TRY(put(t, t->directory, h.directory_bytes, err));
+    return fs_pwrite(t->fd, &h, sizeof(h), 0, t->beside, err);
+}
 
-        if (col->n_rows != w->columns[0].n_rows)
+static enum fusor_status check_rows(const struct target *t,
+                                    struct fusor_error *err)
+{
+    const struct growing_column *first = &t->w->columns[0];
+
+    for (size_t i = 0; i < t->w->n_columns; i++) {
+        const struct growing_column *c = &t->w->columns[i];
+
+        if (c->n_rows != first->n_rows)
             return fusor_fail(
                 err, FUSOR_EINVAL, "%s: column %s has %llu rows, %s has %llu",
-                w->path, col->spec.name, (unsigned long long)col->n_rows,
-                w->columns[0].spec.name,
-                (unsigned long long)w->columns[0].n_rows);
-        strcpy(directory[c].name, col->spec.name);
-        directory[c].type = col->spec.type;
-        directory[c].width = col->spec.width;
-        directory[c].weighted = col->spec.weighted != 0;
-        for (int s = 0; s < PART_SECTIONS; s++)
-            FUSOR_TRY(put_section(w, fd, &col->sections[s], copy, &at,
-                                  &directory[c].sections[s], err));
+                t->w->path, c->spec.name, (unsigned long long)c->n_rows,
+                first->spec.name, (unsigned long long)first->n_rows);
+        if (t->first > c->n_rows || t->n_rows > c->n_rows - t->first ||
+            (c->spec.type == COLUMN_LIST && t->n_rows != c->n_rows))
+            return fusor_fail(err, FUSOR_EINVAL,
+                              "%s: rows %llu to %llu of %llu cannot be taken "
+                              "out",
+                              t->path, (unsigned long long)t->first,
+                              (unsigned long long)(t->first + t->n_rows),
+                              (unsigned long long)c->n_rows);
     }
-    FUSOR_TRY(put_header(w, fd, directory, &at, err));
-    if (fsync(fd))
-        return fusor_fail(err, FUSOR_EIO, "cannot sync %s: %s", w->beside,
+    return FUSOR_OK;
+}
+
+static enum fusor_status put_all(struct target *t, struct fusor_error *err)
+{
+    t->at = sizeof(struct part_header);
+    for (size_t c = 0; c < t->w->n_columns; c++)
+        FUSOR_TRY(put_column(t, c, err));
+    FUSOR_TRY(put_header(t, err));
+    if (fsync(t->fd))
+        return fusor_fail(err, FUSOR_EIO, "cannot sync %s: %s", t->beside,
                           strerror(errno));
     return FUSOR_OK;
 }
@@ -309,29 +383,57 @@ static enum fusor_status sync_folder_of(const char *path,
     return fs_sync_dir(dir, err);
 }
 
+static enum fusor_status target_open(struct target *t, struct fusor_error *err)
+{
+    FUSOR_TRY(check_rows(t, err));
+    if (snprintf(t->beside, sizeof(t->beside), "%s.tmp", t->path) >=
+        (int)sizeof(t->beside))
+        return fusor_fail(err, FUSOR_EINVAL, "path too long: %s", t->path);
+    t->directory = mem_alloc(t->w->n_columns, sizeof(*t->directory));
+    t->copy = mem_alloc_raw(PIECE_BYTES, 1);
+    if (!t->directory || !t->copy)
+        return mem_fail(err, t->path, PIECE_BYTES);
+    t->fd = open(t->beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (t->fd < 0)
+        return fusor_fail(err, FUSOR_EIO, "cannot write %s: %s", t->beside,
+                          strerror(errno));
+    return FUSOR_OK;
+}
+
+enum fusor_status part_write_rows(struct part_writer *w, const char *path,
+                                  uint64_t first, uint64_t n,
+                                  const struct part_watch *watch,
+                                  struct fusor_error *err)
+{
+    struct target t = {.w = w,
+                       .path = path,
+                       .fd = -1,
+                       .first = first,
+                       .n_rows = n,
+                       .watch = watch};
+    enum fusor_status rc = target_open(&t, err);
+
+    if (rc == FUSOR_OK)
+        rc = put_all(&t, err);
+    if (t.fd >= 0 && close(t.fd) && rc == FUSOR_OK)
+        rc = fusor_fail(err, FUSOR_EIO, "cannot close %s: %s", t.beside,
+                        strerror(errno));
+    if (rc == FUSOR_OK)
+        rc = fs_rename(t.beside, path, err);
+    if (rc == FUSOR_OK)
+        rc = sync_folder_of(path, err);
+    if (rc != FUSOR_OK && t.fd >= 0)
+        unlink(t.beside);
+    mem_free(t.copy);
+    mem_free(t.directory);
+    return rc;
+}
+
 enum fusor_status part_finish(struct part_writer *w, struct fusor_error *err)
 {
-    struct part_entry *directory = mem_alloc(w->n_columns, sizeof(*directory));
-    unsigned char *copy = mem_alloc_raw(PIECE_BYTES, 1);
-    int fd = open(w->beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    enum fusor_status rc;
+    enum fusor_status rc =
+        part_write_rows(w, w->path, 0, w->columns[0].n_rows, NULL, err);
 
-    if (!directory || !copy)
-        rc = mem_fail(err, w->path, PIECE_BYTES);
-    else if (fd < 0)
-        rc = fusor_fail(err, FUSOR_EIO, "cannot write %s: %s", w->beside,
-                        strerror(errno));
-    else
-        rc = put_all(w, fd, directory, copy, err);
-    if (fd >= 0 && close(fd) && rc == FUSOR_OK)
-        rc = fusor_fail(err, FUSOR_EIO, "cannot close %s: %s", w->beside,
-                        strerror(errno));
-    if (rc == FUSOR_OK)
-        rc = fs_rename(w->beside, w->path, err);
-    if (rc == FUSOR_OK)
-        rc = sync_folder_of(w->path, err);
-    mem_free(copy);
-    mem_free(directory);
     part_abandon(w);
     return rc;
 }
@@ -346,13 +448,10 @@ void part_abandon(struct part_writer *w)
 
             mem_free(g->buffer);
             mem_free(g->pieces);
-            hash_stream_destroy(g->hash);
         }
     }
     if (w->spill_fd >= 0)
         close(w->spill_fd);
-    if (w->beside[0])
-        unlink(w->beside);
     mem_free(w->columns);
     mem_free(w);
 }

@@ -48,6 +48,20 @@ enum fusor_status part_add(struct part_writer *w, size_t column,
 enum fusor_status part_add_list(struct part_writer *w, size_t column,
                                 const uint32_t *values, const float *weights,
                                 size_t n, struct fusor_error *err);
+/* Told of values on their way into a part: n_bytes of a plain column, whole
+ * numbers, in row order. */
+struct part_watch {
+    void (*see)(void *self, size_t column, const void *values, size_t n_bytes);
+    void *self;
+};
+
+/** Write rows first to first + n - 1 of what was added as a part of its own;
+ * may be done more than once. Plain columns only, unless all rows are meant.
+ * @param watch or NULL */
+enum fusor_status part_write_rows(struct part_writer *w, const char *path,
+                                  uint64_t first, uint64_t n,
+                                  const struct part_watch *watch,
+                                  struct fusor_error *err);
 /** Join, checksum, fsync, rename. The writer is gone afterwards either way. */
 enum fusor_status part_finish(struct part_writer *w, struct fusor_error *err);
 /** Give up and remove what was written. */

@@ -37,6 +37,8 @@ const struct option_spec prepare_option_specs[] = {
     OPTION_SIZE(T, min_count, "1", 1, 1e9,
                 "rarer values become unknown (keys do not)"),
     OPTION_SIZE(T, max_values, "512", 1, 1e6, "longest list of a field"),
+    OPTION_SIZE(T, threads, "0", 0, 1024,
+                "for rows that need no dictionary; 0: all processors"),
     OPTION_SIZE(T, max_bad, "100", 0, 1e15, "more bad rows end the run"),
     OPTION_BOOL(T, dedupe, "false", "keep the last row of a user and item"),
     OPTION_TEXT(T, label, "", "column to learn, instead of the format's"),
@@ -159,7 +161,10 @@ static enum fusor_status write_vocabs(const struct prep *p,
 static enum fusor_status write_folder(struct prep *p, struct fusor_error *err)
 {
     FUSOR_TRY(clear_folder(p->options->out, err));
-    FUSOR_TRY(prep_write_rows(p, err));
+    if (p->direct)
+        FUSOR_TRY(prep_direct(p, err));
+    else
+        FUSOR_TRY(prep_write_rows(p, err));
     FUSOR_TRY(prep_write_candidates(p, err));
     FUSOR_TRY(prep_side_write(p, &p->sides[0], "query.part", err));
     FUSOR_TRY(prep_side_write(p, &p->sides[1], "item.part", err));
@@ -238,6 +243,9 @@ static enum fusor_status run(struct prep *p, struct fusor_error *err)
     FUSOR_TRY(open_source(p, err));
     FUSOR_TRY(fs_mkdirs(p->options->out, err));
     FUSOR_TRY(prep_plan(p, err));
+    p->direct = prep_is_direct(p);
+    if (p->direct)
+        return write_folder(p, err);
     FUSOR_TRY(prep_read_rows(p, err));
     FUSOR_TRY(prep_split(p, err));
     FUSOR_TRY(prep_side_read_file(p, &p->sides[0], err));

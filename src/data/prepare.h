@@ -6,6 +6,12 @@
  *   4. Read the stage again: write the parts with the final ids; then side
  *      tables, vocabularies, names, candidates; schema.yaml last.
  *
+ * Rows of a delimited file whose fields are single numbers and ids without a
+ * dictionary (hash, modulo, buckets), with protocol none, given, or time-split
+ * without times, take one pass instead: blocks of lines go to threads, their
+ * columns into the parts in the order of the file; the result is the same for
+ * any number of threads and as that of the long way. Memory: 20 MB a thread.
+ *
  * Ids: keys (user, item) get one for every value of the rows, in order of first
  * appearance. Other vocabularies keep what the train part holds at least
  * min_count times; side tables count each query or item that a train row
@@ -40,7 +46,7 @@ struct prepare_options {
     double train_share, valid_share;
     const char *valid_last; // share: time-split without a test part; or ""
     int validation;
-    uint64_t min_count, max_values, max_bad;
+    uint64_t min_count, max_values, max_bad, threads;
     int dedupe;
     const char *label; // column; "": the format's or the schema's
     const char *hash;  // names of fields, separated by commas

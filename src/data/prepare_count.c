@@ -17,6 +17,41 @@ void prep_stats_add(struct prep_stats *s, double x)
     s->m2 += d * (x - s->mean);
 }
 
+/* Exact within one chunk, then joined (Chan, Golub and LeVeque 1983). */
+static void add_chunk(struct prep_stats *s, const float *x, size_t n)
+{
+    struct prep_stats c = {.min = INFINITY, .max = -INFINITY};
+    double sum = 0, all, d;
+
+    for (size_t i = 0; i < n; i++) {
+        int is = !isnan(x[i]);
+
+        c.n += (uint64_t)is;
+        sum += is ? (double)x[i] : 0;
+        c.min = x[i] < c.min ? x[i] : c.min;
+        c.max = x[i] > c.max ? x[i] : c.max;
+    }
+    if (c.n == 0)
+        return;
+    c.mean = sum / (double)c.n;
+    for (size_t i = 0; i < n; i++)
+        c.m2 += isnan(x[i]) ? 0 : (x[i] - c.mean) * (x[i] - c.mean);
+    all = (double)(s->n + c.n);
+    d = c.mean - s->mean;
+    s->min = s->n == 0 || c.min < s->min ? c.min : s->min;
+    s->max = s->n == 0 || c.max > s->max ? c.max : s->max;
+    s->m2 += c.m2 + d * d * (double)s->n * (double)c.n / all;
+    s->mean += d * (double)c.n / all;
+    s->n += c.n;
+}
+
+void prep_stats_add_all(struct prep_stats *s, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += STAGE_GROUP_ROWS)
+        add_chunk(s, x + i,
+                  n - i < STAGE_GROUP_ROWS ? n - i : STAGE_GROUP_ROWS);
+}
+
 static enum fusor_status start_counts(struct prep *p, struct fusor_error *err)
 {
     for (uint32_t i = 0; i < p->n_vocabs; i++) {

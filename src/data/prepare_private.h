@@ -99,6 +99,7 @@ struct prep {
     const struct prepare_options *options;
     struct prepare_report *report;
     const struct protocol_ops *protocol;
+    int direct;                      // one pass: prepare_direct.c
     double train_share, valid_share; // what valid_last says wins
     struct source source;
     struct prep_field *fields;
@@ -118,6 +119,19 @@ struct prep {
     struct schema *schema; // what is written at the end
 };
 
+/* The numbers of a row that are no fields. */
+struct row_numbers {
+    float label, weight;
+    int64_t time;
+};
+
+/* What is wrong with a row, where. */
+struct row_fault {
+    int cause; // -1: nothing
+    uint32_t column;
+    const char *what;
+};
+
 struct prep_side *prep_side_of(struct prep *p, enum field_side side);
 struct vocab *prep_key_vocab(struct prep *p, int side); // NULL: no key
 
@@ -132,9 +146,20 @@ enum fusor_status prep_value_encode(struct prep *p, struct prep_field *f,
                                     const struct cell *cell,
                                     struct fusor_error *err);
 int prep_number(const struct cell *cell, double *out); // 0, 1 missing, -1 none
+struct cell prep_trimmed(struct cell c);               // without blanks around
+uint32_t prep_hash_id(uint64_t size, const char *text, size_t n); // 1..size
+uint64_t prep_hash_wide(const char *text, size_t n); // never BATCH_NO_ID
 
 /* prepare_rows.c: the first pass */
 enum fusor_status prep_read_rows(struct prep *p, struct fusor_error *err);
+/** Label, weight and time of a row.
+ * @param cells in this order; looked at when the preparation has them */
+struct row_fault prep_check_numbers(const struct prep *p,
+                                    const struct cell cells[3],
+                                    struct row_numbers *out);
+/** EDATA when there was no good row. */
+enum fusor_status prep_need_rows(const struct prep *p, uint64_t n,
+                                 struct fusor_error *err);
 /** Count a bad row; too many end the run. */
 enum fusor_status prep_bad_row(struct prep *p, const char *path, uint64_t line,
                                uint32_t column, enum bad_cause cause,
@@ -159,9 +184,17 @@ enum fusor_status prep_names_write(struct prep *p, struct fusor_error *err);
 void prep_side_clear(struct prep_side *s);
 void side_values_clear(struct side_values *v);
 
+/* prepare_direct.c: rows straight into the parts, block by block */
+/** May this preparation take the direct path? Its result is the same. */
+int prep_is_direct(const struct prep *p);
+/** Read all rows and write the parts; fills the report's rows. */
+enum fusor_status prep_direct(struct prep *p, struct fusor_error *err);
+
 /* prepare_count.c: counts and statistics of the train part, final ids */
 enum fusor_status prep_count(struct prep *p, struct fusor_error *err);
 void prep_stats_add(struct prep_stats *s, double x);
+/** Add n values, those that are not NaN. */
+void prep_stats_add_all(struct prep_stats *s, const float *x, size_t n);
 
 /* prepare_write.c: the parts */
 enum fusor_status prep_write_rows(struct prep *p, struct fusor_error *err);

@@ -7,19 +7,6 @@
 #include "data/prepare_private.h"
 #include "data/text.h"
 
-/* The numbers of a row that are no fields. */
-struct row_numbers {
-    float label, weight;
-    int64_t time;
-};
-
-/* What is wrong with a row, where. */
-struct row_fault {
-    int cause; // -1: nothing
-    uint32_t column;
-    const char *what;
-};
-
 enum fusor_status prep_bad_row(struct prep *p, const char *path, uint64_t line,
                                uint32_t column, enum bad_cause cause,
                                const char *what, struct fusor_error *err)
@@ -85,20 +72,37 @@ static struct row_fault check_time(const struct cell *cell, int64_t *out)
     return fault_at(-1, cell, "");
 }
 
+struct row_fault prep_check_numbers(const struct prep *p,
+                                    const struct cell cells[3],
+                                    struct row_numbers *out)
+{
+    struct row_fault fault = {-1, 0, ""};
+
+    *out = (struct row_numbers){1, 1, 0};
+    if (p->has_label)
+        fault = check_label(p, &cells[0], &out->label);
+    if (fault.cause < 0 && p->has_weight)
+        fault = check_weight(&cells[1], &out->weight);
+    if (fault.cause < 0 && p->has_time)
+        fault = check_time(&cells[2], &out->time);
+    return fault;
+}
+
 static struct row_fault check_row(struct prep *p, int part,
                                   const struct table_row *row,
                                   struct row_numbers *numbers)
 {
     const struct cell *cells = row->cells;
-    struct row_fault fault = {-1, 0, ""};
+    struct cell facts[3] = {{"", 0, 0}, {"", 0, 0}, {"", 0, 0}};
+    struct row_fault fault;
 
-    *numbers = (struct row_numbers){1, 1, 0};
     if (p->has_label)
-        fault = check_label(p, &cells[p->label_column[part]], &numbers->label);
-    if (fault.cause < 0 && p->has_weight)
-        fault = check_weight(&cells[p->weight_column[part]], &numbers->weight);
-    if (fault.cause < 0 && p->has_time)
-        fault = check_time(&cells[p->time_column[part]], &numbers->time);
+        facts[0] = cells[p->label_column[part]];
+    if (p->has_weight)
+        facts[1] = cells[p->weight_column[part]];
+    if (p->has_time)
+        facts[2] = cells[p->time_column[part]];
+    fault = prep_check_numbers(p, facts, numbers);
     for (uint32_t i = 0; i < p->n_fields && fault.cause < 0; i++) {
         struct prep_field *f = &p->fields[i];
         const struct cell *cell;
@@ -271,16 +275,22 @@ static enum fusor_status read_part(struct prep *p, int part,
     }
 }
 
-enum fusor_status prep_read_rows(struct prep *p, struct fusor_error *err)
+enum fusor_status prep_need_rows(const struct prep *p, uint64_t n,
+                                 struct fusor_error *err)
 {
-    for (int part = 0; part < SOURCE_PARTS; part++)
-        if (p->source.rows[part])
-            FUSOR_TRY(read_part(p, part, err));
-    if (p->facts.n == 0)
+    if (n == 0)
         return fusor_fail(err, FUSOR_EDATA, "%s: no good row among %llu%s%s",
                           p->source.rows[0]->path,
                           (unsigned long long)p->report->rows_read,
                           p->report->n_examples ? ", the first bad one: " : "",
                           p->report->n_examples ? p->report->examples[0] : "");
     return FUSOR_OK;
+}
+
+enum fusor_status prep_read_rows(struct prep *p, struct fusor_error *err)
+{
+    for (int part = 0; part < SOURCE_PARTS; part++)
+        if (p->source.rows[part])
+            FUSOR_TRY(read_part(p, part, err));
+    return prep_need_rows(p, p->facts.n, err);
 }

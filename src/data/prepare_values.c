@@ -8,8 +8,7 @@
 #include "data/prepare_private.h"
 #include "data/text.h"
 
-/* The cell without blanks around. */
-static struct cell trimmed(struct cell c)
+struct cell prep_trimmed(struct cell c)
 {
     while (c.n && (c.text[0] == ' ' || c.text[0] == '\t')) {
         c.text++;
@@ -33,7 +32,7 @@ static int is_missing(const struct cell *c)
 
 int prep_number(const struct cell *cell, double *out)
 {
-    struct cell c = trimmed(*cell);
+    struct cell c = prep_trimmed(*cell);
 
     if (!str_parse_float(c.text, c.n, out))
         return fabs(*out) <= 3.4028234e38 ? 0 : -1; // it becomes a float
@@ -119,7 +118,7 @@ static int check_weights(const struct prep_field *f, const struct cell *cell)
 /* Ids that are numbers. */
 static int check_id(const struct source_field *s, const struct cell *cell)
 {
-    struct cell c = trimmed(*cell);
+    struct cell c = prep_trimmed(*cell);
     uint64_t id;
     double x;
     int rc;
@@ -138,7 +137,7 @@ int prep_value_check(struct prep_field *f, const struct cell *cell)
 
     if (f->spec.type == COLUMN_F32)
         return check_numbers(f, cell);
-    if ((s->required || s->is_key) && trimmed(*cell).n == 0)
+    if ((s->required || s->is_key) && prep_trimmed(*cell).n == 0)
         return BAD_MISSING;
     if (s->ids != IDS_TEXT)
         return check_id(s, cell);
@@ -157,6 +156,18 @@ static uint32_t number_id(const struct source_field *s, const struct cell *c)
     return 1 + (uint32_t)(id % s->hash_size);
 }
 
+uint32_t prep_hash_id(uint64_t size, const char *text, size_t n)
+{
+    return 1 + (uint32_t)(hash_bytes(text, n, 0) % size);
+}
+
+uint64_t prep_hash_wide(const char *text, size_t n)
+{
+    uint64_t id = hash_bytes(text, n, 0);
+
+    return id == BATCH_NO_ID ? id - 1 : id;
+}
+
 static enum fusor_status encode_id(struct prep *p, const struct prep_field *f,
                                    const char *text, size_t n, uint32_t *id,
                                    struct fusor_error *err)
@@ -164,7 +175,7 @@ static enum fusor_status encode_id(struct prep *p, const struct prep_field *f,
     const struct source_field *s = f->source;
 
     if (s->hashed) {
-        *id = 1 + (uint32_t)(hash_bytes(text, n, 0) % s->hash_size);
+        *id = prep_hash_id(s->hash_size, text, n);
         return FUSOR_OK;
     }
     *id = vocab_add(p->vocabs[f->vocab].vocab, text, n);
@@ -218,7 +229,7 @@ static enum fusor_status encode_list(struct prep *p, struct prep_field *f,
 
         if (f->source->weighted)
             piece_weight(&piece, &weight);
-        piece = trimmed(piece);
+        piece = prep_trimmed(piece);
         if (piece.n)
             FUSOR_TRY(add_to_list(p, f, piece.text, piece.n, weight, err));
     }
@@ -235,13 +246,11 @@ enum fusor_status prep_value_encode(struct prep *p, struct prep_field *f,
     case COLUMN_F32:
         return FUSOR_OK; // prep_value_check() has parsed it
     case COLUMN_U64:
-        c = trimmed(*cell);
-        f->value.id64 = c.n ? hash_bytes(c.text, c.n, 0) : BATCH_NO_ID;
-        if (c.n && f->value.id64 == BATCH_NO_ID)
-            f->value.id64--;
+        c = prep_trimmed(*cell);
+        f->value.id64 = c.n ? prep_hash_wide(c.text, c.n) : BATCH_NO_ID;
         return FUSOR_OK;
     case COLUMN_U32:
-        c = trimmed(*cell);
+        c = prep_trimmed(*cell);
         f->value.id = MISSING_U32;
         if (c.n && f->source->ids != IDS_TEXT) {
             f->value.id = number_id(f->source, &c);

@@ -56,6 +56,10 @@ struct protocol_ops {
     uint32_t version;
     unsigned flags;
     const char *help; // one line
+    /* Without times, when the parts are ranges of rows: where train and valid
+     * rows end. NULL: they are not. */
+    void (*cut)(const struct split_facts *facts, uint64_t *train_end,
+                uint64_t *valid_end);
     enum fusor_status (*assign)(const struct split_facts *facts,
                                 struct split_result *out,
                                 struct fusor_error *err);

@@ -35,6 +35,10 @@ struct table_ops {
     enum fusor_status (*next)(struct table *t, struct table_row *row, int *end,
                               struct fusor_error *err);
     void (*close)(struct table *t);
+    /* The next whole lines as they stand in the file (input_read_lines()), for
+     * who cuts them himself; NULL: this cannot be done. */
+    enum fusor_status (*lines)(struct table *t, char *to, size_t *got,
+                               struct fusor_error *err);
 };
 
 /* The front of every reader's own structure. */
@@ -43,6 +47,9 @@ struct table {
     const char *path; // for messages; owned by the table
     char **columns;   // [n_columns] names
     size_t n_columns;
+    char separator;      // lines() may be cut at this byte and nothing else
+                         // (UTF-8, no quotes); 0: they may not
+    uint64_t first_line; // lines before the first row
 };
 
 /** The next row; a line that is none has row->fault set and is no failure.

@@ -73,6 +73,7 @@ static struct part *prepared(const char *dir)
                                 .fields = "",
                                 .protocol = "none",
                                 .candidates = "",
+                                .valid_last = "",
                                 .label = "",
                                 .hash = "",
                                 .min_count = 1,

@@ -197,6 +197,48 @@ static void many_lines_cross_the_window(void)
     strbuf_clear(&text);
 }
 
+static void whole_lines_come_in_blocks(void)
+{
+    struct strbuf text = {0};
+    struct input_line line;
+    struct input *in;
+    char *to = mem_alloc_raw(INPUT_LINES_ROOM, 1);
+    size_t got, at = 0;
+    int end;
+
+    REQUIRE(to != NULL);
+    strbuf_add(&text, "\xef\xbb\xbfname\n");
+    for (int i = 0; i < 200000; i++)
+        strbuf_addf(&text, "%d\n%s", i, i == 777 ? "\n" : "");
+    for (size_t i = 0; i < INPUT_LINE_MAX - 10; i++)
+        strbuf_add_n(&text, "l", 1);
+    strbuf_add(&text, "\nlast");
+    REQUIRE(input_open(write_bytes("b", text.s, text.len), &in, &err) ==
+            FUSOR_OK);
+    REQUIRE(input_next_line(in, &line, &end, &err) == FUSOR_OK);
+    CHECK(!strcmp(line.text, "name") && input_lines_given(in) == 1);
+    for (at = 8;; at += got) {
+        REQUIRE(input_read_lines(in, to, &got, &err) == FUSOR_OK);
+        if (got == 0)
+            break;
+        REQUIRE(at + got <= text.len && !memcmp(to, text.s + at, got));
+        CHECK(to[got - 1] == '\n' || at + got == text.len);
+    }
+    CHECK(at == text.len);
+    input_close(in);
+    text.len = 0;
+    for (size_t i = 0; i < INPUT_LINE_MAX + 100; i++)
+        strbuf_add_n(&text, "l", 1);
+    strbuf_add(&text, "\nlast");
+    REQUIRE(input_open(write_bytes("b", text.s, text.len), &in, &err) ==
+            FUSOR_OK);
+    CHECK(input_read_lines(in, to, &got, &err) == FUSOR_EDATA);
+    CHECK(strstr(err.text, "longer") != NULL);
+    input_close(in);
+    strbuf_clear(&text);
+    mem_free(to);
+}
+
 static void absent_files_and_folders_are_errors(void)
 {
     struct input *in;
@@ -218,6 +260,7 @@ int main(void)
         {"damaged packing is an error", damaged_packing_is_an_error},
         {"lines are bounded", lines_are_bounded},
         {"many lines cross the window", many_lines_cross_the_window},
+        {"whole lines come in blocks", whole_lines_come_in_blocks},
         {"absent files and folders are errors",
          absent_files_and_folders_are_errors},
     };

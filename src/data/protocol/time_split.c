@@ -19,18 +19,25 @@ static int by_time(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
+static void cut(const struct split_facts *facts, uint64_t *train_end,
+                uint64_t *valid_end)
+{
+    double n = (double)facts->n;
+
+    *train_end = (uint64_t)(facts->train * n + 0.5);
+    *valid_end = (uint64_t)((facts->train + facts->valid) * n + 0.5);
+}
+
 static enum fusor_status assign(const struct split_facts *facts,
                                 struct split_result *out,
                                 struct fusor_error *err)
 {
-    uint64_t n = facts->n;
-    uint64_t valid_from = (uint64_t)(facts->train * (double)n + 0.5);
-    uint64_t test_from =
-        (uint64_t)((facts->train + facts->valid) * (double)n + 0.5);
+    uint64_t n = facts->n, valid_from, test_from;
     struct moment *order = mem_alloc(n, sizeof(*order));
 
     if (!order)
         return mem_fail(err, "time split", n * sizeof(*order));
+    cut(facts, &valid_from, &test_from);
     for (uint64_t row = 0; row < n; row++)
         order[row] = (struct moment){facts->time ? facts->time[row] : 0, row};
     if (facts->time && n)
@@ -45,4 +52,5 @@ const struct protocol_ops protocol_time_split = {
     .name = "time-split",
     .version = 1,
     .help = "earliest rows train (--train-share, --valid-share, rest test)",
+    .cut = cut,
     .assign = assign};

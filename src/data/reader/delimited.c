@@ -214,8 +214,14 @@ static void delimited_close(struct table *t)
     mem_free(d);
 }
 
-static const struct table_ops delimited_ops = {.next = delimited_next,
-                                               .close = delimited_close};
+static enum fusor_status delimited_lines(struct table *t, char *to, size_t *got,
+                                         struct fusor_error *err)
+{
+    return input_read_lines(((struct delimited *)t)->in, to, got, err);
+}
+
+static const struct table_ops delimited_ops = {
+    .next = delimited_next, .close = delimited_close, .lines = delimited_lines};
 
 /* Names from the first line. */
 static enum fusor_status read_names(struct delimited *d, const char *path,
@@ -274,9 +280,13 @@ enum fusor_status delimited_open(const char *path,
                  ? table_name(&d->table, path, o->header, o->n_header, err)
                  : read_names(d, path, err);
     }
-    if (rc == FUSOR_OK)
+    if (rc == FUSOR_OK) {
+        if (!o->quotes && !o->latin1 && d->n_separator == 1)
+            d->table.separator = d->separator[0];
+        d->table.first_line = input_lines_given(d->in);
         *out = &d->table;
-    else
+    } else {
         table_close(&d->table);
+    }
     return rc;
 }

@@ -5,11 +5,11 @@
 
 #include "ps/consistency.h"
 
-enum fusor_status lane_init(struct lane *l, uint32_t n_tables,
+enum fusor_status lane_init(struct lane *l, uint32_t n_tables, int keep_keys,
                             struct budget *budget, struct fusor_error *err)
 {
     memset(l, 0, sizeof(*l));
-    return ticket_book_init(&l->tickets, n_tables, budget, err);
+    return ticket_book_init(&l->tickets, n_tables, keep_keys, budget, err);
 }
 
 void lane_clear(struct lane *l)

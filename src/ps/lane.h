@@ -35,8 +35,8 @@ struct lane {
     uint64_t last_request; // of the push taken last
 };
 
-/** @param budget see ticket_book_init() */
-enum fusor_status lane_init(struct lane *l, uint32_t n_tables,
+/** @param keep_keys, budget see ticket_book_init() */
+enum fusor_status lane_init(struct lane *l, uint32_t n_tables, int keep_keys,
                             struct budget *budget, struct fusor_error *err);
 /** A lane of zeros is fine. */
 void lane_clear(struct lane *l);

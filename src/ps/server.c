@@ -22,11 +22,11 @@ static enum fusor_status take_memory(struct server *s, struct fusor_error *err)
     s->rows = mem_alloc(n * (tables + 1), sizeof(*s->rows));
     if (!s->lanes || !s->views || !s->pushes || !s->rows)
         return mem_fail(err, "server", n * sizeof(*s->rows));
-    FUSOR_TRY(ticket_book_init(&s->peeks, tables, shard_budget(s->config.shard),
-                               err));
+    FUSOR_TRY(ticket_book_init(&s->peeks, tables, 0,
+                               shard_budget(s->config.shard), err));
     for (uint32_t i = 0; i < w; i++) {
-        FUSOR_TRY(lane_init(&s->lanes[i], tables, shard_budget(s->config.shard),
-                            err));
+        FUSOR_TRY(lane_init(&s->lanes[i], tables, 0,
+                            shard_budget(s->config.shard), err));
         s->views[i].tables = mem_alloc((size_t)PARAM_MAX_NODES * (tables + 1),
                                        sizeof(*s->views[i].tables));
         if (!s->views[i].tables)
@@ -117,6 +117,27 @@ const uint32_t *server_resolve(struct server *s, uint32_t table,
     if (n)
         memcpy(place, s->refs, n * sizeof(*s->refs));
     return place;
+}
+
+enum fusor_status server_use_ticket(const struct ticket *ticket, uint32_t table,
+                                    struct push_rows *rows,
+                                    struct fusor_error *err)
+{
+    uint32_t *at = (uint32_t *)(uintptr_t)rows->places;
+    size_t n;
+    uint32_t *refs = ticket_refs(ticket, table, &n);
+
+    rows->refs = at ? at : refs;
+    if (!at && rows->n != 0 && rows->n != n)
+        return fusor_fail(err, FUSOR_EPROTO,
+                          "push: %u rows for all of a pull of %zu", rows->n, n);
+    for (uint32_t i = 0; at && i < rows->n; i++) {
+        if (at[i] >= n)
+            return fusor_fail(err, FUSOR_EPROTO,
+                              "push: row %u of a pull of %zu", at[i], n);
+        at[i] = refs[at[i]];
+    }
+    return FUSOR_OK;
 }
 
 void server_drop(struct server *s, const struct message *msg,

@@ -50,6 +50,8 @@ fill_ticket(struct server *s, const struct message *msg, enum resolve_mode mode,
         const uint64_t *keys = payload_get_u64s(&r, &n);
 
         ticket->begin[t + 1] = ticket->begin[t] + n;
+        if (ticket->keys && n)
+            memcpy(ticket->keys + ticket->begin[t], keys, n * sizeof(*keys));
         FUSOR_TRY(shard_resolve(s->config.shard, t, keys, n, mode, clock,
                                 ticket->refs + ticket->begin[t], err));
     }

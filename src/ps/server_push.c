@@ -127,29 +127,6 @@ static enum fusor_status check_nodes(const struct server *s,
     return FUSOR_OK;
 }
 
-/* The rows that a ticket knows. Places are turned into references where they
- * stand. */
-static enum fusor_status use_ticket(const struct ticket *ticket, uint32_t table,
-                                    struct push_rows *rows,
-                                    struct fusor_error *err)
-{
-    uint32_t *at = (uint32_t *)(uintptr_t)rows->places;
-    size_t n;
-    uint32_t *refs = ticket_refs(ticket, table, &n);
-
-    rows->refs = at ? at : refs;
-    if (!at && rows->n != 0 && rows->n != n)
-        return fusor_fail(err, FUSOR_EPROTO,
-                          "push: %u rows for all of a pull of %zu", rows->n, n);
-    for (uint32_t i = 0; at && i < rows->n; i++) {
-        if (at[i] >= n)
-            return fusor_fail(err, FUSOR_EPROTO,
-                              "push: row %u of a pull of %zu", at[i], n);
-        at[i] = refs[at[i]];
-    }
-    return FUSOR_OK;
-}
-
 /* @return as read_push() */
 static enum fusor_status find_rows(struct server *s, const struct message *msg,
                                    struct push_view *view,
@@ -171,7 +148,7 @@ static enum fusor_status find_rows(struct server *s, const struct message *msg,
             &view->nodes[i / n_tables].tables[i % n_tables];
 
         if (*ticket) {
-            FUSOR_TRY(use_ticket(*ticket, i % n_tables, rows, err));
+            FUSOR_TRY(server_use_ticket(*ticket, i % n_tables, rows, err));
             continue;
         }
         rows->refs =

@@ -8,13 +8,14 @@
 #define CAP_MIN 1024
 
 enum fusor_status ticket_book_init(struct ticket_book *b, uint32_t n_tables,
-                                   struct budget *budget,
+                                   int keep_keys, struct budget *budget,
                                    struct fusor_error *err)
 {
     size_t each = (size_t)n_tables + 1;
 
     memset(b, 0, sizeof(*b));
     b->n_tables = n_tables;
+    b->keep_keys = keep_keys;
     b->budget = budget;
     b->begins = mem_alloc(TICKETS_MAX * each, sizeof(*b->begins));
     if (!b->begins)
@@ -24,14 +25,20 @@ enum fusor_status ticket_book_init(struct ticket_book *b, uint32_t n_tables,
     return FUSOR_OK;
 }
 
+static size_t bytes_each(const struct ticket_book *b)
+{
+    return sizeof(uint32_t) + (b->keep_keys ? sizeof(uint64_t) : 0);
+}
+
 void ticket_book_clear(struct ticket_book *b)
 {
     for (size_t i = 0; i < TICKETS_MAX; i++) {
         struct ticket *t = &b->tickets[i];
 
         if (b->budget)
-            budget_give(b->budget, t->cap * sizeof(*t->refs));
+            budget_give(b->budget, t->cap * bytes_each(b));
         mem_free(t->refs);
+        mem_free(t->keys);
     }
     mem_free(b->begins);
     memset(b, 0, sizeof(*b));
@@ -71,23 +78,29 @@ static enum fusor_status make_room(struct ticket_book *b, struct ticket *t,
                                    size_t n, struct fusor_error *err)
 {
     size_t cap = t->cap ? t->cap : CAP_MIN, bytes;
-    uint32_t *fresh;
+    uint64_t *keys = NULL;
+    uint32_t *refs;
 
     if (n <= t->cap)
         return FUSOR_OK;
     while (cap < n)
         cap *= 2;
-    bytes = (cap - t->cap) * sizeof(*fresh);
+    bytes = (cap - t->cap) * bytes_each(b);
     if (b->budget)
         FUSOR_TRY(budget_take(b->budget, bytes, "a ticket of rows", err));
-    fresh = mem_alloc_raw(cap, sizeof(*fresh));
-    if (!fresh) {
+    refs = mem_alloc_raw(cap, sizeof(*refs));
+    if (refs && b->keep_keys)
+        keys = mem_alloc_raw(cap, sizeof(*keys));
+    if (!refs || (b->keep_keys && !keys)) {
         if (b->budget)
             budget_give(b->budget, bytes);
-        return mem_fail(err, "ticket of rows", cap * sizeof(*fresh));
+        mem_free(refs);
+        return mem_fail(err, "ticket of rows", cap * bytes_each(b));
     }
     mem_free(t->refs);
-    t->refs = fresh;
+    mem_free(t->keys);
+    t->refs = refs;
+    t->keys = keys;
     t->cap = cap;
     return FUSOR_OK;
 }

@@ -31,20 +31,24 @@ struct ticket {
     int in_use;              // a pull or a push that waits needs it
     size_t *begin;           // [n_tables + 1] each table's first reference
     uint32_t *refs;          // [begin[n_tables]]
+    uint64_t *keys;          // [begin[n_tables]] where the book keeps them
     size_t cap;
 };
 
 struct ticket_book {
     uint32_t n_tables;
+    int keep_keys;
     struct budget *budget; // the shard's; NULL: nobody counts
     uint64_t n_opened;
     size_t *begins;
     struct ticket tickets[TICKETS_MAX];
 };
 
-/** @param budget counts all memory of references; outlives the book */
+/** @param keep_keys tickets have room for keys: where a table admits rows, a
+ * reference 0 has to be looked up again
+ * @param budget counts all memory of references; outlives the book */
 enum fusor_status ticket_book_init(struct ticket_book *b, uint32_t n_tables,
-                                   struct budget *budget,
+                                   int keep_keys, struct budget *budget,
                                    struct fusor_error *err);
 /** A book of zeros is fine. */
 void ticket_book_clear(struct ticket_book *b);
@@ -54,8 +58,8 @@ struct ticket *ticket_find(struct ticket_book *b,
                            const struct ticket_name *name);
 /** A ticket to be filled: the one of this name again, a free one, or the oldest
  * that nobody waits for.
- * @param n_refs room for so many in all; begin and refs are the caller's to
- * fill
+ * @param n_refs room for so many in all; begin, refs and keys are the caller's
+ * to fill
  * @return FUSOR_OK, FUSOR_EAGAIN (all, or the one of this name, are in use),
  * FUSOR_ENOMEM (the cap: the text names memory.per_server) */
 enum fusor_status ticket_open(struct ticket_book *b,
@@ -76,6 +80,13 @@ static inline uint32_t *ticket_refs(const struct ticket *t, uint32_t table,
 {
     *n = t->begin[table + 1] - t->begin[table];
     return t->refs + t->begin[table];
+}
+
+/** Their keys; NULL unless the book keeps them. */
+static inline const uint64_t *ticket_keys(const struct ticket *t,
+                                          uint32_t table)
+{
+    return t->keys ? t->keys + t->begin[table] : NULL;
 }
 
 #endif

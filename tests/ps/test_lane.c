@@ -16,7 +16,7 @@ static void open_all(void)
 {
     struct peer self = {PEER_SHARD, 0, 1};
 
-    REQUIRE(!lane_init(&lane, 1, NULL, NULL));
+    REQUIRE(!lane_init(&lane, 1, 0, NULL, NULL));
     REQUIRE(!sim_create(1, &sim, NULL));
     REQUIRE(!sim_endpoint(sim, self, &transport, NULL));
     REQUIRE(!messenger_create(transport, 1 << 20, &messenger, NULL));

@@ -7,6 +7,7 @@
 #include "harness.h"
 
 static struct ticket_book book;
+static int keep_keys;
 
 static struct ticket_name name(uint64_t id)
 {
@@ -28,7 +29,7 @@ static struct ticket *open_one(uint64_t id, size_t n)
 
 static void open_book(struct budget *budget)
 {
-    REQUIRE(ticket_book_init(&book, 1, budget, NULL) == FUSOR_OK);
+    REQUIRE(ticket_book_init(&book, 1, keep_keys, budget, NULL) == FUSOR_OK);
 }
 
 static void close_book(void)
@@ -118,8 +119,32 @@ static void memory_is_counted_kept_and_capped(void)
     close_book();
     CHECK(budget.used == 0);
     mem_fail_after(1);
-    CHECK(ticket_book_init(&book, 1, NULL, NULL) == FUSOR_ENOMEM);
+    CHECK(ticket_book_init(&book, 1, 0, NULL, NULL) == FUSOR_ENOMEM);
     mem_fail_after(0);
+}
+
+static void keys_are_kept_when_asked_for(void)
+{
+    struct budget budget = {.cap = 100000};
+    struct ticket_name who = name(2);
+    struct ticket *t;
+
+    keep_keys = 1;
+    open_book(&budget);
+    t = open_one(1, 3);
+    REQUIRE(ticket_keys(t, 0) != NULL);
+    t->keys[2] = 9;
+    CHECK(ticket_keys(t, 0)[2] == 9);
+    CHECK(budget.used == 1024 * (sizeof(uint32_t) + sizeof(uint64_t)));
+    mem_fail_after(2); // the keys of it
+    CHECK(ticket_open(&book, &who, 0, 3, &t, NULL) == FUSOR_ENOMEM);
+    mem_fail_after(0);
+    close_book();
+    CHECK(budget.used == 0);
+    keep_keys = 0;
+    open_book(NULL);
+    CHECK(ticket_keys(open_one(1, 3), 0) == NULL);
+    close_book();
 }
 
 int main(void)
@@ -133,6 +158,7 @@ int main(void)
          the_oldest_makes_room_but_not_one_in_use},
         {"memory is counted, kept and capped",
          memory_is_counted_kept_and_capped},
+        {"keys are kept when asked for", keys_are_kept_when_asked_for},
     };
 
     return TEST_RUN("store.ticket", cases);

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "model/encoder.h"
 
 static const char *const table_keys[] = {
     "dim", "init", "l2", "fields", "by_field", "optimizer", NULL};
@@ -254,7 +255,7 @@ enum fusor_status build_lookup(struct model *m, uint32_t table, uint32_t field,
                                const struct yaml_node *at, uint32_t *lookup,
                                struct fusor_error *err)
 {
-    uint64_t user = 1ull << (m->owner == OWNER_FUSION ? 63 : m->owner);
+    uint64_t user = part_bit(m->owner);
     uint32_t n = m->n_lookups;
 
     for (uint32_t i = 0; i < n; i++)
@@ -283,12 +284,20 @@ uint32_t build_column(struct model *m, uint32_t table)
     return m->tables[table].n_columns++;
 }
 
+const char *build_owner_name(const struct model *m)
+{
+    if (m->owner == OWNER_FUSION)
+        return "fusion";
+    return m->owner >= OWNER_ENCODER
+               ? m->encoders[m->owner - OWNER_ENCODER].name
+               : m->towers[m->owner].name;
+}
+
 enum fusor_status build_block(struct model *m, const char *name, uint64_t size,
                               enum param_init init, float scale, int is_bias,
                               uint32_t *block, struct fusor_error *err)
 {
-    const char *owner =
-        m->owner == OWNER_FUSION ? "fusion" : m->towers[m->owner].name;
+    const char *owner = build_owner_name(m);
     uint32_t n = m->params.n_blocks;
     struct block_spec *b;
 
@@ -303,8 +312,8 @@ enum fusor_status build_block(struct model *m, const char *name, uint64_t size,
         sizeof(b->name))
         return fusor_fail(err, FUSOR_EUSAGE,
                           "model: block name %s.%s is longer than %d "
-                          "characters: give the tower a shorter name",
-                          owner, name, PARAM_NAME_MAX - 1);
+                          "characters: give %s a shorter name",
+                          owner, name, PARAM_NAME_MAX - 1, owner);
     b->offset = m->params.n_dense;
     b->size = size;
     b->init = init;

@@ -11,12 +11,16 @@
 #include "model/model.h"
 
 #define OWNER_FUSION (-1)
-#define MAX_TOWERS 63 /* and the fusion: bits of a word */
+#define MAX_TOWERS 48
+#define MAX_ENCODERS 15
+#define OWNER_ENCODER MAX_TOWERS /* the first one's number as an owner */
 
 struct tower_kind;
 struct fusion_kind;
 struct loss_kind;
 struct model_run;
+struct encoder;
+struct matrix;
 
 /* A table as the job declares it, beside its struct table_spec. Its rows hold
  * n_columns single floats (biases, linear weights), then dim floats. */
@@ -67,13 +71,18 @@ struct model {
     struct table_def *tables;
     size_t tables_cap, defs_cap;
     struct block_spec *blocks;
-    int *block_owner; // tower number or OWNER_FUSION
+    int *block_owner; // part_bit() says which parts there are
     size_t blocks_cap, owners_cap;
     struct model_lookup *lookups;
-    uint64_t *lookup_users; // bit of each tower, bit 63 the fusion
+    uint64_t *lookup_users; // bit of each part
     uint32_t n_lookups;
     size_t lookups_cap, users_cap;
 
+    struct matrix *matrices;
+    uint32_t n_matrices;
+    size_t matrices_cap;
+    struct encoder *encoders;
+    uint32_t n_encoders;
     struct tower *towers;
     uint32_t n_towers;
     struct fusion fusion;
@@ -83,6 +92,16 @@ struct model {
     uint32_t n_dropouts;
     int owner; // of what is being declared
 };
+
+/** The bit of a tower (its number), an encoder (OWNER_ENCODER + its number) or
+ * the fusion in a set of parts. */
+static inline uint64_t part_bit(int owner)
+{
+    return 1ull << (owner == OWNER_FUSION ? 63 : owner);
+}
+
+/** Name of the part being built. */
+const char *build_owner_name(const struct model *m);
 
 /* ---- reading the job ---- */
 

@@ -2,6 +2,7 @@
 #include "model/build.h"
 
 #include "base/mem.h"
+#include "model/encoder.h"
 #include "model/fusion/mix.h"
 #include "model/registry.h"
 
@@ -61,6 +62,8 @@ void model_describe(const struct model *m, struct strbuf *out)
                 str_count((double)m->params.n_dense, count));
     for (uint32_t t = 0; t < m->params.n_tables; t++)
         describe_table(m, t, out);
+    for (uint32_t e = 0; e < m->n_encoders; e++)
+        encoder_describe(&m->encoders[e], m, out);
     for (uint32_t t = 0; t < m->n_towers; t++) {
         const struct tower *tower = &m->towers[t];
 

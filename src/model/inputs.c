@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/encoder.h"
 
 #define MAX_INPUT_NAMES 1024
 
@@ -74,8 +75,12 @@ static enum fusor_status unknown_input(const struct model *m,
         names[n++] = m->fields[i].name;
     for (uint32_t i = 0; i < m->params.n_tables && n + 1 < MAX_INPUT_NAMES; i++)
         names[n++] = m->table_specs[i].name;
+    for (uint32_t i = 0; i < m->n_encoders && n + 1 < MAX_INPUT_NAMES; i++)
+        names[n++] = m->encoders[i].name;
     names[n] = NULL;
-    return build_unknown(at, "field or table", word, names, err);
+    return build_unknown(
+        at, m->n_encoders ? "field, table or encoder" : "field or table", word,
+        names, err);
 }
 
 /* "history.length" */
@@ -92,6 +97,18 @@ static int length_of(const struct model *m, const char *word, uint32_t *field)
                    m->fields[f].type != FIELD_CATEGORICAL;
         }
     return 0;
+}
+
+static enum fusor_status add_encoder(struct model *m, uint32_t encoder,
+                                     struct inputs *out,
+                                     struct fusor_error *err)
+{
+    struct input item = {.kind = INPUT_ENCODER,
+                         .encoder = encoder,
+                         .width = m->encoders[encoder].stack.out};
+
+    m->encoders[encoder].readers |= part_bit(m->owner);
+    return append(out, &item, err);
 }
 
 static enum fusor_status parse_word(struct model *m, struct yaml_node *at,
@@ -112,6 +129,9 @@ static enum fusor_status parse_word(struct model *m, struct yaml_node *at,
             FUSOR_TRY(add_field(m, f, from, POOL_MEAN, at, out, err));
     if (out->n > before)
         return FUSOR_OK;
+    t = encoder_find(m, word);
+    if (t >= 0)
+        return add_encoder(m, (uint32_t)t, out, err);
     t = build_table_find(m, word);
     if (t < 0)
         return unknown_input(m, at, word, err);
@@ -218,6 +238,32 @@ static void fill_length(const struct input *in, const struct model *m,
     }
 }
 
+const char *inputs_name(const struct input *item, const struct model *m)
+{
+    return item->kind == INPUT_ENCODER ? m->encoders[item->encoder].name
+                                       : m->fields[item->field].name;
+}
+
+static void fill_encoder(const struct input *in, const struct model_run *r,
+                         uint32_t n, float *x, uint32_t ld)
+{
+    const float *from = r->encoders[in->encoder].out;
+
+    for (uint32_t i = 0; i < n; i++)
+        memcpy(x + (size_t)i * ld, from + (size_t)i * in->width,
+               in->width * sizeof(*x));
+}
+
+static void add_encoder_grad(const struct input *in, const struct model_run *r,
+                             uint32_t n, const float *dx, uint32_t ld)
+{
+    float *to = r->encoders[in->encoder].grad;
+
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < in->width; k++)
+            to[(size_t)i * in->width + k] += dx[(size_t)i * ld + k];
+}
+
 void inputs_forward(const struct inputs *in, const struct model_run *r,
                     const struct model_step *s, float *x)
 {
@@ -229,6 +275,8 @@ void inputs_forward(const struct inputs *in, const struct model_run *r,
             embedding_forward(&item->ids, r->model, s, column, in->width);
         else if (item->kind == INPUT_DENSE)
             fill_dense(item, r->model, s->batch, column, in->width);
+        else if (item->kind == INPUT_ENCODER)
+            fill_encoder(item, r, s->batch->n, column, in->width);
         else
             fill_length(item, r->model, s->batch, column, in->width);
     }
@@ -237,10 +285,17 @@ void inputs_forward(const struct inputs *in, const struct model_run *r,
 void inputs_backward(const struct inputs *in, const struct model_run *r,
                      const struct model_step *s, float *dx, float l2)
 {
-    for (uint32_t k = 0; k < in->n; k++)
-        if (in->items[k].kind == INPUT_IDS)
-            embedding_backward(&in->items[k].ids, r->model, s,
-                               dx + in->items[k].offset, in->width, l2);
+    for (uint32_t k = 0; k < in->n; k++) {
+        const struct input *item = &in->items[k];
+
+        if (item->kind == INPUT_IDS)
+            embedding_backward(&item->ids, r->model, s, dx + item->offset,
+                               in->width, l2);
+        else if (item->kind == INPUT_ENCODER &&
+                 r->model->encoders[item->encoder].trained)
+            add_encoder_grad(item, r, s->batch->n, dx + item->offset,
+                             in->width);
+    }
 }
 
 void inputs_describe(const struct inputs *in, const struct model *m,
@@ -248,15 +303,14 @@ void inputs_describe(const struct inputs *in, const struct model *m,
 {
     for (uint32_t k = 0; k < in->n; k++) {
         const struct input *item = &in->items[k];
-        const struct field_spec *f = &m->fields[item->field];
 
-        strbuf_addf(out, "%s%s", k ? ", " : "", f->name);
+        strbuf_addf(out, "%s%s", k ? ", " : "", inputs_name(item, m));
         if (item->kind == INPUT_LENGTH)
             strbuf_add(out, ".length");
         if (item->kind != INPUT_IDS)
             continue;
         strbuf_addf(out, "->%s", m->table_specs[item->ids.table].name);
-        if (f->type != FIELD_CATEGORICAL)
+        if (m->fields[item->field].type != FIELD_CATEGORICAL)
             strbuf_addf(out, " (%s)", pool_names[item->ids.pool]);
     }
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/encoder.h"
 #include "model/fusion/mix.h"
 #include "model/registry.h"
 
@@ -67,6 +68,11 @@ static enum fusor_status parse_tower(struct model *m, const char *name,
         return yaml_fail(at, err,
                          "a tower is not named %s: at most 24 characters, no "
                          "point, not fusion",
+                         name);
+    if (encoder_find(m, name) >= 0)
+        return yaml_fail(at, err,
+                         "tower %s has the name of an encoder: rename "
+                         "it",
                          name);
     snprintf(t->name, sizeof(t->name), "%s", name);
     if (at->kind != YAML_MAP || !type)
@@ -161,8 +167,10 @@ static enum fusor_status build_all(struct model *m, struct yaml_node *job,
     FUSOR_TRY(parse_output(m, yaml_get(job, "output"), err));
     FUSOR_TRY(parse_fusion_head(m, fusion, err));
     FUSOR_TRY(build_tables(m, yaml_get(job, "tables"), err));
+    FUSOR_TRY(encoder_build_all(m, yaml_get(job, "encoders"), err));
     FUSOR_TRY(parse_towers(m, yaml_get(job, "towers"), job, err));
     FUSOR_TRY(build_fusion(m, fusion, job, err));
+    FUSOR_TRY(encoder_check_read(m, yaml_get(job, "encoders"), err));
     return close_tables(m, err);
 }
 
@@ -197,6 +205,8 @@ void model_destroy(struct model *m)
     for (uint32_t t = 0; t < m->n_towers; t++)
         m->towers[t].kind->destroy(&m->towers[t]);
     mem_free(m->towers);
+    encoder_destroy_all(m);
+    matrix_destroy_all(m);
     mem_free(m->lookup_users);
     mem_free(m->lookups);
     mem_free(m->block_owner);
@@ -241,11 +251,14 @@ int model_output_is_probability(const struct model *m)
 /* As a set of users of lookups. */
 static uint64_t trained_parts(const struct model *m)
 {
-    uint64_t trained = m->fusion.trained ? 1ull << 63 : 0;
+    uint64_t trained = m->fusion.trained ? part_bit(OWNER_FUSION) : 0;
 
     for (uint32_t t = 0; t < m->n_towers; t++)
         if (m->towers[t].trained)
-            trained |= 1ull << t;
+            trained |= part_bit((int)t);
+    for (uint32_t e = 0; e < m->n_encoders; e++)
+        if (m->encoders[e].trained)
+            trained |= part_bit(OWNER_ENCODER + (int)e);
     return trained;
 }
 
@@ -262,7 +275,8 @@ int model_lookup_is_frozen(const struct model *m, uint32_t lookup)
 static enum fusor_status mark_trained(struct model *m, const char *name,
                                       struct fusor_error *err)
 {
-    const char *names[MAX_TOWERS + 2];
+    const char *names[MAX_TOWERS + MAX_ENCODERS + 2];
+    uint32_t n = 0;
 
     if (!strcmp(name, "fusion")) {
         m->fusion.trained = 1;
@@ -273,13 +287,35 @@ static enum fusor_status mark_trained(struct model *m, const char *name,
             m->towers[t].trained = 1;
             return FUSOR_OK;
         }
-        names[t] = m->towers[t].name;
+        names[n++] = m->towers[t].name;
     }
-    names[m->n_towers] = "fusion";
-    names[m->n_towers + 1] = NULL;
+    for (uint32_t e = 0; e < m->n_encoders; e++) {
+        if (!strcmp(m->encoders[e].name, name)) {
+            m->encoders[e].trained = 1;
+            return FUSOR_OK;
+        }
+        names[n++] = m->encoders[e].name;
+    }
+    names[n++] = "fusion";
+    names[n] = NULL;
     name = str_nearest(name, names) ? str_nearest(name, names) : names[0];
     return fusor_fail(err, FUSOR_EUSAGE,
                       "model: no such tower to train: did you mean %s?", name);
+}
+
+/* Only parts in training hand a gradient on. */
+static enum fusor_status check_encoders(const struct model *m,
+                                        struct fusor_error *err)
+{
+    uint64_t trained = trained_parts(m);
+
+    for (uint32_t e = 0; e < m->n_encoders; e++)
+        if (m->encoders[e].trained && !(m->encoders[e].readers & trained))
+            return fusor_fail(err, FUSOR_EUSAGE,
+                              "model: encoder %s is trained, but nothing that "
+                              "reads it is: train such a tower with it",
+                              m->encoders[e].name);
+    return FUSOR_OK;
 }
 
 enum fusor_status model_set_trained(struct model *m, const char *const *names,
@@ -287,17 +323,17 @@ enum fusor_status model_set_trained(struct model *m, const char *const *names,
 {
     for (uint32_t t = 0; t < m->n_towers; t++)
         m->towers[t].trained = names == NULL;
+    for (uint32_t e = 0; e < m->n_encoders; e++)
+        m->encoders[e].trained = names == NULL;
     m->fusion.trained = names == NULL;
     for (size_t i = 0; names && names[i]; i++)
         FUSOR_TRY(mark_trained(m, names[i], err));
-    return FUSOR_OK;
+    return check_encoders(m, err);
 }
 
 int model_block_trained(const struct model *m, uint32_t block)
 {
-    int owner = m->block_owner[block];
-
-    return owner == OWNER_FUSION ? m->fusion.trained : m->towers[owner].trained;
+    return (trained_parts(m) & part_bit(m->block_owner[block])) != 0;
 }
 
 uint32_t model_n_towers(const struct model *m)

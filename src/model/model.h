@@ -70,8 +70,9 @@ void model_describe(const struct model *m, struct strbuf *out);
  * written and their blocks' ranges of dense_grad are zero, except batch
  * statistics, whose "gradient" is then their own value. No run may be in a step
  * meanwhile.
- * @param names NULL-terminated names of towers, or "fusion"; NULL: everything
- * @return EUSAGE: no such tower */
+ * @param names NULL-terminated names of towers, encoders, or "fusion"; NULL:
+ * everything
+ * @return EUSAGE: no such part, or an encoder that no trained part reads */
 enum fusor_status model_set_trained(struct model *m, const char *const *names,
                                     struct fusor_error *err);
 

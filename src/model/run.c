@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/encoder.h"
 #include "model/registry.h"
 #include "tensor/vec.h"
 
@@ -44,6 +45,8 @@ static void take_all(struct model_run *r)
     r->tower_out = run_take(r, m->n_towers, sizeof(*r->tower_out));
     r->tower_grad = run_take(r, m->n_towers, sizeof(*r->tower_grad));
     r->tower_state = run_take(r, m->n_towers, sizeof(*r->tower_state));
+    matrix_take_all(r);
+    encoder_take_all(r);
     r->score = run_take(r, n, sizeof(float));
     r->output = run_take(r, n, sizeof(float));
     r->loss_grad = run_take(r, n, sizeof(float));
@@ -101,6 +104,8 @@ enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
                           "holds %u",
                           n, r->max_batch);
     r->n = n;
+    matrix_begin(r);
+    encoder_forward_all(r, s);
     for (uint32_t t = 0; t < m->n_towers; t++)
         m->towers[t].kind->forward(&m->towers[t], r, s,
                                    s->training && m->towers[t].trained);
@@ -187,10 +192,14 @@ enum fusor_status model_backward(struct model_run *r,
     vec_ops()->fill(s->dense_grad, 0.0f, m->params.n_dense);
     for (uint32_t i = 0; i < r->n; i++)
         r->score_grad[i] = r->loss_grad[i] * s->grad_scale;
+    encoder_begin_backward(r);
     m->fusion.kind->backward(&m->fusion, r, s);
-    for (uint32_t t = 0; t < m->n_towers; t++)
+    for (uint32_t t = m->n_towers; t-- > 0;) {
         if (m->towers[t].trained)
             m->towers[t].kind->backward(&m->towers[t], r, s);
+        matrix_scatter(r, s, (int)t);
+    }
+    encoder_backward_all(r, s);
     keep_statistics(m, s);
     return FUSOR_OK;
 }

@@ -8,11 +8,16 @@
 
 #include "model/build.h"
 
+struct encoder_state;
+struct matrix_state;
+
 struct model_run {
     const struct model *model;
     uint32_t max_batch;
-    uint32_t n;         // samples of the last forward pass
-    float **tower_out;  // [n_towers] -> [n, width]
+    uint32_t n;                     // samples of the last forward pass
+    struct matrix_state *matrices;  // [n_matrices]
+    struct encoder_state *encoders; // [n_encoders]
+    float **tower_out;              // [n_towers] -> [n, width]
     float **tower_grad; // [n_towers] -> [n, width] d loss / d tower_out
     void **tower_state; // [n_towers] each kind's
     void *fusion_state;

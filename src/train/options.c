@@ -73,7 +73,8 @@ struct stage_section {
 static const char *const rows_names[] = {"train", "validation", NULL};
 
 static const struct option_spec stage_specs[] = {
-    OPTION_NODE(struct stage_section, train, "[towers, fusion] to train"),
+    OPTION_NODE(struct stage_section, train,
+                "[towers, encoders, fusion] to train"),
     OPTION_ENUM(struct stage_section, rows, "train", rows_names,
                 "which rows it is fitted on"),
     OPTION_INT(struct stage_section, epochs, "-1", -1, 1e6,

@@ -32,12 +32,31 @@ ok "prepare for towers" "$FUSOR" prepare train.libfm --valid held.libfm \
 ok "prepare for stacking" "$FUSOR" prepare train.libfm --test held.libfm \
     --fields fields.tsv --protocol given -o parts/frappe-stacked -q
 
+# clicks FROM TO : rows in Criteo's form.
+clicks() {
+    awk -v i="$1" -v n="$2" 'BEGIN {
+        for (; i < n; i++) {
+            printf "%d", i % 3 == 0
+            for (f = 1; f <= 13; f++)
+                printf "\t%d", i * f % 50
+            for (f = 1; f <= 26; f++)
+                printf "\t%08x", (i + f) % (3 + f)
+            print ""
+        }
+    }'
+}
+clicks 0 200 >train.tsv
+clicks 200 260 >test.tsv
+ok "prepare for clicks" "$FUSOR" prepare train.tsv --test test.tsv \
+    --format criteo --protocol given -o parts/ctr -q
+
 n=0
 for file in "$jobs"/*.yaml; do
     name=$(basename "$file" .yaml)
     case $name in
     demo) parts=parts/loo-full ;;
     frappe_stacked) parts=parts/frappe-stacked ;;
+    ctr_*) parts=parts/ctr ;;
     frappe_*) parts=parts/frappe ;;
     *) parts=parts/kfold-random ;;
     esac

@@ -64,7 +64,8 @@ static const struct {
      "loss bce needs output sigmoid"},
     {"{tables: {user: 4, item: 4}, output: {range: [5, 1]}, towers: {" MF "}}",
      "is empty"},
-    {"{towers: {f: {type: fm, inputs: [price]}}}", "reads ids only"},
+    {"{towers: {f: {type: fm, inputs: [price]}}}",
+     "reads ids and encoders only"},
     {"{towers: {lin: {type: linear, inputs: [price]}}, fusion: {type: "
      "weighted, over: vectors}}",
      "no vector"},

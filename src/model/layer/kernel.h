@@ -154,6 +154,20 @@ KERNEL_BODY float row_dot(const float *restrict x, const float *restrict z,
     return c + ((b[0] + b[2]) + (b[1] + b[3]));
 }
 
+/** sum of x in 16 lanes, then in a fixed tree */
+KERNEL_BODY float row_sum(const float *restrict x, uint32_t n)
+{
+    kernel_v16 a = {0.0f};
+    float c = 0.0f;
+    uint32_t i = 0;
+
+    for (; i + 16 <= n; i += 16)
+        a += KERNEL_GET16(x + i);
+    for (; i < n; i++)
+        c += x[i];
+    return c + lanes_sum(a);
+}
+
 KERNEL_BODY void row_prefetch(const float *p, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i += 16)

@@ -87,8 +87,8 @@ static enum fusor_status parse_side(struct model *m, struct tower *t,
         const struct input *part = &out->in.items[i];
 
         if (part->kind != INPUT_IDS)
-            return yaml_fail(list, err, "%s: field %s has no ids", key,
-                             m->fields[part->field].name);
+            return yaml_fail(list, err, "%s: %s has no ids", key,
+                             inputs_name(part, m));
         if (d->dim == 0)
             d->dim = part->width;
         if (part->width != d->dim)

@@ -22,7 +22,9 @@ struct linear {
 
 struct linear_state {
     float *x, *dx; // [n, in]
-    float *grad;   // [in]
+    float
+        *factor; // [in] of each column: 1 for looked-up weights, w for numbers
+    float *grad; // [in]
 };
 
 static enum fusor_status check_inputs(struct model *m, const struct linear *l,
@@ -109,11 +111,11 @@ static void *linear_run_create(const struct tower *t, struct model_run *r)
         return NULL;
     st->x = run_take(r, n, sizeof(float));
     st->dx = run_take(r, n, sizeof(float));
+    st->factor = run_take(r, l->in.width, sizeof(float));
     st->grad = run_take(r, l->in.width, sizeof(float));
     return st;
 }
 
-/* The factor of each column: 1 for looked-up weights, w for numbers. */
 static void column_weights(const struct linear *l, const struct model_step *s,
                            float *w)
 {
@@ -136,13 +138,13 @@ static void linear_forward(const struct tower *t, struct model_run *r,
 
     (void)train; // nothing here behaves otherwise in training
     inputs_forward(&l->in, r, s, st->x);
-    column_weights(l, s, st->grad);
+    column_weights(l, s, st->factor);
     for (uint32_t i = 0; i < s->batch->n; i++) {
         const float *x = st->x + (size_t)i * l->in.width;
         float sum = s->dense[l->bias];
 
         for (uint32_t k = 0; k < l->in.width; k++)
-            sum += x[k] * st->grad[k];
+            sum += x[k] * st->factor[k];
         out[i] = sum;
     }
 }
@@ -177,7 +179,7 @@ static void linear_backward(const struct tower *t, struct model_run *r,
         total += ds[i];
         for (uint32_t k = 0; k < width; k++) {
             st->grad[k] += ds[i] * st->x[(size_t)i * width + k];
-            st->dx[(size_t)i * width + k] = ds[i];
+            st->dx[(size_t)i * width + k] = ds[i] * st->factor[k];
         }
     }
     write_blocks(l, s, st->grad, total);

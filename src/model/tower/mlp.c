@@ -9,20 +9,19 @@
 #include "model/registry.h"
 
 #include "base/mem.h"
-#include "model/inputs.h"
 #include "model/layer/stack.h"
+#include "model/matrix.h"
 
 static const char *const keys[] = {"type",       "inputs", "units",
                                    "activation", "norm",   "dropout",
                                    "table",      "l2",     NULL};
 
 struct mlp {
-    struct inputs in;
+    uint32_t matrix; // what it reads
     struct stack stack;
 };
 
 struct mlp_state {
-    float *x, *dx; // [n, in]
     struct stack_state stack;
 };
 
@@ -35,10 +34,24 @@ static enum fusor_status build_stack(struct model *m, struct tower *t,
     FUSOR_TRY(stack_parse(at, "units", &spec, err));
     if (spec.n_units && spec.units[spec.n_units - 1] == 1)
         spec.n_units--;
-    FUSOR_TRY(stack_build(m, "dense", mlp->in.width, &spec, !t->as_vector,
-                          &mlp->stack, err));
+    FUSOR_TRY(stack_build(m, "dense", m->matrices[mlp->matrix].in.width, &spec,
+                          !t->as_vector, &mlp->stack, err));
     t->width = mlp->stack.out;
     return FUSOR_OK;
+}
+
+static enum fusor_status build_inputs(struct model *m, struct mlp *mlp,
+                                      struct yaml_node *at, const char *table,
+                                      struct fusor_error *err)
+{
+    struct inputs in = {0};
+    enum fusor_status rc =
+        inputs_parse(m, at, &(struct inputs_from){.table = table}, &in, err);
+
+    if (rc == FUSOR_OK)
+        rc = matrix_declare(m, &in, &mlp->matrix, err);
+    inputs_clear(&in);
+    return rc;
 }
 
 static enum fusor_status mlp_build(struct model *m, struct tower *t,
@@ -46,7 +59,7 @@ static enum fusor_status mlp_build(struct model *m, struct tower *t,
                                    struct fusor_error *err)
 {
     struct mlp *mlp = t->self = mem_alloc(1, sizeof(*mlp));
-    struct inputs_from from = {0};
+    const char *table = NULL;
 
     if (!mlp)
         return mem_fail(err, "tower", sizeof(*mlp));
@@ -54,32 +67,24 @@ static enum fusor_status mlp_build(struct model *m, struct tower *t,
     if (!yaml_get(at, "inputs"))
         return yaml_fail(at, err, "tower %s has no inputs", t->name);
     if (yaml_get(at, "table"))
-        FUSOR_TRY(yaml_to_text(yaml_get(at, "table"), &from.table, err));
-    FUSOR_TRY(inputs_parse(m, yaml_get(at, "inputs"), &from, &mlp->in, err));
+        FUSOR_TRY(yaml_to_text(yaml_get(at, "table"), &table, err));
+    FUSOR_TRY(build_inputs(m, mlp, yaml_get(at, "inputs"), table, err));
     FUSOR_TRY(build_float(at, "l2", 0, 1e6, &t->l2, err));
     return build_stack(m, t, at, mlp, err);
 }
 
 static void mlp_destroy(struct tower *t)
 {
-    struct mlp *mlp = t->self;
-
-    if (!mlp)
-        return;
-    inputs_clear(&mlp->in);
-    mem_free(mlp);
+    mem_free(t->self);
 }
 
 static void *mlp_run_create(const struct tower *t, struct model_run *r)
 {
     const struct mlp *mlp = t->self;
     struct mlp_state *st = run_take(r, 1, sizeof(*st));
-    size_t n = (size_t)r->max_batch * mlp->in.width;
 
     if (!st)
         return NULL;
-    st->x = run_take(r, n, sizeof(float));
-    st->dx = run_take(r, n, sizeof(float));
     stack_take(&mlp->stack, r, &st->stack);
     return st;
 }
@@ -92,8 +97,8 @@ static void mlp_forward(const struct tower *t, struct model_run *r,
     float *out = r->tower_out[t->index];
     const float *y;
 
-    inputs_forward(&mlp->in, r, s, st->x);
-    y = stack_forward(&mlp->stack, &st->stack, r->model->seed, s, st->x, train);
+    y = stack_forward(&mlp->stack, &st->stack, r->model->seed, s,
+                      matrix_values(r, s, mlp->matrix), train);
     for (size_t i = 0; i < (size_t)s->batch->n * t->width; i++)
         out[i] = y[i];
 }
@@ -103,10 +108,12 @@ static void mlp_backward(const struct tower *t, struct model_run *r,
 {
     const struct mlp *mlp = t->self;
     struct mlp_state *st = r->tower_state[t->index];
+    float *dx = matrix_grad(r, mlp->matrix);
 
-    stack_backward(&mlp->stack, &st->stack, s, st->x, r->tower_grad[t->index],
-                   st->dx, 1);
-    inputs_backward(&mlp->in, r, s, st->dx, t->l2 * s->grad_scale);
+    stack_backward(&mlp->stack, &st->stack, s, matrix_values(r, s, mlp->matrix),
+                   r->tower_grad[t->index], dx, 1);
+    if (dx)
+        matrix_commit(r, mlp->matrix, t->l2 * s->grad_scale);
 }
 
 static void mlp_describe(const struct tower *t, const struct model *m,
@@ -115,7 +122,7 @@ static void mlp_describe(const struct tower *t, const struct model *m,
     const struct mlp *mlp = t->self;
 
     strbuf_add(out, "[");
-    inputs_describe(&mlp->in, m, out);
+    inputs_describe(&m->matrices[mlp->matrix].in, m, out);
     strbuf_add(out, "] ");
     stack_describe(&mlp->stack, out);
 }

@@ -19,12 +19,20 @@
 
 enum param_init { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_UNIFORM };
 
+/* How a row's values are kept; optimizer state is float always. */
+enum row_dtype { ROW_F32, ROW_BF16 };
+
 struct table_spec {
     char name[PARAM_NAME_MAX];
     uint32_t width;  // floats in a row's value
     uint32_t n_zero; // the first so many of them start at 0 (biases)
     enum param_init init;
     float init_scale; // standard deviation, or half width of the interval
+    /* Who gets a row. Until then a key reads as its initial values, and its
+     * gradients are dropped and counted. */
+    uint32_t admit_count;    // in the so-many-th unit that trains it; 0, 1: all
+    float admit_probability; // with this chance in each such unit; 0: all
+    enum row_dtype dtype;
 };
 
 struct block_spec {
@@ -49,7 +57,8 @@ struct param_spec {
 
 enum pull_mode {
     PULL_TRAIN, // may create rows, counts them as touched
-    PULL_PEEK   // never creates, counts or ages; unknown rows read as zeros
+    PULL_PEEK   // never creates, counts or ages; unknown rows read as zeros,
+                // as their initial values where admission may refuse them
 };
 
 /* The distinct keys of one table that a worker needs in one step. */

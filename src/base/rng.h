@@ -22,7 +22,9 @@ enum rng_purpose {
     RNG_BOOTSTRAP,
     RNG_TEST,
     RNG_NETWORK, // the simulated network
-    RNG_JOB      // ids
+    RNG_JOB,     // ids
+    RNG_ROUND,   // a = table, b = key: of bf16 values, walked by clock
+    RNG_ADMIT    // the same: does a key get a row?
 };
 
 __extension__ typedef unsigned __int128 rng_u128;

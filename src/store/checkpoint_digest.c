@@ -32,7 +32,7 @@ static enum fusor_status read_piece(struct digest *d,
     return fs_pread(f->fd, d->buffer, n, offset, f->path, err);
 }
 
-/* Key, values and state count; when and how often a row was touched do not. */
+/* Key, values and state count; when a row was seen does not. */
 static uint64_t row_hash(const unsigned char *row, size_t bytes, uint64_t seed)
 {
     uint64_t key;
@@ -47,7 +47,7 @@ static enum fusor_status add_table(struct digest *d,
                                    const struct file_table *t,
                                    struct fusor_error *err)
 {
-    size_t row = (size_t)file_row_bytes(t->width, t->state_width);
+    size_t row = (size_t)file_row_bytes(t);
     uint64_t seed = hash_bytes(t->name, strlen(t->name), 0);
     uint64_t at_once = READ_BYTES / row + 1;
 

@@ -34,18 +34,20 @@ static enum fusor_status read_head(struct checkpoint_file *f,
     FUSOR_TRY(fs_pread(f->fd, h, sizeof(*h), 0, f->path, err));
     if (memcmp(h->magic, FILE_MAGIC, sizeof(h->magic)) != 0)
         return damaged(f, "it does not begin as a shard's file", err);
-    if (h->version != FILE_VERSION || h->features)
+    if (h->version < FILE_VERSION_MIN || h->version > FILE_VERSION ||
+        h->features)
         return fusor_fail(err, FUSOR_EDATA,
                           "%s: version %u, features %x; this program reads "
-                          "version %d",
-                          f->path, h->version, h->features, FILE_VERSION);
+                          "versions %d to %d",
+                          f->path, h->version, h->features, FILE_VERSION_MIN,
+                          FILE_VERSION);
     if (hash_bytes(h, offsetof(struct file_head, head_hash), 0) !=
             h->head_hash ||
         h->head_hash != part->hash)
         return damaged(f, "the checksum of its head does not fit", err);
     if (h->toc_offset > part->bytes || h->toc_bytes > FILE_TOC_MAX ||
         h->toc_bytes != part->bytes - h->toc_offset ||
-        h->n_tables > PARAM_MAX_TABLES || h->n_spans > SLAB_SPANS_MAX)
+        h->n_tables > 2 * PARAM_MAX_TABLES || h->n_spans > SLAB_SPANS_MAX)
         return damaged(f, "its head does not fit its size", err);
     return FUSOR_OK;
 }
@@ -81,10 +83,11 @@ static int table_is_sound(const struct checkpoint_file *f,
 {
     uint64_t rows = 0;
 
-    if (!name_is_sound(t->name) || t->width == 0 ||
-        t->width > TABLE_WIDTH_MAX || t->state_width > 2 * t->width ||
-        !lies_inside(f, t->offset, t->n_rows,
-                     file_row_bytes(t->width, t->state_width)))
+    if (!name_is_sound(t->name) ||
+        (t->width == 0) != (t->kind == FILE_KIND_STUBS) ||
+        t->width > TABLE_WIDTH_MAX || t->dtype > ROW_BF16 ||
+        t->state_width > 2 * t->width ||
+        !lies_inside(f, t->offset, t->n_rows, file_row_bytes(t)))
         return 0;
     for (uint32_t i = 0; i < t->n_buckets; i++) {
         if (buckets[i].bucket >= BUCKET_COUNT ||

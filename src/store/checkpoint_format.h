@@ -1,12 +1,18 @@
-/* A shard's file, version 1, little-endian: for checkpoint_*.c only.
+/* A shard's file, version 2, little-endian: for checkpoint_*.c only.
  *
  *   struct file_head      at 0
  *   rows                  table by table, bucket by bucket: key u64,
- *                         last_clock u32, touched u32, values, state (float)
+ *                         last_clock u32, seen u32, values (float or bf16),
+ *                         state (float). Only rows alive: no free slots. Stubs
+ *                         of a table follow as a table of width 0 and the same
+ *                         name, their count in last_clock's place
  *   segments              values, then state (float)
  *   table of contents     struct optim_span [n_spans];
  *                         per table struct file_table, then its n_buckets
  *                         struct file_bucket; struct file_block [n_blocks]
+ *
+ * Version 1 had no dtype (zeros stood there: float), no stubs, and a count of
+ * touches where seen is now.
  */
 #ifndef STORE_CHECKPOINT_FORMAT_H
 #define STORE_CHECKPOINT_FORMAT_H
@@ -22,7 +28,8 @@
 #endif
 
 #define FILE_MAGIC "FUSRSHRD"
-#define FILE_VERSION 1
+#define FILE_VERSION 2
+#define FILE_VERSION_MIN 1
 #define FILE_TOC_MAX ((uint64_t)256 << 20)
 
 struct file_head {
@@ -37,7 +44,9 @@ struct file_head {
 
 struct file_table {
     char name[PARAM_NAME_MAX];
-    uint32_t width, state_width, kind, n_buckets;
+    uint32_t width, state_width;
+    uint16_t kind, dtype;
+    uint32_t n_buckets;
     uint64_t n_rows, offset;
 };
 
@@ -59,11 +68,26 @@ _Static_assert(sizeof(struct file_bucket) == 16, "packed by nature");
 _Static_assert(sizeof(struct file_block) == 120, "packed by nature");
 _Static_assert(sizeof(struct optim_span) == 24, "packed by nature");
 
-#define FILE_ROW_HEAD 16 /* key, last_clock, touched */
+/* kind of a table of stubs: no rule */
+#define FILE_KIND_STUBS 0xffffu
 
-static inline uint64_t file_row_bytes(uint32_t width, uint32_t state_width)
+struct file_row {
+    uint64_t key;
+    uint32_t last_clock, seen;
+};
+
+#define FILE_ROW_HEAD sizeof(struct file_row)
+
+static inline uint64_t file_values_bytes(const struct file_table *t)
 {
-    return FILE_ROW_HEAD + ((uint64_t)width + state_width) * sizeof(float);
+    return (uint64_t)t->width *
+           (t->dtype == ROW_BF16 ? sizeof(uint16_t) : sizeof(float));
+}
+
+static inline uint64_t file_row_bytes(const struct file_table *t)
+{
+    return FILE_ROW_HEAD + file_values_bytes(t) +
+           (uint64_t)t->state_width * sizeof(float);
 }
 
 /* An open file: its table of contents, checked. */

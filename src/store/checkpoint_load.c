@@ -77,12 +77,19 @@ size_t checkpoint_n_parts(const struct checkpoint *cp)
     return cp->n;
 }
 
-static int find_table(const struct checkpoint_file *f, const char *name)
+static int find_entry(const struct checkpoint_file *f, const char *name,
+                      int stubs)
 {
     for (uint32_t i = 0; i < f->head.n_tables; i++)
-        if (strcmp(f->tables[i]->name, name) == 0)
+        if ((f->tables[i]->kind == FILE_KIND_STUBS) == stubs &&
+            strcmp(f->tables[i]->name, name) == 0)
             return (int)i;
     return -1;
+}
+
+static int find_table(const struct checkpoint_file *f, const char *name)
+{
+    return find_entry(f, name, 0);
 }
 
 uint64_t checkpoint_n_rows(const struct checkpoint *cp, const char *table)
@@ -129,27 +136,67 @@ static enum fusor_status read_piece(struct loader *l,
     return FUSOR_OK;
 }
 
+/* Values of either kind into a table of either kind. */
+static void put_values(const struct table *t, const struct file_table *ft,
+                       const unsigned char *from, struct row *r, float *wide)
+{
+    size_t bytes = (size_t)file_values_bytes(ft);
+
+    if (ft->dtype == t->spec->dtype) {
+        memcpy(row_halves(t, r), from, bytes); // their place in either kind
+        return;
+    }
+    if (ft->dtype == ROW_F32) {
+        memcpy(wide, from, bytes);
+        t->bf16->nearest(wide, row_halves(t, r), t->width);
+        return;
+    }
+    for (uint32_t i = 0; i < t->width; i++) {
+        uint16_t half;
+
+        memcpy(&half, from + i * sizeof(half), sizeof(half));
+        t->bf16->widen(&half, &r->values[i], 1);
+    }
+}
+
+static void put_state(const struct table *t, const struct file_table *ft,
+                      const unsigned char *from, uint32_t ref, float *wide)
+{
+    float *state = row_state(t, table_row(t, ref));
+
+    if (ft->kind == t->optim->spec.kind && ft->state_width == t->state_width) {
+        memcpy(state, from, t->state_width * sizeof(float));
+        return;
+    }
+    table_read(t, ref, wide);
+    optim_init_state(t->optim, wide, state, t->width);
+}
+
+/* When a row of version 1 was seen is not known: its clock stands for it. */
 static enum fusor_status load_row(struct loader *l, struct table *t,
+                                  const struct checkpoint_file *f,
                                   const struct file_table *ft,
                                   const unsigned char *from,
                                   struct fusor_error *err)
 {
-    size_t values = t->width * sizeof(float);
-    struct row head, *r;
+    int resume = l->use == CHECKPOINT_RESUME;
+    struct file_row head;
     uint32_t ref;
+    struct row *r;
 
-    memcpy(&head, from, FILE_ROW_HEAD);
-    FUSOR_TRY(table_insert(t, head.key, 0, &ref, err));
+    memcpy(&head, from, sizeof(head));
+    FUSOR_TRY(shard_insert(l->s, t, head.key, 0, &ref, err));
     r = table_row(t, ref);
-    memcpy(r->values, from + FILE_ROW_HEAD, values);
-    if (ft->kind == (uint32_t)t->optim->spec.kind &&
-        ft->state_width == t->state_width)
-        memcpy(row_state(t, r), from + FILE_ROW_HEAD + values,
-               t->state_width * sizeof(float));
-    else
-        optim_init_state(t->optim, r->values, row_state(t, r), t->width);
-    r->touched = head.touched & ROW_TOUCHED_MAX;
-    r->last_clock = l->use == CHECKPOINT_RESUME ? head.last_clock : 0;
+    if (t->width) {
+        from += sizeof(head);
+        put_values(t, ft, from, r, l->s->wide);
+        put_state(t, ft, from + file_values_bytes(ft), ref, l->s->wide);
+    }
+    if (f->head.version < 2)
+        head.seen = head.last_clock;
+    r->seen = resume && head.seen < ROW_SEEN_MAX ? head.seen : 0;
+    if (t->has_clock)
+        r->last_clock = resume ? head.last_clock : 0;
     return FUSOR_OK;
 }
 
@@ -158,7 +205,7 @@ load_bucket(struct loader *l, const struct checkpoint_file *f, struct table *t,
             const struct file_table *ft, const struct file_bucket *b,
             uint64_t offset, struct fusor_error *err)
 {
-    size_t bytes = (size_t)file_row_bytes(ft->width, ft->state_width);
+    size_t bytes = (size_t)file_row_bytes(ft);
 
     FUSOR_TRY(
         read_piece(l, f, offset, b->n_rows * bytes, b->hash, ft->name, err));
@@ -172,9 +219,20 @@ load_bucket(struct loader *l, const struct checkpoint_file *f, struct table *t,
         if (!shard_owns_key(l->s, t->number, key))
             continue;
         if (!l->verify_only)
-            FUSOR_TRY(load_row(l, t, ft, from, err));
+            FUSOR_TRY(load_row(l, t, f, ft, from, err));
     }
     return FUSOR_OK;
+}
+
+/* The number by which an entry's keys were spread over buckets: stubs follow
+ * their table. */
+static uint32_t number_in_file(const struct checkpoint_file *f, uint32_t entry)
+{
+    uint32_t number = 0;
+
+    for (uint32_t i = 1; i <= entry; i++)
+        number += f->tables[i]->kind != FILE_KIND_STUBS;
+    return number;
 }
 
 static enum fusor_status load_table(struct loader *l,
@@ -184,12 +242,13 @@ static enum fusor_status load_table(struct loader *l,
 {
     const struct file_table *ft = f->tables[number];
     uint64_t offset = ft->offset;
-    uint64_t bytes = file_row_bytes(ft->width, ft->state_width);
+    uint64_t bytes = file_row_bytes(ft);
 
     for (uint32_t i = 0; i < ft->n_buckets; i++) {
         const struct file_bucket *b = &f->buckets[number][i];
 
-        if (number != t->number || l->s->bucket_map[b->bucket] == l->s->number)
+        if (number_in_file(f, number) != t->number ||
+            l->s->bucket_map[b->bucket] == l->s->number)
             FUSOR_TRY(load_bucket(l, f, t, ft, b, offset, err));
         offset += b->n_rows * bytes;
     }
@@ -201,8 +260,8 @@ static int fits(const struct loader *l, const struct table *t,
 {
     return ft->width == t->width &&
            (l->use == CHECKPOINT_VALUES ||
-            (ft->state_width == t->state_width &&
-             ft->kind == (uint32_t)t->optim->spec.kind));
+            (ft->dtype == t->spec->dtype && ft->state_width == t->state_width &&
+             ft->kind == t->optim->spec.kind));
 }
 
 static enum fusor_status load_tables(struct loader *l,
@@ -217,9 +276,13 @@ static enum fusor_status load_tables(struct loader *l,
             FUSOR_TRY(load_table(l, f, t, (uint32_t)number, err));
         else if (l->use == CHECKPOINT_RESUME)
             return fusor_fail(err, FUSOR_EDATA,
-                              "%s has no table %s of %u floats with rule %s",
+                              "%s has no table %s of %u floats%s with rule %s",
                               f->path, t->spec->name, t->width,
+                              t->spec->dtype == ROW_BF16 ? " as bf16" : "",
                               optim_name((enum optim_kind)t->optim->spec.kind));
+        number = find_entry(f, t->spec->name, 1);
+        if (number >= 0 && table_has_stubs(t) && l->use == CHECKPOINT_RESUME)
+            FUSOR_TRY(load_table(l, f, &l->s->stubs[i], (uint32_t)number, err));
     }
     return FUSOR_OK;
 }
@@ -356,6 +419,8 @@ enum fusor_status checkpoint_load_shard(struct checkpoint *cp, struct shard *s,
     struct loader l = {.cp = cp, .s = s, .use = use};
     enum fusor_status rc = pass(&l, 1, err);
 
+    if (use == CHECKPOINT_RESUME)
+        shard_set_floor(s, cp->info.clock); // a smaller cap evicts
     if (rc == FUSOR_OK)
         rc = pass(&l, 0, err);
     if (rc == FUSOR_OK && use == CHECKPOINT_RESUME)

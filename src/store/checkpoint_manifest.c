@@ -171,11 +171,13 @@ static enum fusor_status read_info(struct yaml_node *root,
 
     FUSOR_TRY(get_text(root, "format", &format, err));
     FUSOR_TRY(get_u64(root, "version", &version, err));
-    if (strcmp(format, FORMAT) != 0 || version != FILE_VERSION)
+    if (strcmp(format, FORMAT) != 0 || version < FILE_VERSION_MIN ||
+        version > FILE_VERSION)
         return yaml_fail(root, err,
                          "this is \"%s\" version %llu; this program reads "
-                         "\"" FORMAT "\" version %d",
-                         format, (unsigned long long)version, FILE_VERSION);
+                         "\"" FORMAT "\" versions %d to %d",
+                         format, (unsigned long long)version, FILE_VERSION_MIN,
+                         FILE_VERSION);
     FUSOR_TRY(get_hex(root, "job", &info->job_id, err));
     FUSOR_TRY(get_text(root, "stage", &stage, err));
     FUSOR_TRY(get_u64(root, "stage_number", &stage_number, err));

@@ -64,17 +64,45 @@ static unsigned char *pack_row(const struct table *t, uint32_t ref,
                                unsigned char *to)
 {
     struct row *r = table_row(t, ref);
-    size_t n = (size_t)file_row_bytes(t->width, t->state_width);
+    struct file_row head = {r->key, r->seen, r->seen};
+    size_t state = t->state_width * sizeof(float);
+    size_t values = t->width * (t->spec->dtype == ROW_BF16 ? sizeof(uint16_t)
+                                                           : sizeof(float));
 
-    memcpy(to, r, n); // a row lies in memory as in the file
-    return to + n;
+    if (t->has_clock)
+        head.last_clock = r->last_clock;
+    memcpy(to, &head, sizeof(head));
+    to += sizeof(head);
+    if (values)
+        memcpy(to, row_halves(t, r), values);
+    if (state)
+        memcpy(to + values, row_state(t, r), state);
+    return to + values + state;
+}
+
+/* How the file names a table, or its stubs. */
+static struct file_table describe(const struct table *t)
+{
+    struct file_table entry = {.width = t->width,
+                               .state_width = t->state_width,
+                               .kind = FILE_KIND_STUBS,
+                               .dtype = ROW_F32,
+                               .n_rows = table_n_rows(t)};
+
+    if (t->optim) {
+        entry.kind = (uint16_t)t->optim->spec.kind;
+        entry.dtype = (uint16_t)t->spec->dtype;
+    }
+    memcpy(entry.name, t->spec->name, sizeof(entry.name));
+    return entry;
 }
 
 static enum fusor_status write_bucket(struct writer *w, const struct table *t,
                                       uint32_t bucket, const uint32_t *refs,
                                       uint32_t n, struct fusor_error *err)
 {
-    size_t bytes = n * (size_t)file_row_bytes(t->width, t->state_width);
+    struct file_table shape = describe(t);
+    size_t bytes = n * (size_t)file_row_bytes(&shape);
     struct file_bucket entry = {bucket, n, 0};
     unsigned char *first, *to;
 
@@ -94,20 +122,25 @@ static enum fusor_status write_bucket(struct writer *w, const struct table *t,
 static uint32_t *sort_refs(const struct table *t, uint64_t *starts)
 {
     uint64_t next[BUCKET_COUNT];
-    uint32_t *refs = mem_alloc_raw((size_t)*t->n_rows, sizeof(*refs));
+    uint32_t *refs = mem_alloc_raw((size_t)table_n_rows(t), sizeof(*refs));
 
     memset(starts, 0, (BUCKET_COUNT + 1) * sizeof(*starts));
-    for (uint64_t i = 0; refs && i < *t->n_rows; i++)
-        starts[bucket_of_key(t->number, table_row(t, table_ref_at(t, i))->key) +
-               1]++;
+    for (uint64_t i = 0; refs && i < *t->n_slots; i++) {
+        const struct row *r = table_row(t, table_ref_at(t, i));
+
+        if (r->seen != ROW_FREE)
+            starts[bucket_of_key(t->number, r->key) + 1]++;
+    }
     for (unsigned b = 0; b < BUCKET_COUNT; b++) {
         starts[b + 1] += starts[b];
         next[b] = starts[b];
     }
-    for (uint64_t i = 0; refs && i < *t->n_rows; i++) {
+    for (uint64_t i = 0; refs && i < *t->n_slots; i++) {
         uint32_t ref = table_ref_at(t, i);
+        const struct row *r = table_row(t, ref);
 
-        refs[next[bucket_of_key(t->number, table_row(t, ref)->key)]++] = ref;
+        if (r->seen != ROW_FREE)
+            refs[next[bucket_of_key(t->number, r->key)]++] = ref;
     }
     return refs;
 }
@@ -115,18 +148,15 @@ static uint32_t *sort_refs(const struct table *t, uint64_t *starts)
 static enum fusor_status write_table(struct writer *w, const struct table *t,
                                      struct fusor_error *err)
 {
-    struct file_table entry = {.width = t->width,
-                               .state_width = t->state_width,
-                               .kind = (uint32_t)t->optim->spec.kind,
-                               .n_rows = *t->n_rows,
-                               .offset = w->offset + w->used};
+    struct file_table entry = describe(t);
     uint64_t starts[BUCKET_COUNT + 1];
     uint32_t *refs = sort_refs(t, starts);
     enum fusor_status rc = FUSOR_OK;
 
     if (!refs)
-        return mem_fail(err, "checkpoint", (size_t)*t->n_rows * sizeof(*refs));
-    memcpy(entry.name, t->spec->name, sizeof(entry.name));
+        return mem_fail(err, "checkpoint",
+                        (size_t)entry.n_rows * sizeof(*refs));
+    entry.offset = w->offset + w->used;
     for (unsigned b = 0; b < BUCKET_COUNT; b++)
         entry.n_buckets += starts[b + 1] > starts[b];
     toc_add(w, &entry, sizeof(entry));
@@ -171,8 +201,11 @@ static enum fusor_status write_body(struct writer *w, struct fusor_error *err)
 
     w->offset = sizeof(struct file_head);
     toc_add(w, head->spans, (size_t)head->n_spans * sizeof(*head->spans));
-    for (uint32_t t = 0; t < s->params->n_tables; t++)
+    for (uint32_t t = 0; t < s->params->n_tables; t++) {
         FUSOR_TRY(write_table(w, &s->tables[t], err));
+        if (table_has_stubs(&s->tables[t]))
+            FUSOR_TRY(write_table(w, &s->stubs[t], err));
+    }
     for (size_t i = 0; i < s->n_segments; i++) {
         struct file_block entry;
 
@@ -205,6 +238,8 @@ static enum fusor_status write_head(struct writer *w,
                           .toc_offset = w->offset,
                           .toc_bytes = w->toc.len};
 
+    for (uint32_t t = 0; t < s->params->n_tables; t++)
+        h.n_tables += (uint32_t)table_has_stubs(&s->tables[t]);
     h.toc_hash = hash_bytes(w->toc.s, w->toc.len, 0);
     h.head_hash = hash_bytes(&h, offsetof(struct file_head, head_hash), 0);
     part->bytes = h.toc_offset + h.toc_bytes;

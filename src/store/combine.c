@@ -50,8 +50,8 @@ void combine_add(struct combine *c, const struct table *t, uint32_t ref,
     struct row *r = table_row(t, ref);
     struct combine_entry *e;
 
-    if (r->touched & ROW_MARK) {
-        e = &c->entries[r->touched & ~ROW_MARK];
+    if (r->seen & ROW_MARK) {
+        e = &c->entries[r->seen & ~ROW_MARK];
         if (e->lo[e->n - 1] == lo) { // a key twice in one push
             tree_merge(e->rows[e->n - 1], grad, t->width);
             return;
@@ -62,9 +62,9 @@ void combine_add(struct combine *c, const struct table *t, uint32_t ref,
     } else {
         e = &c->entries[c->n];
         e->ref = ref;
-        e->touched = r->touched;
+        e->seen = r->seen;
         e->n = 0;
-        r->touched = ROW_MARK | (uint32_t)c->n++;
+        r->seen = ROW_MARK | (uint32_t)c->n++;
     }
     e->lo[e->n] = (uint8_t)lo;
     e->rows[e->n++] = grad;
@@ -76,7 +76,7 @@ float *combine_take(struct combine *c, const struct table *t, size_t i)
 
     while (e->n > 1)
         merge_top(e, t->width);
-    table_row(t, e->ref)->touched = e->touched;
+    table_row(t, e->ref)->seen = e->seen;
     return e->rows[0];
 }
 

@@ -1,9 +1,9 @@
 /* The shard's end of the tree of micro-batches: gradients of one key that come
  * in several pushes are summed in the tree's order, without hashing. The first
  * push that brings a row leaves a mark in the row itself (the top bit of
- * row.touched and the entry's number below it); the entry keeps what stood
+ * row.seen and the entry's number below it); the entry keeps what stood
  * there. A shard killed in between clears marks when it rebuilds its index, at
- * the price of those rows' touch counts.
+ * the price of knowing when those rows were last asked for.
  *
  * Threads: one owner. */
 #ifndef STORE_COMBINE_H
@@ -17,7 +17,7 @@
 
 struct combine_entry {
     uint32_t ref;
-    uint32_t touched; // what the mark stands on
+    uint32_t seen; // what the mark stands on
     uint8_t n;
     uint8_t lo[TREE_DEPTH_MAX];
     float *rows[TREE_DEPTH_MAX];

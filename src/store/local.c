@@ -77,6 +77,36 @@ static enum fusor_status local_announce(struct param_store *store,
     return FUSOR_OK;
 }
 
+/* In place where a row lies as floats, else widened or made up. */
+static const float *values_of(const struct shard *s, uint32_t t,
+                              enum row_dtype dtype, uint64_t key, uint32_t ref,
+                              float *wide)
+{
+    if (ref && dtype == ROW_F32)
+        return shard_row_values(shard_base(s), ref);
+    shard_read_rows(s, t, &key, &ref, 1, wide);
+    return wide;
+}
+
+/* Shard o's part of the references of a table whose values cannot all be read
+ * in place. */
+static void open_values(const struct local_store *s, unsigned o,
+                        const struct step_keys *in, struct local_keys *k,
+                        uint32_t t, size_t n, const uint32_t *refs,
+                        const float **rows)
+{
+    const struct table_spec *spec = &s->params->tables[t];
+    uint32_t first = s->n > 1 ? k->starts[o] : 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t at = s->n > 1 ? k->at[first + i] : (uint32_t)i;
+
+        k->refs[at] = refs[i];
+        rows[at] = values_of(s->shards[o], t, spec->dtype, in->keys[at],
+                             refs[i], k->wide + (size_t)at * spec->width);
+    }
+}
+
 /* Shard o's part of one table of one worker's step: references, then where
  * the values are. */
 static enum fusor_status resolve_group(struct local_store *s, unsigned o,
@@ -93,11 +123,17 @@ static enum fusor_status resolve_group(struct local_store *s, unsigned o,
     int train = step->mode == PULL_TRAIN;
     uint64_t clock = s->first_clock + step->clock;
 
+    if (train)
+        shard_set_floor(s->shards[o], clock); // all before is applied
     FUSOR_TRY(shard_resolve(s->shards[o], t, keys, n,
                             train ? RESOLVE_TRAIN : RESOLVE_PEEK, clock, refs,
                             err));
     if (train)
         shard_catch_up(s->shards[o], t, refs, n, clock);
+    if (k->wide) {
+        open_values(s, o, &step->tables[t], k, t, n, refs, rows);
+        return FUSOR_OK;
+    }
     if (s->n == 1) {
         for (size_t i = 0; i < n; i++)
             rows[i] = shard_row_values(base, refs[i]);
@@ -150,6 +186,29 @@ static enum fusor_status collect_pushes(struct local_store *s, unsigned o,
     return FUSOR_OK;
 }
 
+/* Keys without a row in one worker's push to shard o are counted, and get their
+ * rows if it is time. */
+static enum fusor_status admit(struct local_store *s, unsigned o,
+                               struct local_worker *w, uint64_t clock,
+                               struct fusor_error *err)
+{
+    uint32_t n_tables = s->params->n_tables;
+
+    for (uint32_t t = 0; t < n_tables; t++) {
+        const struct local_grads *g = &w->grads[t];
+
+        for (uint32_t k = 0; g->keys && k < w->pushed->n_nodes; k++) {
+            const struct shard_rows *rows =
+                &w->rows[((size_t)k * s->n + o) * n_tables + t];
+            size_t first = (size_t)(rows->refs - g->refs);
+
+            FUSOR_TRY(shard_resolve(s->shards[o], t, g->keys + first, rows->n,
+                                    RESOLVE_PUSH, clock, g->refs + first, err));
+        }
+    }
+    return FUSOR_OK;
+}
+
 static enum fusor_status apply_unit(struct local_store *s, unsigned o,
                                     struct fusor_error *err)
 {
@@ -169,6 +228,9 @@ static enum fusor_status apply_unit(struct local_store *s, unsigned o,
     }
     if (!any)
         return FUSOR_OK;
+    for (unsigned i = 0; i < s->n; i++)
+        if (s->workers[i].pushed)
+            FUSOR_TRY(admit(s, o, &s->workers[i], clock, err));
     FUSOR_TRY(collect_pushes(s, o, &n, err));
     FUSOR_TRY(shard_apply(s->shards[o], s->workers[o].pushes, n, clock, err));
     position.clock = clock + 1;
@@ -334,7 +396,9 @@ static enum fusor_status create_parts(struct local_store *s,
                                 .cap_bytes = c->cap_bytes / s->n,
                                 .fd = -1,
                                 .huge = c->huge,
-                                .job_id = c->job_id};
+                                .job_id = c->job_id,
+                                .when_full = c->when_full,
+                                .idle = c->idle};
 
     s->dense = mem_alloc((size_t)c->params->n_dense, sizeof(float));
     s->shards = mem_alloc(s->n, sizeof(*s->shards));
@@ -470,6 +534,8 @@ struct shard_counters local_store_counters(const struct param_store *store)
         sum.rows_resolved += c.rows_resolved;
         sum.rows_applied += c.rows_applied;
         sum.rows_dropped += c.rows_dropped;
+        sum.rows_evicted += c.rows_evicted;
+        sum.stubs += c.stubs;
         sum.units_applied += i ? 0 : c.units_applied; // each saw every unit
         sum.slab_bytes += c.slab_bytes;
         sum.index_bytes += c.index_bytes;

@@ -32,6 +32,8 @@ struct local_store_config {
     uint64_t cap_bytes; // over all shards (memory.per_server); 0: no cap
     int huge;           // try for huge pages
     uint64_t job_id;
+    enum store_when_full when_full; // what makes room under the cap
+    uint64_t idle; // units after which a row nobody asked for goes; 0: no
 };
 
 /** @return FUSOR_ENOMEM, FUSOR_EINVAL, FUSOR_ESHAPE, FUSOR_EUSAGE */

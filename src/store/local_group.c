@@ -12,6 +12,8 @@ void local_keys_clear(struct local_keys *k)
     mem_free(k->refs);
     mem_free(k->found);
     mem_free(k->owner);
+    mem_free(k->wide);
+    k->wide = NULL;
     k->keys = NULL;
     k->at = k->refs = k->found = NULL;
     k->owner = NULL;
@@ -21,13 +23,14 @@ void local_keys_clear(struct local_keys *k)
 void local_grads_clear(struct local_grads *g)
 {
     mem_free(g->refs);
+    mem_free(g->keys);
     mem_free(g->grads);
     memset(g, 0, sizeof(*g));
 }
 
 /* Steps grow for a while and then stay: room is kept, contents are not. */
 static enum fusor_status keys_room(struct local_keys *k, size_t n, int grouped,
-                                   struct fusor_error *err)
+                                   uint32_t wide, struct fusor_error *err)
 {
     size_t cap = n + n / 4 + 64;
 
@@ -41,7 +44,9 @@ static enum fusor_status keys_room(struct local_keys *k, size_t n, int grouped,
         k->found = mem_alloc_raw(cap, sizeof(*k->found));
         k->owner = mem_alloc_raw(cap, sizeof(*k->owner));
     }
-    if (!k->refs ||
+    if (wide)
+        k->wide = mem_alloc_raw(cap * wide, sizeof(*k->wide));
+    if (!k->refs || (wide && !k->wide) ||
         (grouped && (!k->keys || !k->at || !k->found || !k->owner))) {
         local_keys_clear(k);
         return mem_fail(err, "keys of a step", cap * 21);
@@ -79,14 +84,18 @@ enum fusor_status local_group_keys(struct local_store *s,
     for (uint32_t t = 0; t < s->params->n_tables; t++) {
         const struct step_keys *in = &step->tables[t];
 
-        FUSOR_TRY(keys_room(&step->keys[t], in->n, s->n > 1, err));
+        uint32_t wide = shard_table_is_plain(s->shards[0], t)
+                            ? 0
+                            : s->params->tables[t].width;
+
+        FUSOR_TRY(keys_room(&step->keys[t], in->n, s->n > 1, wide, err));
         if (s->n > 1)
             group_keys(s, t, in, &step->keys[t]);
     }
     return FUSOR_OK;
 }
 
-static enum fusor_status grads_room(struct local_grads *g, size_t n,
+static enum fusor_status grads_room(struct local_grads *g, size_t n, int admits,
                                     struct fusor_error *err)
 {
     size_t cap = n + n / 4 + 64;
@@ -96,7 +105,9 @@ static enum fusor_status grads_room(struct local_grads *g, size_t n,
     local_grads_clear(g);
     g->refs = mem_alloc_raw(cap, sizeof(*g->refs));
     g->grads = mem_alloc_raw(cap, sizeof(*g->grads));
-    if (!g->refs || !g->grads) {
+    if (admits)
+        g->keys = mem_alloc_raw(cap, sizeof(*g->keys));
+    if (!g->refs || !g->grads || (admits && !g->keys)) {
         local_grads_clear(g);
         return mem_fail(err, "gradients of a step", cap * 12);
     }
@@ -107,8 +118,9 @@ static enum fusor_status grads_room(struct local_grads *g, size_t n,
 /* One node's rows of one table into [refs, grads) from `first` on, a group per
  * owner; rows[o * n_tables] describes the group of owner o. */
 static void group_rows(const struct local_store *s, const struct node_rows *in,
-                       const struct local_keys *k, struct local_grads *g,
-                       size_t first, struct shard_rows *rows)
+                       const struct local_keys *k, const uint64_t *keys,
+                       struct local_grads *g, size_t first,
+                       struct shard_rows *rows)
 {
     uint32_t next[LOCAL_WORKERS_MAX] = {0};
     size_t at = first;
@@ -128,6 +140,8 @@ static void group_rows(const struct local_store *s, const struct node_rows *in,
         uint32_t to = next[s->n > 1 ? k->owner[u] : 0]++;
 
         g->refs[to] = k->refs[u];
+        if (g->keys)
+            g->keys[to] = keys[u];
         g->grads[to] = in->grads[i];
     }
 }
@@ -164,11 +178,13 @@ enum fusor_status local_group_grads(struct local_store *s,
 
         for (uint32_t i = 0; i < grads->n_nodes; i++)
             n += grads->nodes[i].tables[t].n;
-        FUSOR_TRY(grads_room(&w->grads[t], n, err));
+        FUSOR_TRY(grads_room(&w->grads[t], n,
+                             shard_table_admits(s->shards[0], t), err));
         for (uint32_t i = 0; i < grads->n_nodes; i++) {
             const struct node_rows *in = &grads->nodes[i].tables[t];
 
-            group_rows(s, in, &w->valued->keys[t], &w->grads[t], first,
+            group_rows(s, in, &w->valued->keys[t], w->valued->tables[t].keys,
+                       &w->grads[t], first,
                        w->rows + (size_t)i * s->n * n_tables + t);
             first += in->n;
         }

@@ -17,6 +17,8 @@ struct local_keys {
     uint32_t *found;  // [cap] references in grouped order
     uint8_t *owner;   // [cap] by place
     uint32_t *starts; // [n_shards + 1] of the groups
+    float *wide;      // [cap, width] values that cannot be read in place, by
+                      // place; NULL: all can
 };
 
 struct local_step {
@@ -31,6 +33,7 @@ struct local_step {
 struct local_grads {
     size_t cap;
     uint32_t *refs; // [cap]
+    uint64_t *keys; // [cap] of refs, where the table admits; else NULL
     float **grads;  // [cap]
 };
 

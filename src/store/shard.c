@@ -9,6 +9,7 @@
 #include "store/shard_private.h"
 
 #define RESOLVE_PIECE 256 /* keys whose rows are still in the first caches */
+#define AHEAD 8           /* rows a prefetch runs in front */
 
 _Static_assert(SHARD_SPANS_MAX == SLAB_SPANS_MAX, "one limit, two names");
 
@@ -120,7 +121,8 @@ static uint64_t shape_hash(const struct shard *s)
 
     for (uint32_t i = 0; i < s->params->n_tables; i++)
         h = hash_mix(h ^ ((uint64_t)s->params->tables[i].width << 8 |
-                          (uint64_t)s->table_optim[i].spec.kind));
+                          (uint64_t)s->table_optim[i].spec.kind |
+                          (uint64_t)s->params->tables[i].dtype << 4));
     for (uint32_t i = 0; i < s->params->n_blocks; i++)
         h = hash_mix(h ^ (s->params->blocks[i].size << 8 |
                           (uint64_t)s->block_optim[i].spec.kind));
@@ -154,9 +156,13 @@ static enum fusor_status check_slab(struct shard *s,
 
 static enum fusor_status init_tables(struct shard *s, struct fusor_error *err)
 {
-    for (uint32_t i = 0; i < s->params->n_tables; i++)
+    for (uint32_t i = 0; i < s->params->n_tables; i++) {
         FUSOR_TRY(table_init(&s->tables[i], s->params, i, &s->table_optim[i],
                              &s->slab, err));
+        if (table_has_stubs(&s->tables[i]))
+            FUSOR_TRY(
+                table_init_stubs(&s->stubs[i], s->params, i, &s->slab, err));
+    }
     return FUSOR_OK;
 }
 
@@ -164,15 +170,21 @@ static enum fusor_status fill(struct shard *s, const struct shard_config *c,
                               struct fusor_error *err)
 {
     uint32_t n_tables = c->params->n_tables, n_blocks = c->params->n_blocks;
+    uint32_t widest = 0;
 
+    for (uint32_t i = 0; i < n_tables; i++)
+        if (c->params->tables[i].width > widest)
+            widest = c->params->tables[i].width;
+    s->wide = mem_alloc(widest, sizeof(*s->wide));
     s->tables = mem_alloc(n_tables, sizeof(*s->tables));
+    s->stubs = mem_alloc(n_tables, sizeof(*s->stubs));
     s->table_optim = mem_alloc(n_tables, sizeof(*s->table_optim));
     s->block_optim = mem_alloc(n_blocks, sizeof(*s->block_optim));
     s->steps = mem_alloc((size_t)n_tables + n_blocks, sizeof(*s->steps));
     s->frozen = mem_alloc(n_blocks, 1);
     s->frozen_tables = mem_alloc(n_tables, 1);
-    if (!s->frozen || !s->frozen_tables || !s->tables || !s->table_optim ||
-        !s->block_optim || !s->steps)
+    if (!s->frozen || !s->frozen_tables || !s->tables || !s->stubs ||
+        !s->wide || !s->table_optim || !s->block_optim || !s->steps)
         return mem_fail(err, "shard", n_tables * sizeof(*s->tables));
     FUSOR_TRY(init_optims(s, c, err));
     FUSOR_TRY(plan_segments(s, err));
@@ -200,6 +212,8 @@ enum fusor_status shard_create(const struct shard_config *config,
     s->number = config->shard;
     s->n_shards = config->n_shards;
     s->flat = config->dense;
+    s->when_full = config->when_full;
+    s->idle = config->idle;
     s->slab.fd = -1;
     s->budget = (struct budget){config->cap_bytes, 0, config->shard};
     if (config->bucket_map)
@@ -223,6 +237,8 @@ void shard_destroy(struct shard *s)
         return;
     for (uint32_t i = 0; s->tables && i < s->params->n_tables; i++)
         table_clear(&s->tables[i]);
+    for (uint32_t i = 0; s->stubs && i < s->params->n_tables; i++)
+        table_clear(&s->stubs[i]);
     slab_clear(&s->slab);
     combine_clear(&s->combine);
     mem_free(s->dense_sum);
@@ -234,6 +250,8 @@ void shard_destroy(struct shard *s)
     mem_free(s->steps);
     mem_free(s->block_optim);
     mem_free(s->table_optim);
+    mem_free(s->wide);
+    mem_free(s->stubs);
     mem_free(s->tables);
     mem_free(s);
 }
@@ -268,8 +286,12 @@ enum fusor_status shard_begin_span(struct shard *s,
 enum fusor_status shard_forget_rows(struct shard *s, struct fusor_error *err)
 {
     for (uint32_t i = 0; i < s->params->n_tables; i++) {
-        *s->tables[i].n_rows = 0;
+        *s->tables[i].n_slots = 0;
         FUSOR_TRY(table_rebuild(&s->tables[i], err));
+        if (!table_has_stubs(&s->tables[i]))
+            continue;
+        *s->stubs[i].n_slots = 0;
+        FUSOR_TRY(table_rebuild(&s->stubs[i], err));
     }
     return FUSOR_OK;
 }
@@ -287,38 +309,47 @@ int shard_owns_key(const struct shard *s, uint32_t table, uint64_t key)
     return s->bucket_map[bucket_of_key(table, key)] == s->number;
 }
 
-static enum fusor_status create_missing(struct shard *s, struct table *t,
-                                        const uint64_t *keys, size_t n,
-                                        uint64_t clock, uint32_t *refs,
-                                        struct fusor_error *err)
+static enum fusor_status check_owner(const struct shard *s,
+                                     const struct table *t, uint64_t key,
+                                     struct fusor_error *err)
 {
-    uint64_t before = *t->n_rows;
+    if (shard_owns_key(s, t->number, key))
+        return FUSOR_OK;
+    return fusor_fail(err, FUSOR_EINVAL,
+                      "shard %u: key %llu of table %s belongs to shard %u",
+                      s->number, (unsigned long long)key, t->spec->name,
+                      s->bucket_map[bucket_of_key(t->number, key)]);
+}
 
+static enum fusor_status make_missing(struct shard *s, struct table *t,
+                                      const uint64_t *keys, size_t n,
+                                      enum resolve_mode mode, uint64_t clock,
+                                      uint32_t *refs, struct fusor_error *err)
+{
     for (size_t i = 0; i < n; i++) {
         if (refs[i])
             continue;
-        if (!shard_owns_key(s, t->number, keys[i]))
-            return fusor_fail(err, FUSOR_EINVAL,
-                              "shard %u: key %llu of table %s belongs to "
-                              "shard %u",
-                              s->number, (unsigned long long)keys[i],
-                              t->spec->name,
-                              s->bucket_map[bucket_of_key(t->number, keys[i])]);
-        FUSOR_TRY(fusor_wrap(err,
-                             table_insert(t, keys[i], clock, &refs[i], err),
-                             "table %s, row %llu", t->spec->name,
-                             (unsigned long long)*t->n_rows + 1));
+        FUSOR_TRY(check_owner(s, t, keys[i], err));
+        if (!table_admits(t))
+            FUSOR_TRY(shard_insert(s, t, keys[i], clock, &refs[i], err));
+        else if (mode == RESOLVE_PUSH)
+            FUSOR_TRY(shard_admit(s, t, keys[i], clock, &refs[i], err));
     }
-    s->counters.rows_created += *t->n_rows - before;
     return FUSOR_OK;
 }
 
-static void count_touches(const struct table *t, const uint32_t *refs, size_t n)
+/* A unit below the floor comes again: its rows stay until the floor moves. */
+static void mark_seen(const struct shard *s, const struct table *t,
+                      const uint32_t *refs, size_t n, uint64_t clock)
 {
+    uint64_t at = clock > s->floor ? clock : s->floor;
+    uint32_t now = (uint32_t)(at < ROW_SEEN_MAX ? at : ROW_SEEN_MAX);
+
     for (size_t i = 0; i < n; i++) {
         struct row *r = table_row(t, refs[i]);
 
-        r->touched += r->touched < ROW_TOUCHED_MAX;
+        if (refs[i] && r->seen < now)
+            r->seen = now;
     }
 }
 
@@ -331,16 +362,54 @@ enum fusor_status shard_resolve(struct shard *s, uint32_t table,
 
     for (size_t at = 0; at < n; at += RESOLVE_PIECE) {
         size_t m = n - at < RESOLVE_PIECE ? n - at : RESOLVE_PIECE;
+        size_t found = table_find(t, keys + at, m, refs + at);
 
-        if (table_find(t, keys + at, m, refs + at) < m && mode != RESOLVE_PEEK)
+        if (mode == RESOLVE_PEEK)
+            continue;
+        mark_seen(s, t, refs + at, m, clock); // before anything is evicted
+        if (found < m)
             FUSOR_TRY(
-                create_missing(s, t, keys + at, m, clock, refs + at, err));
-        if (mode == RESOLVE_TRAIN)
-            count_touches(t, refs + at, m);
+                make_missing(s, t, keys + at, m, mode, clock, refs + at, err));
     }
     if (mode == RESOLVE_TRAIN)
         s->counters.rows_resolved += n;
     return FUSOR_OK;
+}
+
+void shard_set_floor(struct shard *s, uint64_t clock)
+{
+    if (clock > s->floor)
+        s->floor = clock;
+}
+
+int shard_table_admits(const struct shard *s, uint32_t table)
+{
+    return table_admits(&s->tables[table]);
+}
+
+int shard_table_is_plain(const struct shard *s, uint32_t table)
+{
+    const struct table *t = &s->tables[table];
+
+    return t->spec->dtype == ROW_F32 && !table_admits(t);
+}
+
+void shard_read_rows(const struct shard *s, uint32_t table,
+                     const uint64_t *keys, const uint32_t *refs, size_t n,
+                     float *out)
+{
+    const struct table *t = &s->tables[table];
+
+    for (size_t i = 0; i < n; i++, out += t->width) {
+        if (i + AHEAD < n)
+            __builtin_prefetch(table_row(t, refs[i + AHEAD]));
+        if (refs[i])
+            table_read(t, refs[i], out);
+        else if (table_admits(t))
+            table_initial(t, keys[i], out);
+        else
+            memset(out, 0, t->width * sizeof(*out));
+    }
 }
 
 unsigned char *shard_base(const struct shard *s)
@@ -402,8 +471,12 @@ struct shard_counters shard_counters(const struct shard *s)
     struct shard_counters c = s->counters;
 
     for (uint32_t i = 0; i < s->params->n_tables; i++) {
-        c.rows += *s->tables[i].n_rows;
+        c.rows += table_n_rows(&s->tables[i]);
         c.index_bytes += table_index_bytes(&s->tables[i]);
+        if (!table_has_stubs(&s->tables[i]))
+            continue;
+        c.stubs += table_n_rows(&s->stubs[i]);
+        c.index_bytes += table_index_bytes(&s->stubs[i]);
     }
     c.slab_bytes = s->slab.head->n_extents * SLAB_EXTENT_BYTES;
     c.scratch_bytes = s->budget.used - c.slab_bytes - c.index_bytes;

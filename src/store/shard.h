@@ -5,7 +5,21 @@
  * All parameters live in the shard's slab (slab.h); the index of the rows is
  * private memory and can be rebuilt from the rows. Rows never move: a reference
  * (slab offset / 16, 0 = no row) and a pointer to values stay valid until the
- * shard is destroyed.
+ * row is evicted, if the config allows that at all.
+ *
+ * Memory is bounded by three means. Admission: a table may give a key its row
+ * only in the n-th unit that trains it, or with a chance in each; until then
+ * the reference is 0, the key reads as its initial values, and its gradients
+ * are dropped and counted. A key is counted once a unit however many workers
+ * bring it, when it is pushed, so at staleness 0 who is admitted when does not
+ * depend on the number of workers or shards. Eviction: rows that no unit asked
+ * for in the last config.idle units go at cuts; under the cap the oldest or the
+ * lowest go, or else the cap is an error. Which rows the cap drives out depends
+ * on the shard they lie in, hence on the number of shards.
+ *
+ * No row goes that a unit at or above the floor asked for: whoever holds
+ * references of a unit (a ticket, a push under way) keeps the floor at or below
+ * that unit, shard_set_floor().
  *
  * Dense values: with config.dense the shard works in place on its segments of a
  * flat vector of n_dense floats that somebody else owns (it fills them at the
@@ -35,6 +49,13 @@
 struct shard;
 struct budget;
 
+/* What makes room under the cap. */
+enum store_when_full {
+    STORE_FULL_ERROR,
+    STORE_EVICT_OLDEST, // rows that were asked for longest ago
+    STORE_EVICT_LOWEST  // rows whose values have the least L2 norm
+};
+
 struct shard_config {
     const struct param_spec
         *params; // outlives the shard, with all it points to
@@ -48,12 +69,14 @@ struct shard_config {
     int fd;   // slab to go on with (taken over), or -1: a new one
     int huge; // try for huge pages
     uint64_t job_id;
+    enum store_when_full when_full;
+    uint64_t idle; // units after which a row that nobody asked for goes; 0: no
 };
 
 enum resolve_mode {
     RESOLVE_PEEK,  // unknown keys give 0; changes nothing
-    RESOLVE_TRAIN, // unknown keys are created; counts a touch
-    RESOLVE_PUSH   // as TRAIN without the count: keys of a push without ticket
+    RESOLVE_TRAIN, // unknown keys are created, or give 0 if their table admits
+    RESOLVE_PUSH   // keys of a push: admission counts them and makes rows
 };
 
 /* Gradient rows of one table in one push; refs of this shard, no repeats. */
@@ -76,7 +99,9 @@ struct shard_counters {
     uint64_t rows_created;
     uint64_t rows_resolved; // keys looked up to train
     uint64_t rows_applied;  // optimizer steps on rows
-    uint64_t rows_dropped;  // gradients of reference 0
+    uint64_t rows_dropped;  // gradients of reference 0: keys without a row
+    uint64_t rows_evicted;
+    uint64_t stubs;         // keys counted that have no row
     uint64_t units_applied; // calls of shard_apply()
     uint64_t slab_bytes, index_bytes, scratch_bytes;
     uint64_t huge_wanted, huge_got; // extents of 2 MiB
@@ -117,10 +142,32 @@ enum fusor_status shard_resolve(struct shard *s, uint32_t table,
 void shard_catch_up(struct shard *s, uint32_t table, const uint32_t *refs,
                     size_t n, uint64_t clock);
 
+/** Units below this clock (the optimizer's) hold no references any more: rows
+ * that only they asked for may be evicted. Never goes back; 0 at first, which
+ * lets nothing go. */
+void shard_set_floor(struct shard *s, uint64_t clock);
+
+/** Does the table keep keys out? Then references and keys of a step belong
+ * together: a reference 0 is looked up again (RESOLVE_TRAIN) when its values
+ * are read, because a unit before may have admitted it since, and its key
+ * resolved by RESOLVE_PUSH before the unit is applied. A ticket keeps the keys
+ * of its zeros, or the push brings keys. */
+int shard_table_admits(const struct shard *s, uint32_t table);
+/** May values be read in place, by shard_row_values()? */
+int shard_table_is_plain(const struct shard *s, uint32_t table);
+/** Values of rows as floats, of any table.
+ * @param keys [n] those of refs: reference 0 of a table that admits reads as
+ *        the key's initial values; of another table as zeros. NULL where
+ *        shard_table_admits() is false
+ * @param out [n, width] packed */
+void shard_read_rows(const struct shard *s, uint32_t table,
+                     const uint64_t *keys, const uint32_t *refs, size_t n,
+                     float *out);
+
 /** What references count from; constant for the life of the shard. */
 unsigned char *shard_base(const struct shard *s);
 
-/** [width] values of a row; reference 0 gives zeros. */
+/** [width] values of a row of a plain table; reference 0 gives zeros. */
 static inline float *shard_row_values(unsigned char *base, uint32_t ref)
 {
     return (float *)(void *)(base + (size_t)ref * 16 + ROW_HEAD_BYTES);
@@ -156,7 +203,8 @@ void shard_set_frozen_tables(struct shard *s, const unsigned char *frozen);
  * @return FUSOR_ENOMEM, after which the shard is of no more use */
 enum fusor_status shard_forget_rows(struct shard *s, struct fusor_error *err);
 
-/** Bring rows whose l2 covers the table up to the clock: at cuts. */
+/** At cuts, when nobody holds references: bring rows whose l2 covers the table
+ * up to the clock and evict those that were idle for too long. */
 void shard_catch_up_all(struct shard *s, uint64_t clock);
 
 /** Segments of blocks this shard owns; packed positions are in order. */

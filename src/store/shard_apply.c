@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "store/shard_private.h"
 
 #define AHEAD 8 /* rows a prefetch runs in front: 8 x 25 ns covers a miss */
@@ -17,15 +18,44 @@ static void prefetch_row(const struct table *t, uint32_t ref)
         __builtin_prefetch(p + at, 1);
 }
 
+/* A row's values as floats: in place, or widened. */
+static float *open_row(const struct shard *s, const struct table *t,
+                       struct row *r)
+{
+    if (t->spec->dtype == ROW_F32)
+        return r->values;
+    t->bf16->widen(row_halves(t, r), s->wide, t->width);
+    return s->wide;
+}
+
+/* Put widened values back. What is drawn depends on the key, the clock and the
+ * purpose (a row may be caught up and stepped at one clock). */
+static void close_row(const struct table *t, struct row *r, const float *values,
+                      uint64_t clock, unsigned purpose)
+{
+    struct rng stream;
+
+    if (t->spec->dtype == ROW_F32)
+        return;
+    stream = rng_stream(t->seed, RNG_ROUND, t->number, r->key);
+    stream.counter = 2 * clock + purpose;
+    t->bf16->round(values, row_halves(t, r), t->width, rng_u64(&stream));
+}
+
 static void row_catch_up(const struct shard *s, const struct table *t,
                          struct row *r, uint64_t clock,
                          const struct optim_timeline *timeline)
 {
+    float *values;
+
     if (r->last_clock >= clock)
         return;
-    if (!s->frozen_tables[t->number])
-        optim_catch_up(t->optim, r->values, row_state(t, r), t->width,
+    if (!s->frozen_tables[t->number]) {
+        values = open_row(s, t, r);
+        optim_catch_up(t->optim, values, row_state(t, r), t->width,
                        r->last_clock, clock, timeline);
+        close_row(t, r, values, clock, 0);
+    }
     r->last_clock = (uint32_t)clock;
 }
 
@@ -51,10 +81,14 @@ void shard_catch_up_all(struct shard *s, uint64_t clock)
 
         if (!optim_needs_catch_up(t->optim))
             continue;
-        for (uint64_t r = 0; r < *t->n_rows; r++)
-            row_catch_up(s, t, table_row(t, table_ref_at(t, r)), clock,
-                         &timeline);
+        for (uint64_t at = 0; at < *t->n_slots; at++) {
+            struct row *r = table_row(t, table_ref_at(t, at));
+
+            if (r->seen != ROW_FREE)
+                row_catch_up(s, t, r, clock, &timeline);
+        }
     }
+    shard_evict_idle(s, clock);
 }
 
 /* One unit being applied. */
@@ -68,12 +102,15 @@ static void row_apply(const struct unit *unit, const struct table *t,
                       uint32_t ref, const float *grad)
 {
     struct row *r = table_row(t, ref);
+    float *values;
 
     if (optim_needs_catch_up(t->optim))
         row_catch_up(unit->s, t, r, unit->clock, &unit->timeline);
-    optim_apply(t->optim, r->values, row_state(t, r), grad, t->width,
+    values = open_row(unit->s, t, r);
+    optim_apply(t->optim, values, row_state(t, r), grad, t->width,
                 &unit->s->steps[t->number]);
-    if (r->last_clock <= unit->clock)
+    close_row(t, r, values, unit->clock, 1);
+    if (t->has_clock && r->last_clock <= unit->clock)
         r->last_clock = (uint32_t)unit->clock + 1;
 }
 

@@ -14,6 +14,7 @@ struct shard {
     struct budget budget;
     struct slab slab;
     struct table *tables;           // [n_tables]
+    struct table *stubs;            // [n_tables] used where admission counts
     struct optim *table_optim;      // [n_tables]
     struct optim *block_optim;      // [n_blocks]
     struct optim_step *steps;       // [n_tables + n_blocks] of the open unit
@@ -26,6 +27,9 @@ struct shard {
     unsigned char *frozen;        // [n_blocks] this block is not trained
     unsigned char *frozen_tables; // [n_tables]
     float *dense_sum; // [largest segment] scratch, made when first needed
+    float *wide;      // [largest width] a row's values as floats
+    enum store_when_full when_full;
+    uint64_t idle, floor;
     struct combine combine;
     struct shard_counters counters;
 };
@@ -35,5 +39,25 @@ struct optim_timeline shard_timeline(const struct shard *s);
 /** Floats of optimizer state of segment i. */
 size_t shard_segment_state_size(const struct shard *s, size_t i);
 int shard_owns_key(const struct shard *s, uint32_t table, uint64_t key);
+
+static inline int table_has_stubs(const struct table *t)
+{
+    return t->spec->admit_count > 1;
+}
+
+/* shard_room.c */
+
+/** Give a key its row, making room by eviction where the config allows that.
+ * @return FUSOR_ENOMEM */
+enum fusor_status shard_insert(struct shard *s, struct table *t, uint64_t key,
+                               uint64_t clock, uint32_t *ref,
+                               struct fusor_error *err);
+/** A unit trains a key that has no row: count it, and admit it if it is time.
+ * @param ref 0: not yet */
+enum fusor_status shard_admit(struct shard *s, struct table *t, uint64_t key,
+                              uint64_t clock, uint32_t *ref,
+                              struct fusor_error *err);
+/** Evict what no unit from clock - idle on has asked for. */
+void shard_evict_idle(struct shard *s, uint64_t clock);
 
 #endif

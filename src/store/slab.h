@@ -21,7 +21,7 @@
 #define SLAB_EXTENTS_MAX 32768 /* 64 GiB: offset / 16 fits 32 bits */
 #define SLAB_SPANS_MAX 8192
 #define SLAB_MAGIC "FUSRSLAB"
-#define SLAB_VERSION 1
+#define SLAB_VERSION 2 /* 2: free slots, stubs, rows without a clock */
 #define SLAB_HEAD_OFFSET (64 * 1024)
 
 struct budget {
@@ -54,7 +54,8 @@ struct slab_head {
     uint64_t dense_offset;
     uint64_t units_per_epoch;
     uint64_t n_spans;
-    uint64_t n_rows[PARAM_MAX_TABLES]; // written after the row is whole
+    uint64_t n_slots[2 * PARAM_MAX_TABLES]; // rows of tables, then of stubs;
+                                            // written after the row is whole
     struct optim_span spans[SLAB_SPANS_MAX];
     uint16_t owner[SLAB_EXTENTS_MAX]; // enum slab_owner
 };

@@ -102,20 +102,58 @@ static enum fusor_status index_grow(struct table *t, struct fusor_error *err)
     return FUSOR_OK;
 }
 
-static enum fusor_status set_shape(struct table *t, struct fusor_error *err)
+/* The layout of rows: see table.h. */
+static void set_layout(struct table *t, const struct table_spec *spec,
+                       const struct optim_spec *optim)
 {
-    size_t bytes;
+    size_t head, bytes;
 
-    if (t->width == 0 || t->width > TABLE_WIDTH_MAX)
-        return fusor_fail(err, FUSOR_ESHAPE,
-                          "table %s: a row of %u floats; 1..%d are possible",
-                          t->spec->name, t->width, TABLE_WIDTH_MAX);
-    t->state_width = (uint32_t)optim_state_width(&t->optim->spec, t->width);
-    bytes = sizeof(struct row) +
-            ((size_t)t->width + t->state_width) * sizeof(float);
+    t->width = spec->width;
+    t->state_width = (uint32_t)optim_state_width(optim, spec->width);
+    t->has_clock = spec->dtype == ROW_F32 || optim->l2_scope == OPTIM_L2_TABLE;
+    head = t->has_clock ? offsetof(struct row, values)
+                        : offsetof(struct row, last_clock);
+    if (spec->dtype == ROW_F32) {
+        t->values_at = (uint32_t)head;
+        t->state_at = (uint32_t)(head + t->width * sizeof(float));
+        bytes = t->state_at + t->state_width * sizeof(float);
+    } else {
+        t->state_at = (uint32_t)head;
+        t->values_at = (uint32_t)(head + t->state_width * sizeof(float));
+        bytes = t->values_at + t->width * sizeof(uint16_t);
+    }
     t->stride = (uint32_t)((bytes + 15) & ~(size_t)15);
     t->rows_per_extent = (uint32_t)(SLAB_EXTENT_BYTES / t->stride);
-    return FUSOR_OK;
+}
+
+uint64_t table_row_bytes(const struct table_spec *spec,
+                         const struct optim_spec *optim)
+{
+    struct table t;
+
+    set_layout(&t, spec, optim);
+    return t.stride;
+}
+
+uint64_t table_index_bytes_for(uint64_t n_rows)
+{
+    unsigned bits = INDEX_BITS_MIN;
+
+    while (bits < INDEX_BITS_MAX && n_rows > index_room(bits))
+        bits++;
+    return (uint64_t)sizeof(uint64_t) << bits;
+}
+
+static void set_home(struct table *t, const struct param_spec *params,
+                     uint32_t number, uint32_t place, struct slab *slab)
+{
+    t->number = number;
+    t->place = place;
+    t->spec = &params->tables[number];
+    t->seed = params->seed;
+    t->bf16 = bf16_ops();
+    t->slab = slab;
+    t->n_slots = &slab->head->n_slots[place];
 }
 
 enum fusor_status table_init(struct table *t, const struct param_spec *params,
@@ -123,14 +161,26 @@ enum fusor_status table_init(struct table *t, const struct param_spec *params,
                              struct slab *slab, struct fusor_error *err)
 {
     memset(t, 0, sizeof(*t));
-    t->number = number;
-    t->spec = &params->tables[number];
-    t->width = t->spec->width;
-    t->seed = params->seed;
+    set_home(t, params, number, number, slab);
+    if (t->spec->width == 0 || t->spec->width > TABLE_WIDTH_MAX)
+        return fusor_fail(err, FUSOR_ESHAPE,
+                          "table %s: a row of %u floats; 1..%d are possible",
+                          t->spec->name, t->spec->width, TABLE_WIDTH_MAX);
     t->optim = optim;
-    t->slab = slab;
-    t->n_rows = &slab->head->n_rows[number];
-    FUSOR_TRY(set_shape(t, err));
+    set_layout(t, t->spec, &optim->spec);
+    return table_rebuild(t, err);
+}
+
+enum fusor_status table_init_stubs(struct table *t,
+                                   const struct param_spec *params,
+                                   uint32_t number, struct slab *slab,
+                                   struct fusor_error *err)
+{
+    memset(t, 0, sizeof(*t));
+    set_home(t, params, number, PARAM_MAX_TABLES + number, slab);
+    t->has_clock = 1;
+    t->stride = TABLE_STUB_BYTES;
+    t->rows_per_extent = (uint32_t)(SLAB_EXTENT_BYTES / t->stride);
     return table_rebuild(t, err);
 }
 
@@ -207,7 +257,7 @@ static enum fusor_status add_extent(struct table *t, struct fusor_error *err)
         return mem_fail(err, "list of extents",
                         2 * t->cap_extents * sizeof(*t->extents));
     t->extents = array;
-    FUSOR_TRY(slab_extend(t->slab, SLAB_TABLE + t->number, 1, &at, err));
+    FUSOR_TRY(slab_extend(t->slab, SLAB_TABLE + t->place, 1, &at, err));
     if (t->n_extents == 1) // small tables stay small: the first one late
         slab_collapse(t->slab, t->extents[0] * SLAB_EXTENT_BYTES);
     if (t->n_extents >= 1)
@@ -216,37 +266,135 @@ static enum fusor_status add_extent(struct table *t, struct fusor_error *err)
     return FUSOR_OK;
 }
 
+static void put_bf16(const struct table *t, const float *values,
+                     uint16_t *halves)
+{
+    t->bf16->nearest(values, halves, t->width);
+}
+
+static void initial_floats(const struct table *t, uint64_t key, float *out)
+{
+    memset(out, 0, t->spec->n_zero * sizeof(float));
+    param_init_fill(t->seed, t->number, t->spec->init, t->spec->init_scale, key,
+                    t->spec->n_zero, out + t->spec->n_zero,
+                    t->width - t->spec->n_zero);
+}
+
+void table_initial(const struct table *t, uint64_t key, float *out)
+{
+    initial_floats(t, key, out);
+    if (t->spec->dtype == ROW_F32)
+        return;
+    for (uint32_t i = 0; i < t->width; i++) {
+        uint16_t half;
+
+        t->bf16->nearest(&out[i], &half, 1);
+        t->bf16->widen(&half, &out[i], 1);
+    }
+}
+
+void table_read(const struct table *t, uint32_t ref, float *out)
+{
+    struct row *r = table_row(t, ref);
+
+    if (t->spec->dtype == ROW_F32)
+        memcpy(out, r->values, t->width * sizeof(float));
+    else
+        t->bf16->widen(row_halves(t, r), out, t->width);
+}
+
+/* Everything of a new row but the key's place in the index. The head says that
+ * the slot is taken only when the rest is there. */
 static void row_fill(const struct table *t, struct row *r, uint64_t key,
                      uint64_t clock)
 {
+    float wide[TABLE_WIDTH_MAX];
+    float *values = r->values;
+
     r->key = key;
-    r->last_clock = optim_needs_catch_up(t->optim) ? 0 : (uint32_t)clock;
-    r->touched = 0;
-    memset(r->values, 0, t->spec->n_zero * sizeof(float));
-    param_init_fill(t->seed, t->number, t->spec->init, t->spec->init_scale, key,
-                    t->spec->n_zero, r->values + t->spec->n_zero,
-                    t->width - t->spec->n_zero);
-    optim_init_state(t->optim, r->values, row_state(t, r), t->width);
+    if (t->has_clock)
+        r->last_clock =
+            t->optim && optim_needs_catch_up(t->optim) && !table_admits(t)
+                ? 0
+                : (uint32_t)clock;
+    if (t->optim) {
+        if (t->spec->dtype == ROW_BF16)
+            values = wide;
+        table_initial(t, key, values);
+        optim_init_state(t->optim, values, row_state(t, r), t->width);
+        if (t->spec->dtype == ROW_BF16)
+            put_bf16(t, values, row_halves(t, r));
+    }
+    r->seen = (uint32_t)(clock < ROW_SEEN_MAX ? clock : ROW_SEEN_MAX);
+}
+
+static uint32_t take_slot(struct table *t)
+{
+    uint32_t ref = t->free_ref;
+
+    if (!ref)
+        return table_ref_at(t, *t->n_slots);
+    t->free_ref = (uint32_t)table_row(t, ref)->key;
+    t->n_free--;
+    return ref;
 }
 
 enum fusor_status table_insert(struct table *t, uint64_t key, uint64_t clock,
                                uint32_t *ref, struct fusor_error *err)
 {
     uint32_t tag = hash_tag(hash_key(t->number, key));
-    uint64_t n = *t->n_rows;
+    int again = t->free_ref != 0;
 
     *ref = probe(t, key, tag);
     if (*ref)
         return FUSOR_OK;
-    if (n + 1 > index_room(t->index_bits))
+    if (table_n_rows(t) + 1 > index_room(t->index_bits))
         FUSOR_TRY(index_grow(t, err));
-    if (n == (uint64_t)t->n_extents * t->rows_per_extent)
+    if (!again && *t->n_slots == (uint64_t)t->n_extents * t->rows_per_extent)
         FUSOR_TRY(add_extent(t, err));
-    *ref = table_ref_at(t, n);
+    *ref = take_slot(t);
     row_fill(t, table_row(t, *ref), key, clock);
-    *t->n_rows = n + 1;
+    *t->n_slots += !again;
     put_entry(t->index, t->index_bits, (uint64_t)tag << 32 | *ref);
     return FUSOR_OK;
+}
+
+/* Linear probing without tombstones: what the hole would hide moves into it
+ * (Knuth, TAOCP 3, algorithm 6.4 R). */
+static void drop_entry(struct table *t, uint64_t entry)
+{
+    size_t mask = ((size_t)1 << t->index_bits) - 1;
+    size_t hole = place_of(t->index_bits, entry_tag(entry));
+
+    while (t->index[hole] != entry)
+        hole = (hole + 1) & mask;
+    for (size_t at = (hole + 1) & mask; t->index[at]; at = (at + 1) & mask) {
+        size_t home = place_of(t->index_bits, entry_tag(t->index[at]));
+
+        if (((at - home) & mask) < ((at - hole) & mask))
+            continue;
+        t->index[hole] = t->index[at];
+        hole = at;
+    }
+    t->index[hole] = 0;
+}
+
+static void free_slot(struct table *t, uint32_t ref)
+{
+    struct row *r = table_row(t, ref);
+
+    r->seen = ROW_FREE;
+    r->key = t->free_ref;
+    t->free_ref = ref;
+    t->n_free++;
+}
+
+void table_remove(struct table *t, uint32_t ref)
+{
+    uint32_t tag = hash_tag(hash_key(t->number, table_row(t, ref)->key));
+
+    drop_entry(t, (uint64_t)tag << 32 | ref);
+    free_slot(t, ref);
 }
 
 static enum fusor_status list_extents(struct table *t, struct fusor_error *err)
@@ -255,11 +403,11 @@ static enum fusor_status list_extents(struct table *t, struct fusor_error *err)
     uint64_t n = 0;
 
     for (uint64_t i = 0; i < head->n_extents; i++)
-        n += head->owner[i] == SLAB_TABLE + t->number;
-    if (*t->n_rows > n * t->rows_per_extent)
+        n += head->owner[i] == SLAB_TABLE + t->place;
+    if (*t->n_slots > n * t->rows_per_extent)
         return fusor_fail(err, FUSOR_EDATA,
                           "table %s: %llu rows in %llu extents", t->spec->name,
-                          (unsigned long long)*t->n_rows,
+                          (unsigned long long)*t->n_slots,
                           (unsigned long long)n);
     mem_free(t->extents);
     t->n_extents = 0;
@@ -268,9 +416,26 @@ static enum fusor_status list_extents(struct table *t, struct fusor_error *err)
     if (!t->extents)
         return mem_fail(err, "list of extents", n * sizeof(*t->extents));
     for (uint64_t i = 0; i < head->n_extents; i++)
-        if (head->owner[i] == SLAB_TABLE + t->number)
+        if (head->owner[i] == SLAB_TABLE + t->place)
             t->extents[t->n_extents++] = (uint32_t)i;
     return FUSOR_OK;
+}
+
+/* A marked row belongs to a shard that was killed in the middle of an apply:
+ * when it was seen is lost, and "just now" keeps it. */
+static void rebuild_slot(struct table *t, uint32_t ref)
+{
+    struct row *r = table_row(t, ref);
+    uint64_t tag;
+
+    if (r->seen == ROW_FREE) {
+        free_slot(t, ref);
+        return;
+    }
+    if (r->seen & ROW_MARK)
+        r->seen = (uint32_t)t->slab->head->clock & ROW_SEEN_MAX;
+    tag = hash_tag(hash_key(t->number, r->key));
+    put_entry(t->index, t->index_bits, tag << 32 | ref);
 }
 
 enum fusor_status table_rebuild(struct table *t, struct fusor_error *err)
@@ -278,21 +443,17 @@ enum fusor_status table_rebuild(struct table *t, struct fusor_error *err)
     unsigned bits = INDEX_BITS_MIN;
 
     FUSOR_TRY(list_extents(t, err));
-    while (bits<INDEX_BITS_MAX && * t->n_rows> index_room(bits))
+    while (bits<INDEX_BITS_MAX && * t->n_slots> index_room(bits))
         bits++;
     index_free(t);
     t->index = index_alloc(t, bits, err);
     if (!t->index)
         return FUSOR_ENOMEM;
     t->index_bits = bits;
-    for (uint64_t i = 0; i < *t->n_rows; i++) {
-        uint32_t ref = table_ref_at(t, i);
-        struct row *r = table_row(t, ref);
-        uint64_t tag = hash_tag(hash_key(t->number, r->key));
-
-        r->touched &= ROW_TOUCHED_MAX; // killed in the middle of an apply
-        put_entry(t->index, bits, tag << 32 | ref);
-    }
+    t->free_ref = 0;
+    t->n_free = 0;
+    for (uint64_t i = 0; i < *t->n_slots; i++)
+        rebuild_slot(t, table_ref_at(t, i));
     return FUSOR_OK;
 }
 
@@ -303,12 +464,13 @@ int table_owns_ref(const struct table *t, uint32_t ref)
     uint64_t inside = at % SLAB_EXTENT_BYTES;
     const struct row *r;
 
-    if (*t->n_rows == 0 || extent >= head->n_extents ||
-        head->owner[extent] != SLAB_TABLE + t->number || inside % t->stride ||
+    if (*t->n_slots == 0 || extent >= head->n_extents ||
+        head->owner[extent] != SLAB_TABLE + t->place || inside % t->stride ||
         inside / t->stride >= t->rows_per_extent)
         return 0;
-    if (extent != t->extents[t->n_extents - 1])
-        return 1;
     r = table_row(t, ref);
-    return r <= table_row(t, table_ref_at(t, *t->n_rows - 1));
+    if (extent != t->extents[t->n_extents - 1])
+        return r->seen != ROW_FREE;
+    return r->seen != ROW_FREE &&
+           r <= table_row(t, table_ref_at(t, *t->n_slots - 1));
 }

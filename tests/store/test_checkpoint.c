@@ -51,7 +51,7 @@ static void any_number_of_shards_resumes(void)
                 struct shard *s = case_shard(&c, i, to[b]);
 
                 CHECK(!checkpoint_load_shard(cp, s, CHECKPOINT_RESUME, NULL));
-                wrong += case_count_wrong(&c, s, 1, &rows);
+                wrong += case_count_wrong(&c, s, 2, &rows);
                 alive += shard_counters(s).rows;
                 CHECK(shard_position(s).samples_done == 6400);
                 CHECK(s->slab.head->n_spans == 2);

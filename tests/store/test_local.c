@@ -52,7 +52,8 @@ static void bench_fill(struct bench *b)
     b->table_optim[0].l2 = 0.01;
     b->table_optim[0].l2_scope = OPTIM_L2_TABLE;
     b->config = (struct local_store_config){
-        &b->params, b->table_optim, b->block_optim, 0, 0, 1};
+        &b->params, b->table_optim, b->block_optim, 0, 0, 1, STORE_FULL_ERROR,
+        0};
 }
 
 /* A made-up worker: which keys a micro-batch touches and with what gradient is

@@ -148,7 +148,8 @@ static void every_failed_allocation_of_a_trainer_is_an_error(void)
                                                "micro_batches: 2}\n"));
     struct workload *w = fixture_workload(job);
     struct local_store_config store = {
-        w->params, w->table_optim, w->block_optim, 0, 0, 1};
+        w->params, w->table_optim, w->block_optim, 0, 0, 1, STORE_FULL_ERROR,
+        0};
     struct trainer_config config = {
         .workload = w, .n_threads = 2, .n_workers = 2};
     enum fusor_status rc = FUSOR_ENOMEM;

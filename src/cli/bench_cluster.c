@@ -58,6 +58,7 @@ static enum fusor_status start_servers(struct bench_cluster *b,
         .table_optim = c->table_optim,
         .block_optim = c->block_optim,
         .n_servers = c->n_servers,
+        .transport = c->transport,
     };
 
     while (b->n_servers < c->n_servers) {
@@ -73,8 +74,7 @@ static enum fusor_status start_client(struct bench_cluster *b,
                                       const struct bench_cluster_config *c,
                                       struct fusor_error *err)
 {
-    struct transport_zmq_options options = {
-        .job = BENCH_JOB, .self = {PEER_WORKER, 0, 1}, .listen_fd = -1};
+    struct peer self = {PEER_WORKER, 0, 1};
     struct client_config config = {.params = c->params,
                                    .job = BENCH_JOB,
                                    .incarnation = 1,
@@ -83,13 +83,14 @@ static enum fusor_status start_client(struct bench_cluster *b,
                                    .wait_ms = WAIT_MS};
     struct lease lease = lease_make(0, 1, 1, 0, 0, UNITS);
 
-    FUSOR_TRY(transport_zmq_create(&options, &b->transport, err));
+    FUSOR_TRY(
+        bench_transport_create(c->transport, self, NULL, &b->transport, err));
     FUSOR_TRY(
         messenger_create(b->transport, MESSENGER_BYTES, &b->messenger, err));
     for (uint32_t s = 0; s < b->n_servers; s++)
         FUSOR_TRY(transport_connect(
             b->transport, (struct peer){.kind = PEER_SHARD, .number = s},
-            b->servers[s].endpoint, err));
+            bench_address_text(&b->servers[s].address, c->transport), err));
     config.messenger = b->messenger;
     FUSOR_TRY(client_create(&config, &b->client, err));
     client_set_lease(b->client, 0, &lease, 0);

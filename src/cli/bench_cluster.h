@@ -17,6 +17,7 @@ struct bench_cluster_config {
     const struct param_spec *params; // outlives the cluster
     const struct optim_spec *table_optim, *block_optim;
     uint32_t n_servers; // 1..BENCH_SERVERS_MAX
+    enum bench_transport transport;
 };
 
 /* Over all servers, and of this process. */

@@ -20,6 +20,7 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
     config = (struct bench_exchange_config){
         .n_dense = o.size / sizeof(float),
         .n_servers = (uint32_t)o.servers,
+        .transport = (enum bench_transport)o.transport,
         .warmup = o.warmup,
         .repeats = o.repeats,
         .with_push = 1,

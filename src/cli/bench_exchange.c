@@ -78,6 +78,7 @@ static enum fusor_status start(struct loop *l, struct fusor_error *err)
         .table_optim = &sgd,
         .block_optim = &sgd,
         .n_servers = c->n_servers,
+        .transport = c->transport,
     };
 
     optim_spec_default(OPTIM_SGD, &sgd);

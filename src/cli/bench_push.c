@@ -21,6 +21,7 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
         .width = o.width,
         .distinct = o.distinct,
         .n_servers = (uint32_t)o.servers,
+        .transport = (enum bench_transport)o.transport,
         .warmup = o.warmup,
         .repeats = o.repeats,
         .with_push = 1,

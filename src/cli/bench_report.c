@@ -90,7 +90,7 @@ static void config_json(struct json *j, const struct bench_exchange *e)
     if (c->n_dense)
         json_uint(j, "bytes", c->n_dense * sizeof(float));
     json_uint(j, "servers", c->n_servers);
-    json_string(j, "transport", "zmq");
+    json_string(j, "transport", bench_transport_names[c->transport]);
     json_int(j, "staleness", 0);
     json_string(j, "durability", "none");
     json_string(j, "security", "none");
@@ -175,9 +175,10 @@ static void describe(const struct bench_exchange *e, struct strbuf *out)
     else
         strbuf_addf(out, "%.4g MB of dense values", 4e-6 * (double)c->n_dense);
     strbuf_addf(out,
-                ", %u server%s, zmq, staleness 0, %llu requests; RSS %s, "
+                ", %u server%s, %s, staleness 0, %llu requests; RSS %s, "
                 "servers %s, huge pages %llu of %llu\n",
                 c->n_servers, c->n_servers == 1 ? "" : "s",
+                bench_transport_names[c->transport],
                 (unsigned long long)c->repeats,
                 str_bytes((double)e->usage.client_rss_bytes, ours),
                 str_bytes((double)e->usage.server_rss_bytes, theirs),

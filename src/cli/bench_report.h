@@ -10,6 +10,7 @@ struct bench_options {
     uint64_t rows, width, distinct;
     uint64_t size; // bytes of dense values
     uint64_t servers, repeats, warmup;
+    int transport; // enum bench_transport
 };
 
 #define BENCH_TABLE_OPTIONS(rows_default)                                 \
@@ -21,12 +22,15 @@ struct bench_options {
                     "rows of the table; ids are drawn evenly from them, " \
                     "unsorted")
 
-#define BENCH_SHARED_OPTIONS(repeats_default, warmup_default)               \
-    OPTION_SIZE(struct bench_options, servers, "1", 1, BENCH_SERVERS_MAX,   \
-                "server processes of one shard each"),                      \
-        OPTION_SIZE(struct bench_options, repeats, repeats_default, 1, 1e7, \
-                    "requests that are measured"),                          \
-        OPTION_SIZE(struct bench_options, warmup, warmup_default, 0, 1e7,   \
+#define BENCH_SHARED_OPTIONS(repeats_default, warmup_default)                  \
+    OPTION_SIZE(struct bench_options, servers, "1", 1, BENCH_SERVERS_MAX,      \
+                "server processes of one shard each"),                         \
+        OPTION_ENUM(                                                           \
+            struct bench_options, transport, "shm", bench_transport_names,     \
+            "shm: shared memory, as a job on one host; zmq: TCP on loopback"), \
+        OPTION_SIZE(struct bench_options, repeats, repeats_default, 1, 1e7,    \
+                    "requests that are measured"),                             \
+        OPTION_SIZE(struct bench_options, warmup, warmup_default, 0, 1e7,      \
                     "requests before them that are not")
 
 /** The options every benchmark has besides its settings. */
@@ -51,8 +55,7 @@ extern const struct arg_spec bench_args[];
     "  huge pages how many 2 MiB pages the servers' rows got of those they\n"  \
     "             asked for\n"
 
-/** Read the settings of a benchmark.
- * @param specs its table */
+/** Read the settings of a benchmark. */
 enum fusor_status bench_options_read(const struct args *a,
                                      struct bench_options *out,
                                      struct fusor_error *err);

@@ -120,22 +120,17 @@ static enum fusor_status make_and_serve(const struct bench_server_config *c,
     return rc;
 }
 
-static void child(const struct bench_server_config *c, const char *endpoint,
-                  int listen_fd, int control)
+static void child(const struct bench_server_config *c,
+                  const struct bench_address *address, int control)
 {
-    struct transport_zmq_options options = {
-        .job = BENCH_JOB,
-        .self = {PEER_SHARD, c->number, 1},
-        .bind = endpoint,
-        .listen_fd = listen_fd,
-    };
+    struct peer self = {PEER_SHARD, c->number, 1};
     struct bench_server_report report = {0};
     struct fusor_error *err = &report.failure;
     struct transport *t = NULL;
     struct rusage usage;
     enum fusor_status rc;
 
-    rc = transport_zmq_create(&options, &t, err);
+    rc = bench_transport_create(c->transport, self, address, &t, err);
     if (rc == FUSOR_OK)
         rc = make_and_serve(c, control, t, &report, err);
     transport_destroy(t);
@@ -147,13 +142,13 @@ static void child(const struct bench_server_config *c, const char *endpoint,
 
 /* In the parent. */
 
-static enum fusor_status open_sockets(struct bench_server *s, int *listen_fd,
+static enum fusor_status open_sockets(struct bench_server *s, uint32_t number,
                                       int control[2], struct fusor_error *err)
 {
-    FUSOR_TRY(transport_zmq_listen(NULL, 0, listen_fd, s->endpoint, err));
+    FUSOR_TRY(bench_address_open(number, &s->address, err));
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) == 0)
         return FUSOR_OK;
-    close(*listen_fd);
+    close(s->address.tcp_fd);
     return fusor_fail(err, FUSOR_ECLUSTER, "bench: no socket: %s",
                       strerror(errno));
 }
@@ -164,20 +159,20 @@ enum fusor_status bench_server_start(const struct bench_server_config *config,
                                      struct bench_server *out,
                                      struct fusor_error *err)
 {
-    int control[2], listen_fd, failed;
+    int control[2], failed;
 
     memset(out, 0, sizeof(*out));
-    FUSOR_TRY(open_sockets(out, &listen_fd, control, err));
+    FUSOR_TRY(open_sockets(out, config->number, control, err));
     out->pid = fork();
     failed = errno;
     if (out->pid == 0) {
         close(control[0]);
         for (uint32_t i = 0; i < n_others; i++)
             close(others[i].control);
-        child(config, out->endpoint, listen_fd, control[1]);
+        child(config, &out->address, control[1]);
         _exit(0);
     }
-    close(listen_fd);
+    close(out->address.tcp_fd);
     close(control[1]);
     out->control = control[0];
     if (out->pid > 0)

@@ -11,22 +11,21 @@
 #include <sys/types.h>
 
 #include "base/params.h"
+#include "cli/bench_transport.h"
 #include "optim/optim.h"
-#include "transport/zmq.h"
-
-#define BENCH_JOB 0xbe9c4 /* the id of a benchmark's messages */
 
 struct bench_server_config {
     const struct param_spec *params;
     const struct optim_spec *table_optim; // [n_tables]
     const struct optim_spec *block_optim; // [n_blocks]
     uint32_t number, n_servers;
+    enum bench_transport transport;
 };
 
 struct bench_server {
     pid_t pid; // 0: not running
     int control;
-    char endpoint[TRANSPORT_ENDPOINT_MAX]; // where a client connects to
+    struct bench_address address; // tcp_fd is closed
 };
 
 /* What a server says when it ends. */

@@ -21,12 +21,13 @@ static void quantiles_are_those_of_the_sorted(void)
     CHECK(bench_quantile(x, 4, 0) == 1);
 }
 
-static void table(uint32_t n_servers)
+static void table(uint32_t n_servers, enum bench_transport transport)
 {
     struct bench_exchange_config config = {.n_ids = 300,
                                            .width = 3,
                                            .distinct = 200,
                                            .n_servers = n_servers,
+                                           .transport = transport,
                                            .warmup = 1,
                                            .repeats = 4,
                                            .with_push = 1};
@@ -47,12 +48,14 @@ static void table(uint32_t n_servers)
 
 static void rows_go_to_one_server(void)
 {
-    table(1);
+    table(1, BENCH_SHM);
+    table(1, BENCH_ZMQ);
 }
 
 static void rows_go_to_three_servers(void)
 {
-    table(3);
+    table(3, BENCH_SHM);
+    table(3, BENCH_ZMQ);
 }
 
 static void dense_values_go_both_ways(void)
@@ -78,7 +81,9 @@ static void a_dead_server_is_named(void)
     struct fusor_error err;
 
     REQUIRE(bench_server_start(&config, NULL, 0, &s, &err) == FUSOR_OK);
-    CHECK(strncmp(s.endpoint, "tcp://127.0.0.1:", 16) == 0);
+    CHECK(strncmp(bench_address_text(&s.address, BENCH_ZMQ),
+                  "tcp://127.0.0.1:", 16) == 0);
+    CHECK(strncmp(bench_address_text(&s.address, BENCH_SHM), "shm:", 4) == 0);
     kill(s.pid, SIGKILL);
     CHECK(bench_server_stop(&s, NULL, &err) == FUSOR_ECLUSTER);
     CHECK(strstr(err.text, "a server died") != NULL);

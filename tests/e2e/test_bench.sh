@@ -18,13 +18,15 @@ positive() {
 few="--repeats 4 --warmup 1 --json"
 ok "pull" "$FUSOR" bench pull --rows 500 --distinct 400 --width 3 $few
 shows '"bench": "pull"'
+shows '"transport": "shm"'
 shows '"pull": {'
 positive p50_s p99_s rows_per_s gb_per_s client_rss_bytes server_rss_bytes keys
 near "rows" "$(number rows)" 500 0
 if grep -q '"push"' "$work/out"; then die "pull shows push"; fi
 
 ok "push to two servers" "$FUSOR" bench push --rows 50 --distinct 1k \
-    --servers 2 $few
+    --servers 2 --transport zmq $few
+shows '"transport": "zmq"'
 shows '"push": {'
 positive p50_s rows_per_s gb_per_s
 near "servers" "$(number servers)" 2 0

@@ -11,6 +11,16 @@
 #define LOG_MODULE "shard"
 #include "base/log.h"
 
+/* Where a table admits, a key without a row is looked up again when its values
+ * are read and when its gradient comes. */
+static int keeps_keys(const struct server_config *c)
+{
+    for (uint32_t t = 0; t < c->params->n_tables; t++)
+        if (shard_table_admits(c->shard, t))
+            return 1;
+    return 0;
+}
+
 static enum fusor_status take_memory(struct server *s, struct fusor_error *err)
 {
     uint32_t w = s->config.n_workers, tables = s->config.params->n_tables;
@@ -22,10 +32,10 @@ static enum fusor_status take_memory(struct server *s, struct fusor_error *err)
     s->rows = mem_alloc(n * (tables + 1), sizeof(*s->rows));
     if (!s->lanes || !s->views || !s->pushes || !s->rows)
         return mem_fail(err, "server", n * sizeof(*s->rows));
-    FUSOR_TRY(ticket_book_init(&s->peeks, tables, 0,
+    FUSOR_TRY(ticket_book_init(&s->peeks, tables, keeps_keys(&s->config),
                                shard_budget(s->config.shard), err));
     for (uint32_t i = 0; i < w; i++) {
-        FUSOR_TRY(lane_init(&s->lanes[i], tables, 0,
+        FUSOR_TRY(lane_init(&s->lanes[i], tables, keeps_keys(&s->config),
                             shard_budget(s->config.shard), err));
         s->views[i].tables = mem_alloc((size_t)PARAM_MAX_NODES * (tables + 1),
                                        sizeof(*s->views[i].tables));
@@ -110,6 +120,7 @@ const uint32_t *server_resolve(struct server *s, uint32_t table,
 {
     void *place = (void *)(uintptr_t)keys;
 
+    shard_set_floor(s->config.shard, s->clock + s->edge);
     if (refs_room(s, n, err) != FUSOR_OK ||
         shard_resolve(s->config.shard, table, keys, n, RESOLVE_PUSH,
                       s->clock + unit, s->refs, err) != FUSOR_OK)
@@ -117,6 +128,28 @@ const uint32_t *server_resolve(struct server *s, uint32_t table,
     if (n)
         memcpy(place, s->refs, n * sizeof(*s->refs));
     return place;
+}
+
+enum fusor_status server_admit(struct server *s, const struct ticket *ticket,
+                               uint32_t table, const struct push_rows *rows,
+                               struct fusor_error *err)
+{
+    const uint64_t *keys = ticket_keys(ticket, table);
+    size_t n;
+    uint32_t *refs = ticket_refs(ticket, table, &n);
+
+    if (!keys || !shard_table_admits(s->config.shard, table))
+        return FUSOR_OK;
+    shard_set_floor(s->config.shard, s->clock + s->edge);
+    for (uint32_t i = 0; i < rows->n; i++) {
+        uint32_t place = rows->places ? rows->places[i] : i;
+
+        if (place < n && refs[place] == 0)
+            FUSOR_TRY(shard_resolve(s->config.shard, table, &keys[place], 1,
+                                    RESOLVE_PUSH, s->clock + ticket->clock,
+                                    &refs[place], err));
+    }
+    return FUSOR_OK;
 }
 
 enum fusor_status server_use_ticket(const struct ticket *ticket, uint32_t table,

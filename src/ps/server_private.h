@@ -39,6 +39,12 @@ static inline uint64_t server_now(const struct server *s)
 const uint32_t *server_resolve(struct server *s, uint32_t table,
                                const uint64_t *keys, size_t n, uint64_t unit,
                                struct fusor_error *err);
+/** Before server_use_ticket(): where the table admits, the keys of these rows
+ * that had no row when they were pulled count, and may get one.
+ * @return FUSOR_ENOMEM */
+enum fusor_status server_admit(struct server *s, const struct ticket *ticket,
+                               uint32_t table, const struct push_rows *rows,
+                               struct fusor_error *err);
 /** The rows of a push whose ticket knows them. Places are turned into
  * references where they stand.
  * @return FUSOR_EPROTO: places that the ticket does not have */

@@ -43,6 +43,7 @@ fill_ticket(struct server *s, const struct message *msg, enum resolve_mode mode,
     uint64_t clock = s->clock + msg->header.clock;
     struct payload_reader r;
 
+    shard_set_floor(s->config.shard, s->clock + s->edge);
     payload_reader_init(&r, msg->data, msg->size);
     ticket->begin[0] = 0;
     for (uint32_t t = 0; t < s->config.params->n_tables; t++) {
@@ -58,12 +59,35 @@ fill_ticket(struct server *s, const struct message *msg, enum resolve_mode mode,
     return FUSOR_OK;
 }
 
+/* The rows of a pull whose values are read now. Where a table admits, a key may
+ * have got its row since the keys came. */
+static enum fusor_status find_again(struct server *s,
+                                    const struct lane_pull *pull,
+                                    uint32_t table, struct fusor_error *err)
+{
+    int peek = (pull->header.flags & PS_PEEK) != 0;
+    const uint64_t *keys = ticket_keys(pull->ticket, table);
+    size_t n;
+    uint32_t *refs = ticket_refs(pull->ticket, table, &n);
+
+    if (!keys || !shard_table_admits(s->config.shard, table))
+        return FUSOR_OK;
+    shard_set_floor(s->config.shard, s->clock + s->edge);
+    return shard_resolve(s->config.shard, table, keys, n,
+                         peek ? RESOLVE_PEEK : RESOLVE_TRAIN,
+                         s->clock + pull->header.clock, refs, err);
+}
+
 static void copy_rows(struct server *s, uint32_t table, const uint32_t *refs,
-                      size_t n, float *out)
+                      const uint64_t *keys, size_t n, float *out)
 {
     uint32_t width = s->config.params->tables[table].width;
     unsigned char *base = shard_base(s->config.shard);
 
+    if (!shard_table_is_plain(s->config.shard, table)) {
+        shard_read_rows(s->config.shard, table, keys, refs, n, out);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         if (i + AHEAD < n)
             row_prefetch(shard_row_values(base, refs[i + AHEAD]), width);
@@ -101,10 +125,11 @@ static enum fusor_status fill_values(struct server *s,
         const uint32_t *refs = ticket_refs(pull->ticket, t, &n);
         float *rows = payload_reserve_f32s(&w, n * p->tables[t].width);
 
+        FUSOR_TRY(find_again(s, pull, t, err));
         if (!peek)
             shard_catch_up(s->config.shard, t, refs, n, server_now(s));
         if (rows)
-            copy_rows(s, t, refs, n, rows);
+            copy_rows(s, t, refs, ticket_keys(pull->ticket, t), n, rows);
     }
     payload_put_f32s(&w, n_dense ? shard_dense(s->config.shard) : NULL,
                      n_dense);

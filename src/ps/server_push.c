@@ -148,6 +148,7 @@ static enum fusor_status find_rows(struct server *s, const struct message *msg,
             &view->nodes[i / n_tables].tables[i % n_tables];
 
         if (*ticket) {
+            FUSOR_TRY(server_admit(s, *ticket, i % n_tables, rows, err));
             FUSOR_TRY(server_use_ticket(*ticket, i % n_tables, rows, err));
             continue;
         }

@@ -11,6 +11,7 @@
 #include "model/layer/activation.h"
 #include "model/layer/dropout.h"
 #include "model/layer/layer_norm.h"
+#include "model/layer/product.h"
 
 #define NORM                                                              \
     "{tables: {user: 4, item: 6}, loss: bce, towers: {deep: {type: mlp, " \
@@ -218,6 +219,43 @@ static void layer_norm_is_its_definition(void)
     }
 }
 
+KERNEL(product, (const struct product *p), (p))
+
+/* Every element is the sum of its terms in their order, whatever tile it falls
+ * into, with a as it stands and transposed. */
+static void small_products_are_plain_sums(void)
+{
+    enum { N = 7, H = 53, M = 9 };
+    static const enum cpu_level levels[] = {CPU_PLAIN, CPU_AVX2, CPU_AVX512};
+    float a[N * M], at[M * N], b[M * H], out[N * H];
+
+    for (uint64_t i = 0; i < N; i++)
+        for (uint64_t k = 0; k < M; k++)
+            a[i * M + k] = at[k * N + i] = fixture_value(3, i, k);
+    for (uint64_t e = 0; e < M * H; e++)
+        b[e] = fixture_value(4, 1, e);
+    for (int turn = 0; turn < 6; turn++) {
+        int transposed = turn % 2;
+        struct product p = {N, H, M, transposed ? at : a, M, 1, b, H, out, H};
+
+        if (transposed) {
+            p.a_row = 1;
+            p.a_column = N;
+        }
+        cpu_limit_level(levels[turn / 2]);
+        product(&p);
+        for (int i = 0; i < N; i++)
+            for (int j = 0; j < H; j++) {
+                float sum = 0.0f;
+
+                for (int k = 0; k < M; k++)
+                    sum += a[i * M + k] * b[k * H + j];
+                CHECK(out[i * H + j] == sum);
+            }
+    }
+    cpu_limit_level(CPU_AVX512);
+}
+
 static void check_bits(const char *job)
 {
     static const enum cpu_level levels[] = {CPU_PLAIN, CPU_AVX2};
@@ -294,6 +332,7 @@ int main(void)
          activations_have_their_slopes},
         {"layer normalisation is its definition with its slope",
          layer_norm_is_its_definition},
+        {"small products are plain sums", small_products_are_plain_sums},
         {"every kind of CPU gives the same bits",
          every_cpu_gives_the_same_bits},
     };

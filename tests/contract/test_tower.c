@@ -55,6 +55,20 @@ static const struct golden_job jobs[] = {
     {"mlp_relu",
      "{tables: {user: 4, item: 6}, loss: bce, towers: {deep: {type: mlp, "
      "inputs: [user, item], units: [6], activation: relu}}}"},
+    {"transformer",
+     "{tables: {item: 4}, loss: mse, towers: {t: {type: transformer, query: "
+     "seq, item: item, heads: 2, max: 4, ff: 8, activation: gelu}}}"},
+    {"transformer_post",
+     "{tables: {seqs: 6, item: 6}, loss: mse, towers: {t: {type: transformer, "
+     "query: {sequence: seq, table: seqs}, item: item, bias: true, heads: 3, "
+     "ff: 5, norm: post, positions: sinusoid}}}"},
+    {"transformer_deep",
+     "{tables: {item: 4}, loss: mse, towers: {t: {type: transformer, query: "
+     "seq, item: item, heads: 2, blocks: 3, ff: 8, activation: gelu}}}"},
+    {"transformer_mean",
+     "{tables: {title: 4}, loss: mse, towers: {t: {type: transformer, query: "
+     "title, blocks: 2, ff: 8, activation: gelu, causal: false, scale: false, "
+     "read: mean, norm: post, max: 4}}}"},
 };
 #define N_JOBS (sizeof(jobs) / sizeof(jobs[0]))
 

@@ -22,6 +22,8 @@ GENRES = [[(1, 1), (4, .5)], [(2, 2)], [], [(0, 1), (3, 1), (1, .25)],
 HIST = [[2, 5, 1, 6], [], [3, 2]]
 PRICE = torch.tensor([[.5, -1], [1.25, 0], [-.75, 2], [1, 1], [0, -2],
                       [.25, .5]])
+SEQ = [[2, 5, 1, 2, 6], [], [3, None, 2]]
+TITLE = [[1, 2, 3], [4], [], [0, 5, 1, 2], [3, 3], [2, None, 1, 0, 5]]
 LABEL = torch.tensor([1., 0, 1, 0, 1, 0])
 
 
@@ -40,6 +42,7 @@ class Params:
         self.rows = {}
         self.dense = torch.tensor([value(100, 0, e) for e in range(4000)])
         self.used = 0
+        self.seq_l2 = 0.
         self.stats = []  # (offset, statistic) of batch_norm
 
     def start(self):
@@ -231,6 +234,105 @@ def cross(layers, rank, units=()):
     return f
 
 
+# ---- towers over a sequence: a vector of each, times the item's ----
+
+def layer_norm(p, x):
+    d = x.shape[-1]
+    gamma, beta = p.block(d), p.block(d)
+    return torch.nn.functional.layer_norm(x, (d,), gamma, beta)
+
+
+def weights(p, *shapes):
+    return [p.block(*s) for s in shapes]
+
+
+def transformer_block(p, d, heads, ff, pre, causal, kind):
+    """Its blocks, and what it does to one sequence [T, d]."""
+    w = weights(p, (3 * d, d), (3 * d,), (d, d), (d,))
+    g1, b1 = weights(p, (d,), (d,))
+    up, upb, down, downb = weights(p, (ff, d), (ff,), (d, ff), (d,))
+    g2, b2 = weights(p, (d,), (d,))
+    F = torch.nn.functional
+
+    def attend(x):
+        mask = torch.full((len(x), len(x)), -math.inf).triu(1)
+        x = x[:, None]
+        return F.multi_head_attention_forward(
+            x, x, x, d, heads, w[0], w[1], None, None, False, 0., w[2], w[3],
+            training=False, attn_mask=mask if causal else None)[0][:, 0]
+
+    def feed(x):
+        act_ = F.relu if kind == 'relu' else F.gelu
+        return F.linear(act_(F.linear(x, up, upb)), down, downb)
+
+    def run(x):
+        if pre:
+            x = x + attend(F.layer_norm(x, (d,), g1, b1))
+            return x + feed(F.layer_norm(x, (d,), g2, b2))
+        x = F.layer_norm(x + attend(x), (d,), g1, b1)
+        return F.layer_norm(x + feed(x), (d,), g2, b2)
+    return run
+
+
+def sinusoid(length, d):
+    at = torch.arange(length)[:, None] * torch.exp(
+        torch.arange(0, d, 2) * (-math.log(10000.) / d))
+    out = torch.zeros(length, d)
+    out[:, 0::2] = torch.sin(at)
+    out[:, 1::2] = torch.cos(at[:, :d // 2])
+    return out
+
+
+def transformer(d, most, blocks=1, heads=1, ff=8, pre=True, causal=True,
+                kind='gelu', positions='learnt', scale=True, mean=False,
+                right=True):
+    def make(p):
+        places = {'learnt': lambda: p.block(most, d),
+                  'sinusoid': lambda: sinusoid(most, d),
+                  'none': lambda: torch.zeros(most, d)}[positions]()
+        run = [transformer_block(p, d, heads, ff, pre, causal, kind)
+               for _ in range(blocks)]
+        g, b = weights(p, (d,), (d,)) if pre else (None, None)
+
+        def encode(x):
+            x = x * (d ** .5 if scale else 1)
+            x = x + (places[most - len(x):] if right else places[:len(x)])
+            for f in run:
+                x = f(x)
+            x = x.mean(0) if mean else x[-1]
+            if pre:
+                x = torch.nn.functional.layer_norm(x, (d,), g, b)
+            return x
+        return encode
+    return make
+
+
+def sequence(table, item_table, make, most=5, text=False, bias=False, d=4,
+             vector=False):
+    def f(p):
+        encode, empty = make(p), p.block(d)
+        head = None if item_table or vector else (p.block(1, d), p.block(1))
+        out = []
+        for i in range(N):
+            ids = TITLE[i] if text else SEQ[QUERY_OF[i]]
+            ids = [k for k in ids if k is not None]
+            ids = ids[:most] if text else ids[-most:]
+            q = encode(torch.stack([p.vec(table, k) for k in ids])) \
+                if ids else empty
+            for k in ids:
+                p.use(p.seq_l2, p.vec(table, k))
+            if head:
+                out.append((head[0] @ q + head[1])[0])
+                continue
+            v = p.vec(item_table, ITEM[i])
+            p.use(p.seq_l2, v)
+            if bias:
+                p.use(p.seq_l2, p.row(item_table, ITEM[i])[0])
+            out.append(q @ v + (p.row(item_table, ITEM[i])[0] if bias else 0))
+        return torch.stack(out)
+    return f
+
+
 # ---- fusions over the towers dot and deep ----
 
 def towers(p, over):
@@ -344,6 +446,17 @@ JOBS = {
     'mlp_relu': (UI, mlp_of([6], 'relu'), bce),
     'cross': (UI, cross(2, 0), bce),
     'cross_rank': (UI, cross(2, 3, [5]), bce),
+    'transformer': (table(item=4), sequence('item', 'item', transformer(
+        4, 4, heads=2), most=4), mse),
+    'transformer_post': (table(seqs=6, item=(1, 6)), sequence(
+        'seqs', 'item', transformer(
+            6, 5, heads=3, pre=False, kind='relu', positions='sinusoid', ff=5),
+        bias=True, d=6), mse),
+    'transformer_deep': (table(item=4), sequence('item', 'item', transformer(
+        4, 5, blocks=3, heads=2)), mse),
+    'transformer_mean': (table(title=4), sequence('title', None, transformer(
+        4, 4, blocks=2, causal=False, positions='learnt', scale=False,
+        mean=True, right=False, pre=False), text=True, most=4), mse),
     'weighted_ones': (FUSED, weighted('logits', 'ones'), bce),
     'weighted_ones_vectors': (FUSED, weighted('vectors', 'ones'), bce),
     'weighted_given': (FUSED, weighted('scores', 'given'), bce),

@@ -15,6 +15,8 @@ const struct field_spec fixture_specs[FIXTURE_N_FIELDS] = {
     {"genres", FIELD_MULTI, SIDE_ITEM, 1, 6, 4, 3},
     {"hist", FIELD_BAG, SIDE_QUERY, 1, 7, 4, 1},
     {"price", FIELD_DENSE, SIDE_ROW, 2, 0, 1, 4},
+    {"seq", FIELD_SEQUENCE, SIDE_QUERY, 1, 7, 5, 1},
+    {"title", FIELD_TEXT, SIDE_ITEM, 1, 6, 5, 5},
 };
 
 static const uint64_t users[] = {3, 1, 4};
@@ -27,6 +29,11 @@ static const uint64_t hist[] = {2, 5, 1, 6, 3, 2};
 static const uint32_t hist_at[] = {0, 4, 4, 6};
 static const float price[] = {0.5f, -1, 1.25f, 0,  -0.75f, 2,
                               1,    1,  0,     -2, 0.25f,  0.5f};
+static const uint64_t seq[] = {2, 5, 1, 2, 6, 3, BATCH_NO_ID, 2};
+static const uint32_t seq_at[] = {0, 5, 5, 8};
+static const uint64_t title[] = {1, 2, 3, 4,           0, 5, 1, 2,
+                                 3, 3, 2, BATCH_NO_ID, 1, 0, 5};
+static const uint32_t title_at[] = {0, 3, 4, 4, 8, 10, 15};
 static const uint32_t query_of[] = {0, 0, 0, 1, 1, 2};
 static const uint32_t query_n[] = {3, 2, 1};
 static const float label[] = {1, 0, 1, 0, 1, 0};
@@ -42,6 +49,9 @@ static void standard_batch(struct fixture *f)
     f->fields[FIXTURE_HIST] =
         (struct batch_field){NULL, hist, hist_at, NULL, 6};
     f->fields[FIXTURE_PRICE] = (struct batch_field){.dense = price};
+    f->fields[FIXTURE_SEQ] = (struct batch_field){NULL, seq, seq_at, NULL, 8};
+    f->fields[FIXTURE_TITLE] =
+        (struct batch_field){NULL, title, title_at, NULL, 15};
     f->batch = (struct batch){
         .n = 6,
         .n_queries = 3,

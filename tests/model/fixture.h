@@ -1,4 +1,4 @@
-/* A model in a test: built from a job's text over six fields, fed with one
+/* A model in a test: built from a job's text over eight fields, fed with one
  * batch, its rows and blocks filled by a formula that
  * tests/golden/make_golden.py knows too. Stands in for worker and store.
  *
@@ -19,6 +19,8 @@ enum fixture_field {
     FIXTURE_GENRES, // item, multi, weighted, one empty
     FIXTURE_HIST,   // query, bag, one empty
     FIXTURE_PRICE,  // row, dense of 2
+    FIXTURE_SEQ,    // query, sequence of items, one empty, one id missing
+    FIXTURE_TITLE,  // item, text, one empty, one id missing
     FIXTURE_N_FIELDS
 };
 

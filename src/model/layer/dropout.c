@@ -46,19 +46,24 @@ KERNEL(draw,
         float *restrict mask),
        (key, limit, keep, width, mask))
 
-void dropout_mask(const struct dropout *d, uint64_t seed,
-                  const struct model_step *s, uint32_t width, float *mask)
+void dropout_draw(const struct dropout *d, uint64_t seed,
+                  const struct model_step *s, uint64_t sample_id, uint32_t n,
+                  float *mask)
 {
     uint32_t limit = (uint32_t)(d->rate * 65536.0f);
     float keep = 65536.0f / (float)(65536 - limit);
+    struct rng stream =
+        rng_stream(seed, RNG_DROPOUT, (s->epoch << 16) + d->number, sample_id);
 
-    for (uint32_t i = 0; i < s->batch->n; i++) {
-        struct rng stream =
-            rng_stream(seed, RNG_DROPOUT, (s->epoch << 16) + d->number,
-                       s->batch->sample_id[i]);
+    draw(stream.key, limit, keep, n, mask);
+}
 
-        draw(stream.key, limit, keep, width, mask + (size_t)i * width);
-    }
+void dropout_mask(const struct dropout *d, uint64_t seed,
+                  const struct model_step *s, uint32_t width, float *mask)
+{
+    for (uint32_t i = 0; i < s->batch->n; i++)
+        dropout_draw(d, seed, s, s->batch->sample_id[i], width,
+                     mask + (size_t)i * width);
 }
 
 KERNEL_BODY void apply_body(const float *restrict mask, float *restrict y,

@@ -15,6 +15,10 @@ struct dropout {
  * @param mask [n, width] set */
 void dropout_mask(const struct dropout *d, uint64_t seed,
                   const struct model_step *s, uint32_t width, float *mask);
+/** The scales of n values that belong to one sample, from its stream. */
+void dropout_draw(const struct dropout *d, uint64_t seed,
+                  const struct model_step *s, uint64_t sample_id, uint32_t n,
+                  float *mask);
 /** y *= mask, n floats; forward and backward alike. */
 void dropout_apply(const float *mask, float *y, size_t n);
 

@@ -1,0 +1,247 @@
+/* Self-attention of all rows: projections of all sequences in one product, then
+ * sequence by sequence and head by head, whose probabilities are made again
+ * for the gradient instead of kept. Vaswani et al. 2017, section 3.2. */
+#include "model/layer/attention.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model/layer/product.h"
+#include "tensor/tensor.h"
+
+enum fusor_status attention_build(struct model *m, const char *name,
+                                  uint32_t dim, uint32_t heads, int causal,
+                                  int last, float dropout, struct attention *a,
+                                  struct fusor_error *err)
+{
+    char text[PARAM_NAME_MAX];
+    uint32_t block;
+    uint64_t size = 3 * (uint64_t)dim;
+
+    *a = (struct attention){.dim = dim,
+                            .heads = heads,
+                            .causal = causal,
+                            .last = last,
+                            .drop = {.rate = dropout}};
+    snprintf(text, sizeof(text), "%s.weight", name);
+    /* Glorot and Bengio 2010 with fan in D and out 3 D, as PyTorch has it. */
+    FUSOR_TRY(build_block(m, text, size * dim, INIT_UNIFORM,
+                          sqrtf(6.0f / (4.0f * (float)dim)), 0, &block, err));
+    a->weight = m->blocks[block].offset;
+    snprintf(text, sizeof(text), "%s.bias", name);
+    FUSOR_TRY(build_block(m, text, size, INIT_ZERO, 0, 1, &block, err));
+    a->bias = m->blocks[block].offset;
+    if (dropout > 0)
+        a->drop.number = build_dropout(m);
+    return FUSOR_OK;
+}
+
+/* Rows of a head's square matrices begin at multiples of a register. */
+static size_t stride_of(uint32_t n)
+{
+    return ((size_t)n + 15) & ~(size_t)15;
+}
+
+void attention_take(const struct attention *a, struct model_run *r, size_t rows,
+                    uint32_t longest, struct attention_state *st)
+{
+    size_t stride = stride_of(longest), d = a->dim;
+
+    if (a->last) {
+        attention_last_take(a, r, rows, st);
+        return;
+    }
+    st->qkv = run_take(r, rows * 3 * d, sizeof(float));
+    st->grad = run_take(r, rows * 3 * d, sizeof(float));
+    st->columns = run_take(r, d / a->heads * stride, sizeof(float));
+    st->p = run_take(r, longest * stride, sizeof(float));
+    st->dp = run_take(r, longest * stride, sizeof(float));
+    if (a->drop.rate > 0)
+        st->mask =
+            run_take(r, (size_t)a->heads * longest * longest, sizeof(float));
+}
+
+KERNEL(product, (const struct product *p), (p))
+KERNEL_BODY void transpose_body(const float *x, size_t x_row, uint32_t n,
+                                uint32_t m, float *out, size_t stride)
+{
+    product_transpose(x, x_row, n, m, out, stride);
+}
+KERNEL(transpose,
+       (const float *x, size_t x_row, uint32_t n, uint32_t m, float *out,
+        size_t stride),
+       (x, x_row, n, m, out, stride))
+
+/* One head of one sequence. */
+struct head {
+    const struct attention *a;
+    uint32_t n, width; // positions, D / heads
+    size_t stride;     // of p and dp
+    float scale;
+    const float *q, *k, *v; // [n, width], rows 3 D apart
+    size_t row;             // 3 D
+    const float *mask;      // [n, n] or NULL
+};
+
+static struct head head_at(const struct attention *a,
+                           const struct attention_state *st,
+                           const struct pack *p, uint32_t k, uint32_t h)
+{
+    uint32_t n = p->length[k], width = a->dim / a->heads;
+    const float *q = st->qkv + (size_t)p->start[k] * 3 * a->dim + h * width;
+
+    return (struct head){
+        .a = a,
+        .n = n,
+        .width = width,
+        .stride = stride_of(n),
+        .scale = 1.0f / sqrtf((float)width),
+        .q = q,
+        .k = q + a->dim,
+        .v = q + 2 * (size_t)a->dim,
+        .row = 3 * (size_t)a->dim,
+        .mask = st->masked ? st->mask + (size_t)h * n * n : NULL,
+    };
+}
+
+/* st->p = softmax(scale q k^T), zero where a row does not look. */
+static void probabilities(const struct head *h, struct attention_state *st)
+{
+    const struct vec_ops *v = vec_ops();
+
+    transpose(h->k, h->row, h->n, h->width, st->columns, h->stride);
+    product(&(struct product){h->n, (uint32_t)h->stride, h->width, h->q, h->row,
+                              1, st->columns, h->stride, st->p, h->stride});
+    for (uint32_t i = 0; i < h->n; i++) {
+        float *row = st->p + i * h->stride;
+        uint32_t n = h->a->causal ? i + 1 : h->n;
+
+        v->scale(row, h->scale, n);
+        v->softmax(row, row, n);
+        v->fill(row + n, 0.0f, h->stride - n);
+    }
+}
+
+static void apply_mask(const struct head *h, float *p)
+{
+    for (uint32_t i = 0; h->mask && i < h->n; i++)
+        dropout_apply(h->mask + (size_t)i * h->n, p + i * h->stride, h->n);
+}
+
+static void draw_mask(const struct attention *a, struct attention_state *st,
+                      uint64_t seed, const struct model_step *s,
+                      const struct pack *p, uint32_t k)
+{
+    if (st->masked)
+        dropout_draw(&a->drop, seed, s, p->id[k],
+                     a->heads * p->length[k] * p->length[k], st->mask);
+}
+
+void attention_all_forward(const struct attention *a,
+                           struct attention_state *st, uint64_t seed,
+                           const struct model_step *s, const struct pack *p,
+                           const float *x, float *o)
+{
+    size_t d = a->dim;
+
+    blas_gemm_nt(p->rows, 3 * d, d, 1.0f, x, s->dense + a->weight, 0.0f,
+                 st->qkv);
+    vec_ops()->bias_add(st->qkv, s->dense + a->bias, p->rows, 3 * d);
+    for (uint32_t k = 0; k < p->n; k++) {
+        draw_mask(a, st, seed, s, p, k);
+        for (uint32_t i = 0; i < a->heads; i++) {
+            struct head h = head_at(a, st, p, k, i);
+
+            probabilities(&h, st);
+            apply_mask(&h, st->p);
+            product(&(struct product){h.n, h.width, h.n, st->p, h.stride, 1,
+                                      h.v, h.row,
+                                      o + p->start[k] * d + i * h.width, d});
+        }
+    }
+}
+
+/* dp = d_o v^T, then through mask, softmax and scale. */
+static void score_gradient(const struct head *h, struct attention_state *st,
+                           const float *d_o)
+{
+    const struct vec_ops *v = vec_ops();
+
+    transpose(h->v, h->row, h->n, h->width, st->columns, h->stride);
+    product(&(struct product){h->n, (uint32_t)h->stride, h->width, d_o,
+                              h->a->dim, 1, st->columns, h->stride, st->dp,
+                              h->stride});
+    apply_mask(h, st->dp);
+    for (uint32_t i = 0; i < h->n; i++) {
+        float *row = st->dp + i * h->stride;
+
+        v->softmax_backward(row, row, st->p + i * h->stride, h->n);
+        v->scale(row, h->scale, h->n);
+    }
+}
+
+static void head_backward(const struct head *h, struct attention_state *st,
+                          const float *d_o, float *grad)
+{
+    size_t d = h->a->dim, r = h->row;
+
+    probabilities(h, st);
+    score_gradient(h, st, d_o);
+    product(&(struct product){h->n, h->width, h->n, st->dp, h->stride, 1, h->k,
+                              r, grad, r});
+    product(&(struct product){h->n, h->width, h->n, st->dp, 1, h->stride, h->q,
+                              r, grad + d, r});
+    apply_mask(h, st->p);
+    product(&(struct product){h->n, h->width, h->n, st->p, 1, h->stride, d_o, d,
+                              grad + 2 * d, r});
+}
+
+void attention_all_backward(const struct attention *a,
+                            struct attention_state *st, uint64_t seed,
+                            const struct model_step *s, const struct pack *p,
+                            const float *x, const float *d_o, float *dx)
+{
+    size_t d = a->dim;
+
+    for (uint32_t k = 0; k < p->n; k++) {
+        size_t first = p->start[k];
+
+        draw_mask(a, st, seed, s, p, k);
+        for (uint32_t i = 0; i < a->heads; i++) {
+            struct head h = head_at(a, st, p, k, i);
+
+            head_backward(&h, st, d_o + first * d + i * h.width,
+                          st->grad + first * 3 * d + i * h.width);
+        }
+    }
+    blas_gemm_tn(3 * d, d, p->rows, 1.0f, st->grad, x, 0.0f,
+                 s->dense_grad + a->weight);
+    vec_ops()->fill(s->dense_grad + a->bias, 0.0f, 3 * d);
+    vec_ops()->column_sums(s->dense_grad + a->bias, st->grad, p->rows, 3 * d);
+    blas_gemm_nn(p->rows, d, 3 * d, 1.0f, st->grad, s->dense + a->weight, 0.0f,
+                 dx);
+}
+
+void attention_forward(const struct attention *a, struct attention_state *st,
+                       uint64_t seed, const struct model_step *s,
+                       const struct pack *p, const float *x, int train,
+                       float *o)
+{
+    st->masked = train && a->drop.rate > 0;
+    if (a->last)
+        attention_last_forward(a, st, seed, s, p, x, o);
+    else
+        attention_all_forward(a, st, seed, s, p, x, o);
+}
+
+void attention_backward(const struct attention *a, struct attention_state *st,
+                        uint64_t seed, const struct model_step *s,
+                        const struct pack *p, const float *x, const float *d_o,
+                        float *dx)
+{
+    if (a->last)
+        attention_last_backward(a, st, s, p, x, d_o, dx);
+    else
+        attention_all_backward(a, st, seed, s, p, x, d_o, dx);
+}

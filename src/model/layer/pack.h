@@ -1,0 +1,60 @@
+/* The sequences of one micro-batch, packed without padding: one row of a
+ * matrix a position, so that a projection of all of them is one matrix product.
+ * Missing ids are left out, sequences longer than the limit lose their oldest
+ * ids (texts: their last words), sequences of nothing are no part of it.
+ * Private to src/model.
+ *
+ * PACK_SEQUENCES: sequence after sequence; the rows of sequence k are
+ * [start[k], start[k] + length[k]), followed by `pad` rows of zeros.
+ * PACK_STEPS: step after step, for recurrent layers: sequences are numbered by
+ * falling length, and row start[t] + k is position t of sequence k < active[t].
+ */
+#ifndef MODEL_LAYER_PACK_H
+#define MODEL_LAYER_PACK_H
+
+#include "model/run.h"
+
+enum pack_order { PACK_SEQUENCES, PACK_STEPS };
+
+struct pack_spec {
+    enum pack_order order;
+    uint32_t field, lookup;
+    uint32_t max; // positions of one sequence
+    uint32_t pad; // rows of zeros behind each
+};
+
+struct pack {
+    uint32_t n;         // sequences that hold anything
+    uint32_t rows;      // of the packed matrix
+    uint32_t longest;   // positions of the longest
+    uint32_t n_all;     // sequences in all: rows of the field
+    uint32_t *number;   // [n_all] its number here, or UINT32_MAX
+    uint32_t *start;    // [n + 1] or [longest + 1]
+    uint32_t *length;   // [n]
+    uint32_t *active;   // [longest] steps only: sequences that are so long
+    uint64_t *id;       // [n] sample id of the first sample that reads it
+    uint32_t *uses;     // [n] samples that read it
+    uint32_t *position; // [rows] index of its key, UINT32_MAX in a pad row
+    uint32_t *slot;     // [rows] which of max positions it is: a sequence
+                        // ends at the last one, a text begins at the first
+    uint32_t *order;    // scratch
+};
+
+/** Most rows of a micro-batch. */
+size_t pack_rows(const struct pack_spec *spec, const struct model_run *r);
+void pack_take(const struct pack_spec *spec, struct model_run *r,
+               struct pack *p);
+void pack_make(const struct pack_spec *spec, const struct model *m,
+               const struct model_step *s, struct pack *p);
+
+/** x [rows, dim] = scale * row of the table + places[slot] (NULL: nothing);
+ * zeros in pad rows.
+ * @param rows the table's, their vectors begin after skip floats */
+void pack_gather(const struct pack *p, const float *const *rows, uint32_t skip,
+                 uint32_t dim, float scale, const float *places, float *x);
+/** Gradient rows += scale * dx + l2 * uses * row. */
+void pack_scatter(const struct pack *p, const struct pack_spec *spec,
+                  const float *const *rows, float *const *grads, uint32_t skip,
+                  uint32_t dim, float scale, float l2, const float *dx);
+
+#endif

@@ -1,0 +1,229 @@
+/* The steps that towers over a sequence share: pack, look up, encode, meet the
+ * item, and back. */
+#include "model/tower/sequence.h"
+
+#include <string.h>
+
+#include "tensor/tensor.h"
+
+struct sequence_state {
+    struct pack pack;
+    float *sines;  // positional_take()
+    float *x, *dx; // [rows, dim]
+    float *y, *dy; // [sequences, dim] of the encoder
+    float *q, *dq; // [all sequences, dim], empty ones too
+    float *item;   // [n, dim]
+    float *grad;   // [n, dim] of the item's vector
+    float *part;   // [n, dim] one of its parts, or its gradient
+    float *bias;   // [n]
+    void *encoder;
+};
+
+void *sequence_run_create(const struct tower *t, struct model_run *r)
+{
+    const struct sequence *q = t->self;
+    struct sequence_state *st = run_take(r, 1, sizeof(*st));
+    size_t n = (size_t)r->max_batch * q->dim;
+    size_t rows = pack_rows(&q->pack, r) * q->dim;
+
+    if (!st)
+        return NULL;
+    pack_take(&q->pack, r, &st->pack);
+    st->sines = positional_take(&q->places, r);
+    st->x = run_take(r, rows, sizeof(float));
+    st->dx = run_take(r, rows, sizeof(float));
+    st->y = run_take(r, n, sizeof(float));
+    st->dy = run_take(r, n, sizeof(float));
+    st->q = run_take(r, n, sizeof(float));
+    st->dq = run_take(r, n, sizeof(float));
+    st->item = run_take(r, n, sizeof(float));
+    st->grad = run_take(r, n, sizeof(float));
+    st->part = run_take(r, n, sizeof(float));
+    st->bias = run_take(r, r->max_batch, sizeof(float));
+    st->encoder = q->encoder->run_create(q, r);
+    return st;
+}
+
+/* ---- forward ---- */
+
+static void encode(const struct sequence *q, struct sequence_state *st,
+                   const struct model *m, const struct model_step *s, int train)
+{
+    struct pack *p = &st->pack;
+    size_t size = q->dim * sizeof(float);
+
+    pack_make(&q->pack, m, s, p);
+    pack_gather(p, s->tables[q->ids.table].rows,
+                m->tables[q->ids.table].n_columns, q->dim, q->scale,
+                positional_rows(&q->places, st->sines, s), st->x);
+    if (p->n)
+        q->encoder->forward(q, st->encoder, m->seed, s, p, st->x, train, st->y);
+    for (uint32_t i = 0; i < p->n_all; i++)
+        memcpy(st->q + (size_t)i * q->dim,
+               p->number[i] == UINT32_MAX
+                   ? s->dense + q->empty
+                   : st->y + (size_t)p->number[i] * q->dim,
+               size);
+}
+
+static void read_item(const struct sequence *q, struct sequence_state *st,
+                      const struct model *m, const struct model_step *s)
+{
+    for (uint32_t k = 0; k < q->item.n; k++) {
+        float *to = k ? st->part : st->item;
+
+        embedding_forward(&q->item.items[k].ids, m, s, to, q->dim);
+        if (k)
+            vec_ops()->add(st->item, st->item, to,
+                           (size_t)s->batch->n * q->dim);
+    }
+    if (q->has_bias)
+        embedding_forward(&q->bias, m, s, st->bias, 1);
+}
+
+/* One sample's output from its query vector. */
+static void meet(const struct tower *t, const struct sequence *q,
+                 const struct sequence_state *st, uint32_t i, const float *x,
+                 float *out)
+{
+    const struct vec_ops *v = vec_ops();
+    const float *item = st->item + (size_t)i * q->dim;
+    float bias = q->has_bias ? st->bias[i] : 0.0f;
+
+    if (!t->as_vector) {
+        out[0] = v->dot(x, item, q->dim) + bias;
+        return;
+    }
+    v->mul(out, x, item, q->dim);
+    if (q->has_bias)
+        out[q->dim] = bias;
+}
+
+void sequence_forward(const struct tower *t, struct model_run *r,
+                      const struct model_step *s, int train)
+{
+    const struct sequence *q = t->self;
+    struct sequence_state *st = r->tower_state[t->index];
+    const struct model *m = r->model;
+    float *out = r->tower_out[t->index];
+
+    encode(q, st, m, s, train);
+    read_item(q, st, m, s);
+    if (q->item.n == 0 && !t->as_vector)
+        dense_forward(&q->head, s, st->q, st->pack.n_all, st->part);
+    for (uint32_t i = 0; i < s->batch->n; i++, out += t->width) {
+        size_t row = run_field_row(m, s->batch, q->ids.field, i);
+
+        if (q->item.n)
+            meet(t, q, st, i, st->q + row * q->dim, out);
+        else if (t->as_vector)
+            memcpy(out, st->q + row * q->dim, q->dim * sizeof(*out));
+        else
+            out[0] = st->part[row];
+    }
+}
+
+/* ---- backward ---- */
+
+/* One sample's gradient to its query's, its item's and its bias'. */
+static void part_ways(const struct tower *t, const struct sequence *q,
+                      struct sequence_state *st, uint32_t i, const float *g,
+                      const float *x, float *dx)
+{
+    const struct vec_ops *v = vec_ops();
+    const float *item = st->item + (size_t)i * q->dim;
+    float *grad = st->grad + (size_t)i * q->dim;
+
+    v->fill(grad, 0.0f, q->dim);
+    if (t->as_vector) {
+        v->mul_add(dx, g, item, q->dim);
+        v->mul_add(grad, g, x, q->dim);
+        st->bias[i] = q->has_bias ? g[q->dim] : 0.0f;
+        return;
+    }
+    v->axpy(dx, g[0], item, q->dim);
+    v->axpy(grad, g[0], x, q->dim);
+    st->bias[i] = g[0];
+}
+
+/* st->dq from the tower's gradient, and the item's rows. */
+static void from_samples(const struct tower *t, struct model_run *r,
+                         const struct model_step *s)
+{
+    const struct sequence *q = t->self;
+    struct sequence_state *st = r->tower_state[t->index];
+    const struct vec_ops *v = vec_ops();
+    const float *g = r->tower_grad[t->index];
+    size_t n_all = st->pack.n_all, n = s->batch->n;
+    int head = q->item.n == 0 && !t->as_vector;
+
+    v->fill(st->dq, 0.0f, n_all * q->dim);
+    v->fill(st->part, 0.0f, n_all);
+    for (uint32_t i = 0; i < n; i++, g += t->width) {
+        size_t row = run_field_row(r->model, s->batch, q->ids.field, i);
+
+        if (q->item.n)
+            part_ways(t, q, st, i, g, st->q + row * q->dim,
+                      st->dq + row * q->dim);
+        else if (head)
+            st->part[row] += g[0];
+        else
+            v->add(st->dq + row * q->dim, st->dq + row * q->dim, g, q->dim);
+    }
+    if (head)
+        dense_backward(&q->head, s, st->q, st->part, (uint32_t)n_all, st->dq,
+                       1);
+    for (uint32_t k = 0; k < q->item.n; k++) { // which uses its gradient up
+        memcpy(st->part, st->grad, n * q->dim * sizeof(float));
+        embedding_backward(&q->item.items[k].ids, r->model, s, st->part, q->dim,
+                           t->l2 * s->grad_scale);
+    }
+    if (q->has_bias)
+        embedding_backward(&q->bias, r->model, s, st->bias, 1,
+                           t->l2_bias * s->grad_scale);
+}
+
+void sequence_backward(const struct tower *t, struct model_run *r,
+                       const struct model_step *s)
+{
+    const struct sequence *q = t->self;
+    struct sequence_state *st = r->tower_state[t->index];
+    const struct pack *p = &st->pack;
+    const struct model_tables *table = &s->tables[q->ids.table];
+    float *empty = s->dense_grad + q->empty;
+
+    from_samples(t, r, s);
+    vec_ops()->fill(empty, 0.0f, q->dim);
+    for (uint32_t i = 0; i < p->n_all; i++) {
+        const float *from = st->dq + (size_t)i * q->dim;
+
+        if (p->number[i] == UINT32_MAX)
+            vec_ops()->add(empty, empty, from, q->dim);
+        else
+            memcpy(st->dy + (size_t)p->number[i] * q->dim, from,
+                   q->dim * sizeof(float));
+    }
+    if (p->n == 0)
+        return;
+    q->encoder->backward(q, st->encoder, r->model->seed, s, p, st->x, st->dy,
+                         st->dx);
+    positional_backward(&q->places, p, s, st->dx);
+    pack_scatter(p, &q->pack, table->rows, table->grads,
+                 r->model->tables[q->ids.table].n_columns, q->dim, q->scale,
+                 t->l2 * s->grad_scale, st->dx);
+}
+
+const float *sequence_query(const struct tower *t, const struct model_run *r,
+                            const struct model_step *s, uint32_t i)
+{
+    const struct sequence *q = t->self;
+    const struct sequence_state *st = r->tower_state[t->index];
+
+    return st->q +
+           (size_t)run_field_row(r->model, s->batch, q->ids.field, i) * q->dim;
+}
+
+uint32_t sequence_query_width(const struct tower *t)
+{
+    return ((const struct sequence *)t->self)->dim;
+}

@@ -1,0 +1,106 @@
+/* What towers over a sequence have in common: ids of a sequence or text are
+ * looked up and packed, an encoder makes one vector of each sequence, and the
+ * score is its dot product with the item's vector:
+ *
+ *   seq: {type: gru, query: history, item: item, table: item_seq, max: 50}
+ *
+ * query: a sequence or text field; on the query side each distinct one is
+ * encoded once. item: fields whose vectors are summed; table: of both,
+ * item_table: of the item alone. Without a table the item's field and a
+ * sequence of its ids share the item's. bias: one float of the item's row.
+ * Without an item the tower scores the vector by a dense layer. As a vector
+ * for the fusion: q * v element by element (and the bias), or q.
+ *
+ * A sequence without any id has a learnt vector of its own (block "empty").
+ *
+ * A kind of encoder is a struct sequence_encoder; a tower is its lines over the
+ * functions below. Private to src/model. */
+#ifndef MODEL_TOWER_SEQUENCE_H
+#define MODEL_TOWER_SEQUENCE_H
+
+#include "model/inputs.h"
+#include "model/layer/dense.h"
+#include "model/layer/pack.h"
+#include "model/layer/positional.h"
+#include "model/registry.h"
+
+/* Settings that every such tower has. */
+#define SEQUENCE_KEYS                                                    \
+    "type", "query", "item", "table", "item_table", "max", "bias", "l2", \
+        "l2_bias"
+
+struct sequence;
+
+struct sequence_encoder {
+    const char *const *keys; // all settings, NULL-terminated
+    size_t size;             // of what build fills
+    enum pack_order order;
+    /** Read the map and declare blocks. q->dim is the width of a row and of
+     * the vector to make, q->pack.max is known; may set q->pack.pad, q->scale
+     * and q->places. @param self q->self, zeroed */
+    enum fusor_status (*build)(struct model *m, struct sequence *q,
+                               struct yaml_node *at, struct fusor_error *err);
+    /** The workspace; taken with run_take(), may be NULL. */
+    void *(*run_create)(const struct sequence *q, struct model_run *r);
+    /** @param x [rows, dim], may be written
+     * @param y [n, dim] */
+    void (*forward)(const struct sequence *q, void *state, uint64_t seed,
+                    const struct model_step *s, const struct pack *p, float *x,
+                    int train, float *y);
+    /** @param dy used up @param dx [rows, dim] written, pad rows do not count
+     */
+    void (*backward)(const struct sequence *q, void *state, uint64_t seed,
+                     const struct model_step *s, const struct pack *p,
+                     const float *x, float *dy, float *dx);
+    void (*describe)(const struct sequence *q, struct strbuf *out);
+};
+
+/* A tower's self. */
+struct sequence {
+    const struct sequence_encoder *encoder;
+    void *self; // the encoder's
+    struct embedding ids;
+    struct pack_spec pack;
+    uint32_t dim;
+    float scale; // of looked-up rows
+    struct positional places;
+    uint64_t empty; // offset of [dim]
+    struct inputs item;
+    struct embedding bias;
+    int has_bias;
+    struct dense head; // when there is no item
+};
+
+enum fusor_status sequence_build(struct model *m, struct tower *t,
+                                 struct yaml_node *at,
+                                 const struct sequence_encoder *e,
+                                 struct fusor_error *err);
+
+/* The functions of a tower_kind. */
+void sequence_destroy(struct tower *t);
+void *sequence_run_create(const struct tower *t, struct model_run *r);
+void sequence_forward(const struct tower *t, struct model_run *r,
+                      const struct model_step *s, int train);
+void sequence_backward(const struct tower *t, struct model_run *r,
+                       const struct model_step *s);
+void sequence_describe(const struct tower *t, const struct model *m,
+                       struct strbuf *out);
+const float *sequence_query(const struct tower *t, const struct model_run *r,
+                            const struct model_step *s, uint32_t i);
+uint32_t sequence_query_width(const struct tower *t);
+
+#define SEQUENCE_TOWER(word, build_function) \
+    const struct tower_kind tower_##word = { \
+        .name = #word,                       \
+        .factorises = 1,                     \
+        .build = build_function,             \
+        .destroy = sequence_destroy,         \
+        .run_create = sequence_run_create,   \
+        .forward = sequence_forward,         \
+        .backward = sequence_backward,       \
+        .describe = sequence_describe,       \
+        .query = sequence_query,             \
+        .query_width = sequence_query_width, \
+    }
+
+#endif

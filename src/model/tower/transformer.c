@@ -1,0 +1,245 @@
+/* A transformer over a sequence (SASRec: Kang and McAuley 2018; BERT4Rec's
+ * encoder when not causal):
+ *
+ *   seq: {type: transformer, query: history, item: item, table: item_seq,
+ *         max: 50, blocks: 2, heads: 1, ff: 256, norm: pre, activation: relu,
+ *         positions: learnt, scale: true, causal: true, read: last,
+ *         dropout: 0.2}
+ *
+ * Rows are multiplied by sqrt(dim) when scale is on. read: last takes the last
+ * position, and the last block then computes only that; mean takes the mean of
+ * all. With norm: pre a layer normalisation follows the last block. dropout
+ * falls on the inputs, the attention's probabilities, both branches and the
+ * hidden layer. */
+#include "model/tower/sequence.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model/layer/transformer.h"
+#include "tensor/tensor.h"
+
+#define MAX_BLOCKS 16
+#define MAX_UNITS 65536
+
+static const char *const keys[] = {
+    SEQUENCE_KEYS, "blocks", "heads",  "ff",   "norm",    "activation",
+    "positions",   "scale",  "causal", "read", "dropout", NULL};
+static const char *const norm_names[] = {"post", "pre", NULL};
+static const char *const read_names[] = {"last", "mean", NULL};
+
+enum read { READ_LAST, READ_MEAN };
+
+struct blocks {
+    uint32_t n;
+    struct transformer blocks[MAX_BLOCKS];
+    struct layer_norm final; // norm: pre
+    int pre, read;
+    struct dropout drop; // of the inputs
+};
+
+struct blocks_state {
+    struct transformer_state blocks[MAX_BLOCKS];
+    float *x[MAX_BLOCKS]; // [rows, dim] behind each block; the last one's
+                          // [n, dim] when only last rows are read
+    float *mean;          // [n, dim] read: mean
+    float *dx;            // [rows, dim]
+    float *mask;
+    struct layer_norm_state final;
+    int trained;
+};
+
+static enum fusor_status parse(struct model *m, struct sequence *q,
+                               struct yaml_node *at,
+                               struct transformer_spec *spec,
+                               struct fusor_error *err)
+{
+    struct blocks *e = q->self;
+    int places = POSITIONAL_LEARNT, scale = 1;
+    int activation = ACTIVATION_RELU;
+
+    e->n = 1;
+    FUSOR_TRY(build_count(at, "blocks", 1, MAX_BLOCKS, &e->n, err));
+    FUSOR_TRY(build_count(at, "heads", 1, q->dim, &spec->heads, err));
+    FUSOR_TRY(build_count(at, "ff", 1, MAX_UNITS, &spec->ff, err));
+    FUSOR_TRY(build_choice(at, "norm", norm_names, &spec->pre, err));
+    FUSOR_TRY(
+        build_choice(at, "activation", activation_names, &activation, err));
+    FUSOR_TRY(build_choice(at, "positions", positional_names, &places, err));
+    FUSOR_TRY(build_bool(at, "scale", &scale, err));
+    FUSOR_TRY(build_bool(at, "causal", &spec->causal, err));
+    FUSOR_TRY(build_choice(at, "read", read_names, &e->read, err));
+    FUSOR_TRY(build_float(at, "dropout", 0, 0.95, &spec->dropout, err));
+    if (q->dim % spec->heads)
+        return yaml_fail(at, err, "%u heads do not divide dim %u", spec->heads,
+                         q->dim);
+    if (activation != ACTIVATION_RELU && activation != ACTIVATION_GELU)
+        return yaml_fail(yaml_get(at, "activation"), err,
+                         "a transformer's activation is relu or gelu");
+    spec->activation = (enum activation_kind)activation;
+    e->pre = spec->pre;
+    q->scale = scale ? sqrtf((float)q->dim) : 1.0f;
+    return positional_build(m, (enum positional_kind)places, q->pack.max,
+                            q->dim, &q->places, err);
+}
+
+static enum fusor_status blocks_build(struct model *m, struct sequence *q,
+                                      struct yaml_node *at,
+                                      struct fusor_error *err)
+{
+    struct blocks *e = q->self;
+    struct transformer_spec spec = {
+        .dim = q->dim, .heads = 1, .ff = 4 * q->dim, .causal = 1, .pre = 1};
+    char name[32];
+
+    FUSOR_TRY(parse(m, q, at, &spec, err));
+    e->drop.rate = spec.dropout;
+    if (spec.dropout > 0)
+        e->drop.number = build_dropout(m);
+    for (uint32_t b = 0; b < e->n; b++) {
+        snprintf(name, sizeof(name), "block%u", b);
+        spec.last = b + 1 == e->n && e->read == READ_LAST;
+        FUSOR_TRY(transformer_build(m, name, &spec, &e->blocks[b], err));
+    }
+    if (!spec.pre)
+        return FUSOR_OK;
+    return layer_norm_build(m, "norm", q->dim, &e->final, err);
+}
+
+static void *blocks_run_create(const struct sequence *q, struct model_run *r)
+{
+    const struct blocks *e = q->self;
+    struct blocks_state *st = run_take(r, 1, sizeof(*st));
+    size_t rows = pack_rows(&q->pack, r), n = r->max_batch, d = q->dim;
+
+    if (!st)
+        return NULL;
+    for (uint32_t b = 0; b < e->n; b++) {
+        size_t out = e->blocks[b].spec.last ? n : rows;
+
+        transformer_take(&e->blocks[b], r, rows, q->pack.max, &st->blocks[b]);
+        st->x[b] = run_take(r, out * d, sizeof(float));
+    }
+    if (e->n > 1 || e->read == READ_MEAN)
+        st->dx = run_take(r, rows * d, sizeof(float));
+    if (e->read == READ_MEAN)
+        st->mean = run_take(r, n * d, sizeof(float));
+    if (e->drop.rate > 0)
+        st->mask = run_take(r, rows * d, sizeof(float));
+    if (e->pre)
+        layer_norm_take(r, rows, &st->final);
+    return st;
+}
+
+/* y [n, dim] = the mean of each sequence's rows of x */
+static void mean_forward(const struct pack *p, uint32_t d, const float *x,
+                         float *y)
+{
+    const struct vec_ops *v = vec_ops();
+
+    v->fill(y, 0.0f, (size_t)p->n * d);
+    for (uint32_t k = 0; k < p->n; k++, y += d) {
+        v->column_sums(y, x + (size_t)p->start[k] * d, p->length[k], d);
+        v->scale(y, 1.0f / (float)p->length[k], d);
+    }
+}
+
+static void mean_backward(const struct pack *p, uint32_t d, const float *dy,
+                          float *dx)
+{
+    const struct vec_ops *v = vec_ops();
+
+    v->fill(dx, 0.0f, (size_t)p->rows * d);
+    for (uint32_t k = 0; k < p->n; k++)
+        for (uint32_t t = 0; t < p->length[k]; t++)
+            v->axpy(dx + (size_t)(p->start[k] + t) * d,
+                    1.0f / (float)p->length[k], dy + (size_t)k * d, d);
+}
+
+static void blocks_forward(const struct sequence *q, void *state, uint64_t seed,
+                           const struct model_step *s, const struct pack *p,
+                           float *x, int train, float *y)
+{
+    const struct blocks *e = q->self;
+    struct blocks_state *st = state;
+    const float *z = x;
+
+    st->trained = train;
+    if (train && e->drop.rate > 0) {
+        transformer_mask(&e->drop, seed, s, p, q->dim, 0, st->mask);
+        dropout_apply(st->mask, x, (size_t)p->rows * q->dim);
+    }
+    for (uint32_t b = 0; b < e->n; b++) {
+        transformer_forward(&e->blocks[b], &st->blocks[b], seed, s, p, z, train,
+                            st->x[b]);
+        z = st->x[b];
+    }
+    if (e->read == READ_MEAN) {
+        mean_forward(p, q->dim, z, st->mean);
+        z = st->mean;
+    }
+    if (e->pre)
+        layer_norm_forward(&e->final, &st->final, s, z, p->n, y);
+    else
+        memcpy(y, z, (size_t)p->n * q->dim * sizeof(*y));
+}
+
+static void blocks_backward(const struct sequence *q, void *state,
+                            uint64_t seed, const struct model_step *s,
+                            const struct pack *p, const float *x, float *dy,
+                            float *dx)
+{
+    const struct blocks *e = q->self;
+    struct blocks_state *st = state;
+    const float *z = e->read == READ_MEAN ? st->mean : st->x[e->n - 1];
+    float *from = dy, *to;
+
+    if (e->pre)
+        layer_norm_backward(&e->final, &st->final, s, z, dy, p->n, dy);
+    if (e->read == READ_MEAN) { // so that the first block's turn fills dx
+        from = e->n % 2 ? st->dx : dx;
+        mean_backward(p, q->dim, dy, from);
+    }
+    for (uint32_t b = e->n; b-- > 0; from = to) {
+        to = b % 2 ? st->dx : dx;
+        transformer_backward(&e->blocks[b], &st->blocks[b], seed, s, p,
+                             b ? st->x[b - 1] : x, from, to);
+    }
+    if (st->trained && e->drop.rate > 0)
+        dropout_apply(st->mask, dx, (size_t)p->rows * q->dim);
+}
+
+static void blocks_describe(const struct sequence *q, struct strbuf *out)
+{
+    const struct blocks *e = q->self;
+    const struct transformer_spec *b = &e->blocks[0].spec;
+
+    strbuf_addf(
+        out, "%u %s-norm blocks, %u heads, ff %u %s, %s, positions %s%s", e->n,
+        norm_names[e->pre], b->heads, b->ff, activation_names[b->activation],
+        b->causal ? "causal" : "bidirectional",
+        positional_names[q->places.kind], e->read == READ_MEAN ? ", mean" : "");
+    if (b->dropout > 0)
+        strbuf_addf(out, ", dropout %g", (double)b->dropout);
+}
+
+static const struct sequence_encoder encoder = {
+    .keys = keys,
+    .size = sizeof(struct blocks),
+    .order = PACK_SEQUENCES,
+    .build = blocks_build,
+    .run_create = blocks_run_create,
+    .forward = blocks_forward,
+    .backward = blocks_backward,
+    .describe = blocks_describe,
+};
+
+static enum fusor_status transformer_tower(struct model *m, struct tower *t,
+                                           struct yaml_node *at,
+                                           struct fusor_error *err)
+{
+    return sequence_build(m, t, at, &encoder, err);
+}
+
+SEQUENCE_TOWER(transformer, transformer_tower);

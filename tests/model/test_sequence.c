@@ -1,0 +1,302 @@
+/* Towers over a sequence: packing, what is computed of it, what is refused. */
+#include "harness.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "contract/golden.h"
+#include "model/fixture.h"
+#include "model/layer/attention.h"
+
+#define JOB(settings) \
+    "{tables: {item: 32}, loss: mse, towers: {t: {query: seq, " settings "}}}"
+#define TRANSFORMER \
+    "type: transformer, item: item, heads: 2, ff: 8, activation: gelu"
+
+static void begin(struct fixture *f, const char *job)
+{
+    if (fixture_init(f, job) != FUSOR_OK) {
+        fprintf(stderr, "%s\n", f->err.text);
+        REQUIRE(0);
+    }
+}
+
+/* ---- packing; the fixture's sequences are 2 5 1 2 6, none, 3 (missing) 2 */
+
+static void pack_for(struct fixture *f, struct pack_spec *spec, struct pack *p)
+{
+    uint32_t n;
+    const struct model_lookup *l = model_lookups(f->model, &n);
+
+    for (uint32_t i = 0; i < n; i++)
+        if (l[i].field == spec->field)
+            spec->lookup = i;
+    pack_take(spec, f->run, p);
+    pack_make(spec, f->model, &f->step, p);
+}
+
+static uint64_t key_at(const struct fixture *f, const char *table,
+                       const struct pack *p, uint32_t row)
+{
+    return f->tables[fixture_table_number(f, table)].keys[p->position[row]];
+}
+
+static void sequences_keep_their_newest(void)
+{
+    static const uint64_t want[] = {1, 2, 6, 0, 3, 2, 0};
+    struct fixture f;
+    struct pack_spec spec = {PACK_SEQUENCES, FIXTURE_SEQ, 0, 3, 1};
+    struct pack p;
+
+    begin(&f, JOB(TRANSFORMER));
+    pack_for(&f, &spec, &p);
+    CHECK(p.n == 2 && p.rows == 7 && p.longest == 3 && p.n_all == 3);
+    CHECK(p.number[0] == 0 && p.number[1] == UINT32_MAX && p.number[2] == 1);
+    CHECK(p.uses[0] == 3 && p.uses[1] == 1);
+    CHECK(p.id[0] == 10 && p.id[1] == 15);
+    CHECK(p.start[0] == 0 && p.start[1] == 4 && p.length[1] == 2);
+    for (uint32_t i = 0; i < p.rows; i++) {
+        CHECK((want[i] == 0) == (p.position[i] == UINT32_MAX));
+        if (want[i])
+            CHECK(key_at(&f, "item", &p, i) == want[i]);
+    }
+    CHECK(p.slot[0] == 0 && p.slot[2] == 2); // ends at the last place
+    CHECK(p.slot[4] == 1 && p.slot[5] == 2);
+    fixture_clear(&f);
+}
+
+static void texts_keep_their_first(void)
+{
+    static const uint64_t want[] = {1, 2, 4, 0, 5, 3, 3, 2, 1};
+    struct fixture f;
+    struct pack_spec spec = {PACK_SEQUENCES, FIXTURE_TITLE, 0, 2, 0};
+    struct pack p;
+
+    begin(&f, "{tables: {title: 4}, loss: mse, towers: {t: {type: transformer, "
+              "query: title}}}");
+    pack_for(&f, &spec, &p);
+    CHECK(p.n == 5 && p.rows == 9 && p.longest == 2 && p.n_all == 6);
+    CHECK(p.number[2] == UINT32_MAX && p.number[5] == 4);
+    for (uint32_t i = 0; i < p.rows; i++)
+        CHECK(key_at(&f, "title", &p, i) == want[i]);
+    CHECK(p.slot[0] == 0 && p.slot[1] == 1 && p.slot[2] == 0);
+    fixture_clear(&f);
+}
+
+static void steps_go_by_falling_length(void)
+{
+    static const uint64_t want[] = {0, 3, 1, 4, 2, 5, 3, 1, 2, 0, 1, 2, 0, 5};
+    struct fixture f;
+    struct pack_spec spec = {PACK_STEPS, FIXTURE_TITLE, 0, 5, 0};
+    struct pack p;
+
+    begin(&f, "{tables: {title: 4}, loss: mse, towers: {t: {type: transformer, "
+              "query: title}}}");
+    pack_for(&f, &spec, &p);
+    CHECK(p.n == 5 && p.rows == 14 && p.longest == 4);
+    CHECK(p.active[0] == 5 && p.active[1] == 4 && p.active[3] == 2);
+    CHECK(p.length[0] == 4 && p.length[2] == 3 && p.length[4] == 1);
+    CHECK(p.number[3] == 0 && p.number[5] == 1 && p.number[1] == 4);
+    CHECK(key_at(&f, "title", &p, 0) == 0); // 0 5 1 2 of sample 3
+    CHECK(key_at(&f, "title", &p, 1) == 2); // 2 . 1 0 5 of sample 5
+    CHECK(key_at(&f, "title", &p, 2) == 1); // 1 2 3 of sample 0
+    CHECK(key_at(&f, "title", &p, p.start[3]) == 2);
+    CHECK(key_at(&f, "title", &p, p.start[3] + 1) == want[13]);
+    fixture_clear(&f);
+}
+
+/* ---- attention ---- */
+
+#define DIM 48
+#define ROWS 8
+
+static void attend(struct fixture *f, int last, const struct pack *p,
+                   const float *x, const float *d_o, float *o, float *dx,
+                   float *grad)
+{
+    struct attention a = {.dim = DIM, .heads = 3, .causal = 1, .last = last};
+    struct attention_state st = {0};
+    struct model_step s = f->step;
+    float *dense = mem_alloc(3 * DIM * (DIM + 1), sizeof(float));
+
+    for (uint64_t e = 0; e < (uint64_t)3 * DIM * (DIM + 1); e++)
+        dense[e] = fixture_value(9, 3, e) / 2;
+    a.bias = (uint64_t)3 * DIM * DIM;
+    s.dense = dense;
+    s.dense_grad = grad;
+    attention_take(&a, f->run, ROWS, ROWS, &st);
+    attention_forward(&a, &st, 1, &s, p, x, 0, o);
+    attention_backward(&a, &st, 1, &s, p, x, d_o, dx);
+    mem_free(dense);
+}
+
+/* With a gradient at last rows only, both ways give the same of everything:
+ * sums of some hundred products of numbers around 1, rounded at 6e-8. */
+static void last_rows_are_the_last_of_all(void)
+{
+    enum { WEIGHTS = 3 * DIM * (DIM + 1) };
+    static float x[ROWS * DIM], o[2][ROWS * DIM], dx[2][ROWS * DIM];
+    static float d_o[2][ROWS * DIM], grad[2][WEIGHTS];
+    struct fixture f;
+    struct pack_spec spec = {PACK_SEQUENCES, FIXTURE_SEQ, 0, 5, 0};
+    struct pack p;
+
+    begin(&f, JOB(TRANSFORMER));
+    pack_for(&f, &spec, &p);
+    REQUIRE(p.rows == 7 && p.n == 2);
+    for (uint64_t i = 0; i < p.rows * DIM; i++)
+        x[i] = fixture_value(8, 3, i);
+    for (uint32_t k = 0; k < p.n; k++)
+        for (uint32_t e = 0; e < DIM; e++) {
+            uint32_t row = p.start[k] + p.length[k] - 1;
+
+            d_o[1][k * DIM + e] = fixture_value(7, k, e);
+            d_o[0][row * DIM + e] = fixture_value(7, k, e);
+        }
+    for (int last = 0; last < 2; last++)
+        attend(&f, last, &p, x, d_o[last], o[last], dx[last], grad[last]);
+    for (uint32_t k = 0; k < p.n; k++)
+        for (uint32_t e = 0; e < DIM; e++)
+            CHECK_CLOSE(o[1][k * DIM + e],
+                        o[0][(p.start[k] + p.length[k] - 1) * DIM + e], 2e-5);
+    for (uint32_t i = 0; i < p.rows * DIM; i++)
+        CHECK_CLOSE(dx[1][i], dx[0][i], 2e-5);
+    for (uint32_t i = 0; i < WEIGHTS; i++)
+        CHECK_CLOSE(grad[1][i], grad[0][i], 2e-5);
+    fixture_clear(&f);
+}
+
+/* ---- gradients where the golden jobs do not go ---- */
+
+static const char *const wide[] = {
+    JOB(TRANSFORMER ", blocks: 2"),
+    JOB(TRANSFORMER ", norm: post, causal: false, read: mean, dropout: 0.2"),
+    JOB(TRANSFORMER ", blocks: 2, dropout: 0.3"),
+    JOB(TRANSFORMER ", norm: post, dropout: 0.3, positions: none"),
+};
+
+/* Rows of length sqrt(32) in size: third derivatives reach some hundreds, and
+ * step^2 / 6 of them counts. */
+static void wide_gradients_agree(void)
+{
+    for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++) {
+        struct fixture f;
+        double plain, worst;
+
+        begin(&f, wide[i]);
+        plain = fixture_loss(&f);
+        f.step.training = 1;
+        CHECK((fixture_loss(&f) != plain) == (strstr(wide[i], "drop") != NULL));
+        worst = golden_differences(&f);
+        CHECK(worst < 5 * GOLDEN_DIFFERENCE);
+        if (!(worst < 5 * GOLDEN_DIFFERENCE))
+            fprintf(stderr, "%s: %g\n", wide[i], worst);
+        fixture_clear(&f);
+    }
+}
+
+static void dropout_belongs_to_epoch_and_sequence(void)
+{
+    struct fixture f;
+    double first;
+
+    begin(&f, wide[2]);
+    f.step.training = 1;
+    first = fixture_loss(&f);
+    CHECK(fixture_loss(&f) == first);
+    f.step.epoch = 1;
+    CHECK(fixture_loss(&f) != first);
+    fixture_clear(&f);
+}
+
+static void an_empty_sequence_has_its_vector(void)
+{
+    struct fixture f;
+    const struct param_spec *p;
+
+    begin(&f, JOB(TRANSFORMER));
+    p = model_params(f.model);
+    for (uint32_t b = 0; b < p->n_blocks; b++)
+        if (!strcmp(p->blocks[b].name, "t.empty"))
+            memset(f.dense + p->blocks[b].offset, 0, 32 * sizeof(float));
+    fixture_loss(&f);
+    CHECK(f.scores[0] != 0.0f && f.scores[5] != 0.0f);
+    CHECK(f.scores[3] == 0.0f && f.scores[4] == 0.0f);
+    fixture_clear(&f);
+}
+
+static void vectors_meet_in_the_fusion(void)
+{
+    struct fixture f;
+
+    begin(&f, "{tables: {item: 4, title: 5}, loss: bce, towers: {a: "
+              "{type: transformer, query: seq, item: item, bias: true, ff: 6, "
+              "activation: gelu}, b: {type: transformer, query: title, ff: 6, "
+              "activation: gelu}}, fusion: {type: concat, over: vectors, "
+              "units: [4], activation: tanh}}");
+    CHECK(golden_differences(&f) < GOLDEN_DIFFERENCE);
+    fixture_clear(&f);
+}
+
+static void settings_are_checked(void)
+{
+    static const struct {
+        const char *job, *says;
+    } bad[] = {
+        {"{tables: {item: 4}, loss: mse, towers: {t: {type: transformer}}}",
+         "has no query"},
+        {"{tables: {item: 4}, loss: mse, towers: {t: {type: transformer, "
+         "query: {field: hist, table: item}}}}",
+         "field hist is bag, not sequence or text"},
+        {"{tables: {item: 4}, loss: mse, towers: {t: {type: transformer, "
+         "query: [seq, hist], table: item}}}",
+         "reads one sequence or text field"},
+        {"{tables: {item: 4, s: 6}, loss: mse, towers: {t: {type: transformer, "
+         "query: {sequence: seq, table: s}, item: item}}}",
+         "has dim 4, the sequence's table s has 6"},
+        {JOB("type: transformer, item: item, heads: 5"),
+         "5 heads do not divide dim 32"},
+        {JOB("type: transformer, item: item, blocks: 17"),
+         "blocks is 1..16, not 17"},
+        {JOB("type: transformer, item: item, activation: tanh"),
+         "is relu or gelu"},
+        {JOB("type: transformer, item: price"), "fields with ids only"},
+        {JOB("type: transformer, item: item, blcks: 2"),
+         "did you mean blocks?"},
+        {"{tables: {title: 4}, loss: mse, towers: {t: {type: transformer, "
+         "query: title, bias: true}}}",
+         "a bias belongs to a categorical item"},
+    };
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct fixture f;
+        int said;
+
+        CHECK(fixture_init(&f, bad[i].job) == FUSOR_EUSAGE);
+        said = strstr(f.err.text, bad[i].says) != NULL;
+        CHECK(said);
+        if (!said)
+            fprintf(stderr, "got: %s\n", f.err.text);
+        fixture_clear(&f);
+    }
+}
+
+int main(void)
+{
+    static const struct test_case cases[] = {
+        {"sequences keep their newest ids", sequences_keep_their_newest},
+        {"texts keep their first words", texts_keep_their_first},
+        {"steps go by falling length", steps_go_by_falling_length},
+        {"attention of last rows is the last of all rows'",
+         last_rows_are_the_last_of_all},
+        {"gradients of wide rows agree with differences", wide_gradients_agree},
+        {"dropout belongs to epoch and sequence",
+         dropout_belongs_to_epoch_and_sequence},
+        {"an empty sequence has a vector of its own",
+         an_empty_sequence_has_its_vector},
+        {"vectors of sequences meet in the fusion", vectors_meet_in_the_fusion},
+        {"settings are checked", settings_are_checked},
+    };
+
+    return TEST_RUN("model.sequence", cases);
+}

@@ -69,6 +69,14 @@ static const struct golden_job jobs[] = {
      "{tables: {title: 4}, loss: mse, towers: {t: {type: transformer, query: "
      "title, blocks: 2, ff: 8, activation: gelu, causal: false, scale: false, "
      "read: mean, norm: post, max: 4}}}"},
+    {"rnn", "{tables: {item: 4}, loss: mse, towers: {t: {type: rnn, query: "
+            "seq, item: item}}}"},
+    {"gru", "{tables: {item: 4}, loss: mse, towers: {t: {type: gru, query: "
+            "seq, item: item, units: 3, bias: true, max: 3}}}"},
+    {"gru_deep", "{tables: {title: 5}, loss: mse, towers: {t: {type: gru, "
+                 "query: title, layers: 2}}}"},
+    {"lstm", "{tables: {item: 4}, loss: mse, towers: {t: {type: lstm, query: "
+             "seq, item: item, layers: 2}}}"},
 };
 #define N_JOBS (sizeof(jobs) / sizeof(jobs[0]))
 

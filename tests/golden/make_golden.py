@@ -307,6 +307,32 @@ def transformer(d, most, blocks=1, heads=1, ff=8, pre=True, causal=True,
     return make
 
 
+def recurrent(kind, d, units, layers=1):
+    """kind: the name in torch._VF and its gates."""
+    name, gates = kind
+
+    def make(p):
+        flat, width = [], d
+        for _ in range(layers):
+            w, b, u, c = weights(p, (gates * units, width), (gates * units,),
+                                 (gates * units, units), (gates * units,))
+            flat += [w, u, b, c]
+            width = units
+        out = weights(p, (d, units), (d,)) if units != d else None
+
+        def encode(x):
+            h = torch.zeros(layers, 1, units)
+            h = (h, h) if name == 'lstm' else h
+            y = getattr(torch._VF, name)(x[:, None], h, flat, True, layers, 0.,
+                                         False, False, False)[0][-1, 0]
+            return out[0] @ y + out[1] if out else y
+        return encode
+    return make
+
+
+RNN, GRU, LSTM = ('rnn_tanh', 1), ('gru', 3), ('lstm', 4)
+
+
 def sequence(table, item_table, make, most=5, text=False, bias=False, d=4,
              vector=False):
     def f(p):
@@ -457,6 +483,14 @@ JOBS = {
     'transformer_mean': (table(title=4), sequence('title', None, transformer(
         4, 4, blocks=2, causal=False, positions='learnt', scale=False,
         mean=True, right=False, pre=False), text=True, most=4), mse),
+    'rnn': (table(item=4), sequence('item', 'item', recurrent(RNN, 4, 4)),
+            mse),
+    'gru': (table(item=(1, 4)), sequence('item', 'item', recurrent(GRU, 4, 3),
+                                         bias=True, most=3), mse),
+    'gru_deep': (table(title=5), sequence('title', None, recurrent(
+        GRU, 5, 5, 2), text=True, d=5), mse),
+    'lstm': (table(item=4), sequence('item', 'item', recurrent(LSTM, 4, 4, 2)),
+             mse),
     'weighted_ones': (FUSED, weighted('logits', 'ones'), bce),
     'weighted_ones_vectors': (FUSED, weighted('vectors', 'ones'), bce),
     'weighted_given': (FUSED, weighted('scores', 'given'), bce),

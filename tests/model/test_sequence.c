@@ -173,6 +173,9 @@ static const char *const wide[] = {
     JOB(TRANSFORMER ", norm: post, causal: false, read: mean, dropout: 0.2"),
     JOB(TRANSFORMER ", blocks: 2, dropout: 0.3"),
     JOB(TRANSFORMER ", norm: post, dropout: 0.3, positions: none"),
+    JOB("type: gru, item: item, units: 5, layers: 3, dropout: 0.3"),
+    JOB("type: lstm, item: item, units: 6, dropout: 0.2"),
+    JOB("type: rnn, item: item, units: 18, layers: 2"),
 };
 
 /* Rows of length sqrt(32) in size: third derivatives reach some hundreds, and

@@ -1,0 +1,141 @@
+# shellcheck shell=bash disable=SC2034,SC2086,SC2154
+# W2: click-through rate, in one process and over servers.
+
+# The peer's rows in Criteo's layout: the first nine tenths train; of the last
+# tenth the peer judges the first 100,000.
+w2_rows_of_peer() {
+    "$python" "$peer" w2 --cache "$work" --dump "$work" >/dev/null
+    head -n 1800000 "$work/w2.tsv" >"$work/w2-train.tsv"
+    sed -n '1800001,1900000p; 1900000q' "$work/w2.tsv" >"$work/w2-test.tsv"
+    rm "$work/w2.tsv"
+}
+
+# Without the peer: rows of the same shape; of the ids one counts.
+w2_rows_of_ours() {
+    awk 'BEGIN {
+        srand(1)
+        for (i = 0; i < 1900000; i++) {
+            file = i < 1800000 ? "train" : "test"
+            line = ""
+            size = 10
+            for (f = 0; f < 13; f++) line = line "\t" int(rand() ^ 4 * 100)
+            for (f = 0; f < 26; f++) {
+                id = int(rand() ^ 3 * size)
+                line = line "\t" sprintf("%x", id)
+                if (f == 9) label = rand() < (id % 7 + 1) / 9
+                size = size * 1.67 < 1e6 ? size * 1.67 : 1e6
+            }
+            print label line > (dir "/w2-" file ".tsv")
+        }
+    }' dir="$work"
+}
+
+w2_prepare() {
+    [ ! -f "$work/w2/schema.yaml" ] || return 0
+    if [ $with_torch = 1 ]; then w2_rows_of_peer; else w2_rows_of_ours; fi
+    cat >"$work/w2-schema.yaml" <<'END'
+label: label
+fields:
+  I: {repeat: 1..13, type: dense, transform: log1p}
+  C: {repeat: 1..26, type: categorical}
+END
+    "$fusor" prepare "$work/w2-train.tsv" --test "$work/w2-test.tsv" \
+        --format criteo --schema "$work/w2-schema.yaml" --protocol given \
+        -o "$work/w2" --quiet
+    rm "$work/w2-train.tsv" "$work/w2-test.tsv"
+}
+
+# Staleness 0: over servers the same bits come out, so this is judged once.
+w2_judge() {
+    local run=$work/run-w2 json
+    rm -rf "$run"
+    "$fusor" train "$work/w2.yaml" --run-dir "$run" --quiet >/dev/null
+    json=$("$fusor" evaluate "$run" --split test --metrics auc --json)
+    our_quality="AUC $(scaled "$(value value <<<"$json")" 1 4)"
+    json=$("$fusor" evaluate "$run" --split test --metrics logloss --json)
+    our_quality+=", logloss $(scaled "$(value value <<<"$json")" 1 4)"
+}
+
+# w2_ours KIND [OPTION...]
+w2_ours() {
+    local kind=$1 json
+    shift
+    json=$("$fusor" bench train "$work/w2.yaml" --epochs 1 "$@" --json)
+    kernel=$(text blas_kernel <<<"$json")
+    record "$kind" fusor "$(scaled "$(value samples_per_s <<<"$json")" 1 0)" \
+        samples/s "$our_quality,\
+ $(scaled "$(value rss_bytes <<<"$json")" 1e-9 2) GB" \
+        "staleness 0, batch 4096, $(threads "$(value threads <<<"$json")"),\
+ durability none, security none, $kernel" \
+        "fusor bench train w2.yaml --epochs 1${*:+ $*}"
+}
+
+# w2_ranks KIND [OPTION...] : a server and two workers; the second of two epochs
+# counts, since the first makes the rows.
+w2_ranks() {
+    local kind=$1 run=$work/run-w2-ranks rate
+    shift
+    rm -rf "$run"
+    if ! OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
+        mpirun -n 3 --oversubscribe "$fusor" train "$work/w2.yaml" \
+        --run-dir "$run" --set cluster.servers=1 --set train.epochs=2 \
+        --quiet "$@" >"$work/ranks.log" 2>&1; then
+        say "over servers: $(tail -n 1 "$work/ranks.log")"
+        return 0
+    fi
+    rate=$(sed -n '2s/.*"samples_per_s": *\([0-9.e+]*\).*/\1/p' \
+        "$run/metrics.jsonl")
+    record "$kind" fusor "$(scaled "$rate" 1 0)" samples/s "$our_quality" \
+        "staleness 0, batch 4096, 1 server, 2 workers, durability none,\
+ security none, $kernel" \
+        "mpirun -n 3 fusor train w2.yaml --set cluster.servers=1${*:+ $*}"
+}
+
+# w2_peer NAME SAMPLES OPTION... : the first time a whole epoch, for its AUC.
+w2_peer() {
+    local name=$1 samples=$2 json
+    shift 2
+    if [ $quick = 0 ] && [ -z "${peer_quality[$name]-}" ]; then
+        samples=1800000
+    fi
+    json=$(torch w2 "$@" --samples "$samples") || return 0
+    if [ -z "${peer_quality[$name]-}" ]; then
+        peer_quality[$name]="AUC $(value test_auc <<<"$json"),\
+ $(scaled "$(value rss_peak_mb <<<"$json")" 1e-3 2) GB"
+    fi
+    record peer "$name" "$(value samples_per_s <<<"$json")" samples/s \
+        "${peer_quality[$name]}" "$(text blas <<<"$json")" "torch_peer.py w2 $*"
+}
+
+w2_turn() {
+    row="W2 click-through rate, 1 process"
+    w2_ours fusor --threads 2
+    w2_ours defaults
+    if [ $with_torch = 1 ]; then
+        w2_peer "torch, 1 thread" 300000 --emb list
+        w2_peer "torch, 2 threads" 300000 --emb merged --threads 2
+    fi
+    command -v mpirun >/dev/null || { say "no mpirun: no servers"; return 0; }
+    row="W2 click-through rate, server and 2 workers"
+    w2_ranks fusor --set cluster.threads=1
+    w2_ranks defaults
+    if [ $with_torch = 1 ]; then
+        w2_peer "torch rpc" 300000 --mode ps --workers 2
+        w2_peer "torch ddp" 300000 --mode ddp --emb list --workers 2
+    fi
+}
+
+bench_w2() {
+    local our_quality=
+    local -A peer_quality
+    with_torch=1
+    have_torch || with_torch=0
+    begin w2
+    w2_prepare
+    sed "s|^data:.*|data: {prepared: $work/w2}|" cluster/jobs/ctr_deepfm.yaml \
+        >"$work/w2.yaml"
+    [ $quick = 1 ] || w2_judge
+    for _ in $(seq 1 "$repeats"); do
+        w2_turn
+    done
+}

@@ -12,7 +12,7 @@
 #include "cli/output.h"
 #include "cli/verb.h"
 #include "fusor/version.h"
-#include "tensor/blas.h"
+#include "tensor/gemm.h"
 
 #define FINDINGS_MAX 24
 
@@ -81,6 +81,9 @@ static void kernels(struct findings *f)
         snprintf(it->advice, sizeof(it->advice),
                  "this processor has no AVX2, or FUSOR_CPU lowers it: loops "
                  "run several times slower");
+    it = find(f, "matrix products");
+    snprintf(it->value, sizeof(it->value), "%s, bf16 %s", gemm_name(),
+             gemm_ask(GEMM_BF16, NULL) == FUSOR_OK ? "AMX" : "no");
     it = find(f, "OpenBLAS kernels");
     snprintf(it->value, sizeof(it->value), "%s", blas_kernel_name());
     if (blas_kernel_is_low())

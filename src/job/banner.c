@@ -5,14 +5,14 @@
 #include <string.h>
 
 #include "base/cpu.h"
-#include "tensor/blas.h"
+#include "tensor/gemm.h"
 
 #define MAX_LINES 16 /* ranks listed one by one */
 
 void banner_kernels(struct strbuf *out)
 {
-    strbuf_addf(out, "fusor: BLAS kernels %s, vectors %s", blas_kernel_name(),
-                cpu_level_name(cpu_level()));
+    strbuf_addf(out, "fusor: products %s, BLAS kernels %s, vectors %s",
+                gemm_name(), blas_kernel_name(), cpu_level_name(cpu_level()));
     if (blas_kernel_is_low())
         strbuf_addf(out,
                     "; this CPU could run %s: set OPENBLAS_CORETYPE=%s for "

@@ -138,7 +138,7 @@ void blas_gemm_nn(size_t N, size_t H, size_t M, float alpha, const float *a,
 {
     if (H == 1)
         blas_gemv_n(N, M, alpha, a, b, beta, out);
-    else if (N == 1)
+    else if (N == 1 && !gemm_takes(BLAS_NN, N, H, M))
         blas_gemv_t(M, H, alpha, b, a, beta, out);
     else
         blas_gemm_strided(BLAS_NN, N, H, M, alpha, a, M, b, H, beta, out, H);
@@ -149,7 +149,7 @@ void blas_gemm_nt(size_t N, size_t H, size_t M, float alpha, const float *a,
 {
     if (H == 1)
         blas_gemv_n(N, M, alpha, a, b, beta, out);
-    else if (N == 1)
+    else if (N == 1 && !gemm_takes(BLAS_NT, N, H, M))
         blas_gemv_n(H, M, alpha, b, a, beta, out);
     else
         blas_gemm_strided(BLAS_NT, N, H, M, alpha, a, M, b, M, beta, out, H);

@@ -20,6 +20,8 @@ struct gemm_job {
 #if defined(__x86_64__)
 /** By 512-bit registers; needs CPU_AVX512. */
 void gemm_avx512(const struct gemm_job *job);
+/** By AMX, factors rounded to bfloat16; after gemm_ask() granted it. */
+void gemm_bf16_run(const struct gemm_job *job);
 #endif
 
 #endif

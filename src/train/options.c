@@ -6,6 +6,7 @@
 
 #include "data/dataset.h"
 #include "data/plan.h"
+#include "tensor/gemm.h"
 
 static const char *const order_names[] = {"random", "by_user", "time", NULL};
 
@@ -30,6 +31,9 @@ const struct option_spec train_section_specs[] = {
     OPTION_SIZE(struct train_section, negatives, "0", 0, 1000,
                 "sampled items of label 0 that follow each positive row; with "
                 "loss bpr pairs for each, at least 1"),
+    OPTION_ENUM(struct train_section, matmul, "f32", gemm_arithmetic_names,
+                "products of dense layers in a step; bf16 rounds their factors "
+                "to 8 bits and needs AMX"),
     OPTION_NODE(struct train_section, stop,
                 "{metric: auc, patience: 2}: stop when it no longer improves"),
     OPTION_NODE(struct train_section, plateau,

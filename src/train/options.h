@@ -20,6 +20,7 @@ struct train_section {
     uint64_t run;
     int64_t depth;
     int64_t eval_every;
+    int matmul;         // enum gemm_arithmetic
     uint64_t negatives; // samples a positive brings along; bpr: at least 1
     struct yaml_node *stop, *plateau;
 };

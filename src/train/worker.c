@@ -161,6 +161,7 @@ static enum fusor_status compute_micro(struct worker *w, const struct epoch *e,
         .grad_scale = s->grad_scale,
         .training = 1,
         .epoch = e->command->epoch,
+        .matmul = w->workload->options.train.matmul,
     };
     double loss;
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "tensor/blas.h"
+#include "tensor/gemm.h"
 #include "train/rules.h"
 
 #define LOG_MODULE "train"
@@ -233,6 +233,27 @@ static enum fusor_status read_frozen(struct workload *w, struct yaml_node *root,
     return model_set_trained(w->model, NULL, err);
 }
 
+/* Every process that trains asks, so that all compute alike or none starts. */
+static enum fusor_status ask_for_arithmetic(struct workload *w,
+                                            struct yaml_node *root,
+                                            struct fusor_error *err)
+{
+    enum gemm_arithmetic how = (enum gemm_arithmetic)w->options.train.matmul;
+    struct yaml_node *train = yaml_get(root, "train");
+    struct fusor_error why;
+
+    if (how == GEMM_F32)
+        return FUSOR_OK;
+    if (gemm_ask(how, &why) != FUSOR_OK)
+        return yaml_fail(yaml_get(train, "matmul"), err, "train.matmul: %s",
+                         why.text);
+    strbuf_addf(&w->warnings,
+                "train.matmul: %s: products of dense layers round their "
+                "factors to 8 bits in every step; evaluation does not\n",
+                gemm_arithmetic_names[how]);
+    return FUSOR_OK;
+}
+
 static enum fusor_status fill(struct workload *w, struct yaml_node *root,
                               struct fusor_error *err)
 {
@@ -240,6 +261,7 @@ static enum fusor_status fill(struct workload *w, struct yaml_node *root,
 
     FUSOR_TRY(option_check_keys(root, job_keys, "the job", err));
     FUSOR_TRY(train_options_read(root, &w->options, err));
+    FUSOR_TRY(ask_for_arithmetic(w, root, err));
     FUSOR_TRY(open_data(w, root, err));
     FUSOR_TRY(build_model(w, root, err));
     FUSOR_TRY(read_frozen(w, root, err));

@@ -42,6 +42,7 @@ static void a_local_banner_shows_threads_and_kernels(void)
     REQUIRE(out.s != NULL);
     CHECK(strstr(out.s, "2 threads") && strstr(out.s, "runs/x"));
     CHECK(strstr(out.s, "BLAS kernels") != NULL);
+    CHECK(strstr(out.s, "products ") != NULL);
     strbuf_clear(&out);
 }
 

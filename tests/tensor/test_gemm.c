@@ -4,6 +4,7 @@
 #include "tensor/gemm.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/cpu.h"
@@ -198,6 +199,22 @@ static void bits_do_not_depend_on_alignment(void)
         }
 }
 
+static void a_row_does_not_depend_on_its_neighbours(void)
+{
+    if (!gemm_takes(BLAS_NT, 1, 36, 300))
+        return; // OpenBLAS promises nothing
+    for (int form = BLAS_NN; form <= BLAS_NT; form++)
+        for (size_t N = 1; N < 40; N += 3) {
+            struct product p =
+                product_make((enum blas_form)form, 40, 36, 300, 0);
+
+            gemm_product(GEMM_F32, p.form, 40, 36, 300, p.a, p.b, p.old);
+            gemm_product(GEMM_F32, p.form, N, 36, 300, p.a, p.b, p.out);
+            CHECK(!memcmp(p.old, p.out, N * 36 * sizeof(*p.out)));
+            product_clear(&p);
+        }
+}
+
 /* Fewer than two rows or columns, tiny, ours, wider than ours. */
 static const size_t dense_shapes[][3] = {
     {1, 5, 3},    {9, 1, 40},    {3, 4, 5},   {512, 100, 100},
@@ -217,13 +234,13 @@ static void a_dense_layer_is_product_bias_and_max(void)
 
         blas_gemm_nt(N, H, M, 1, a, b, 0, want);
         v->bias_add(want, bias, N, H);
-        gemm_dense(N, H, M, a, b, bias, 0, out);
+        gemm_dense(GEMM_F32, N, H, M, a, b, bias, 0, out);
         CHECK(!memcmp(want, out, N * H * sizeof(*out)));
         v->relu(want, want, N * H);
-        gemm_dense(N, H, M, a, b, bias, 1, out);
+        gemm_dense(GEMM_F32, N, H, M, a, b, bias, 1, out);
         CHECK(!memcmp(want, out, N * H * sizeof(*out)));
         a[0] = NAN;
-        gemm_dense(N, H, M, a, b, bias, 1, out);
+        gemm_dense(GEMM_F32, N, H, M, a, b, bias, 1, out);
         CHECK(isnan(out[0]) && isnan(out[H - 1]));
         CHECK(N == 1 || !isnan(out[H]));
         mem_free(a);
@@ -241,6 +258,7 @@ static void the_choice_follows_shape_and_cpu(void)
     CHECK(gemm_takes(BLAS_NT, 512, 100, 100) == (can == CPU_AVX512));
     CHECK(!gemm_takes(BLAS_NT, 0, 100, 100));
     CHECK(!gemm_takes(BLAS_NN, 512, 1, 100));
+    CHECK(gemm_takes(BLAS_NN, 1, 8, 4) == gemm_takes(BLAS_NN, 9999, 8, 4));
     CHECK(!gemm_takes(BLAS_NN, 4096, 1024, 1024));
     CHECK(!gemm_takes(BLAS_TN, 1024, 100, 512));
     CHECK(gemm_name()[0] != '\0');
@@ -248,6 +266,100 @@ static void the_choice_follows_shape_and_cpu(void)
     CHECK(!gemm_takes(BLAS_NT, 512, 100, 100));
     CHECK(!strcmp(gemm_name(), "OpenBLAS"));
     check_product(BLAS_NT, 64, 100, 100, 1, 0, 0);
+    cpu_limit_level(can);
+}
+
+/* Rounding to nearest moves a factor by 2^-9 of itself at most. */
+static float rounded(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof(bits));
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+    memcpy(&x, &bits, sizeof(x));
+    return x;
+}
+
+static void check_bf16(enum blas_form form, size_t N, size_t H, size_t M)
+{
+    struct product p = product_make(form, N, H, M, 0);
+    size_t a_size = N * M, b_size = H * M;
+    double unit = ((double)M + 4) * 0x1p-24;
+
+    gemm_product(GEMM_BF16, form, N, H, M, p.a, p.b, p.out);
+    for (size_t i = 0; i < a_size; i++)
+        p.a[i] = rounded(p.a[i]);
+    for (size_t i = 0; i < b_size; i++)
+        p.b[i] = rounded(p.b[i]);
+    for (size_t n = 0; n < N; n++)
+        for (size_t h = 0; h < H; h++) {
+            double size, want = product_at(&p, n, h, &size);
+
+            CHECK_CLOSE(p.out[n * H + h], want, unit * size);
+        }
+    product_clear(&p);
+}
+
+static void bf16_rounds_factors_and_nothing_else(void)
+{
+    if (gemm_ask(GEMM_BF16, NULL) != FUSOR_OK)
+        return; // no AMX here
+    for (int form = BLAS_NN; form <= BLAS_TN; form++) {
+        enum blas_form f = (enum blas_form)form;
+
+        check_bf16(f, 64, 64, 64);
+        check_bf16(f, 81, 83, 77);
+        check_bf16(f, 33, 47, 300);
+        check_bf16(f, 290, 50, 34);
+        check_bf16(f, 48, 100, 513);
+    }
+}
+
+static void a_bf16_layer_adds_bias_and_relu_after_all_pieces(void)
+{
+    const struct vec_ops *v = vec_ops();
+    size_t N = 50, H = 41, M = 300;
+    float *a = random_array(N * M, 1), *b = random_array(H * M, 2);
+    float *bias = random_array(H, 3), *want = random_array(N * H, 4);
+    float *out = random_array(N * H, 5);
+
+    if (gemm_ask(GEMM_BF16, NULL) == FUSOR_OK) {
+        gemm_product(GEMM_BF16, BLAS_NT, N, H, M, a, b, want);
+        v->bias_add(want, bias, N, H);
+        gemm_dense(GEMM_BF16, N, H, M, a, b, bias, 0, out);
+        CHECK(!memcmp(want, out, N * H * sizeof(*out)));
+        v->relu(want, want, N * H);
+        gemm_dense(GEMM_BF16, N, H, M, a, b, bias, 1, out);
+        CHECK(!memcmp(want, out, N * H * sizeof(*out)));
+    }
+    mem_free(a);
+    mem_free(b);
+    mem_free(bias);
+    mem_free(want);
+    mem_free(out);
+}
+
+static void small_products_are_never_rounded(void)
+{
+    float a[12] = {0x1.000002p0f, 1, 1, 1}, b[12] = {1}, out[4] = {0};
+
+    gemm_product(GEMM_BF16, BLAS_NN, 2, 2, 2, a, b, out);
+    CHECK(out[0] == 0x1.000002p0f);
+    gemm_product(GEMM_BF16, BLAS_NT, 2, 2, 2, a, b, out);
+    CHECK(out[0] == 0x1.000002p0f);
+    gemm_product(GEMM_BF16, BLAS_TN, 2, 2, 2, a, b, out);
+    CHECK(out[0] == 0x1.000002p0f);
+}
+
+static void a_cpu_without_tiles_is_told(void)
+{
+    enum cpu_level can = cpu_level();
+    struct fusor_error err;
+
+    CHECK(gemm_ask(GEMM_F32, &err) == FUSOR_OK);
+    cpu_limit_level(CPU_AVX2);
+    CHECK(gemm_ask(GEMM_BF16, &err) == FUSOR_EUSAGE);
+    CHECK(strstr(err.text, "AMX") != NULL);
     cpu_limit_level(can);
 }
 
@@ -260,8 +372,16 @@ int main(void)
         {"beta 0 overwrites NaN", beta_zero_overwrites_nan},
         {"NaN reaches its row and no other", nan_reaches_its_row_and_no_other},
         {"bits do not depend on alignment", bits_do_not_depend_on_alignment},
+        {"a row does not depend on its neighbours",
+         a_row_does_not_depend_on_its_neighbours},
         {"a dense layer is product, bias and max",
          a_dense_layer_is_product_bias_and_max},
+        {"bf16 rounds factors and nothing else",
+         bf16_rounds_factors_and_nothing_else},
+        {"a bf16 layer adds bias and relu after all pieces",
+         a_bf16_layer_adds_bias_and_relu_after_all_pieces},
+        {"small products are never rounded", small_products_are_never_rounded},
+        {"a CPU without tiles is told", a_cpu_without_tiles_is_told},
         {"the choice follows shape and CPU", the_choice_follows_shape_and_cpu},
     };
 

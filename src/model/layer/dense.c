@@ -31,8 +31,8 @@ enum fusor_status dense_build(struct model *m, const char *name, uint32_t in,
 static void forward(const struct dense *d, const struct model_step *s,
                     const float *x, uint32_t n, int relu, float *y)
 {
-    gemm_dense(n, d->out, d->in, x, s->dense + d->weight, s->dense + d->bias,
-               relu, y);
+    gemm_dense((enum gemm_arithmetic)s->matmul, n, d->out, d->in, x,
+               s->dense + d->weight, s->dense + d->bias, relu, y);
 }
 
 void dense_forward(const struct dense *d, const struct model_step *s,
@@ -74,13 +74,14 @@ void dense_backward(const struct dense *d, const struct model_step *s,
         if (d->out == 1)
             blas_gemv_t(n, d->in, 1.0f, x, dy, 0.0f, dw);
         else
-            blas_gemm_tn(d->out, d->in, n, 1.0f, dy, x, 0.0f, dw);
+            gemm_product((enum gemm_arithmetic)s->matmul, BLAS_TN, d->out,
+                         d->in, n, dy, x, dw);
         v->fill(db, 0.0f, d->out);
         v->column_sums(db, dy, n, d->out);
     }
     if (dx && d->out == 1)
         outer(dy, s->dense + d->weight, n, d->in, dx);
     else if (dx)
-        blas_gemm_nn(n, d->in, d->out, 1.0f, dy, s->dense + d->weight, 0.0f,
-                     dx);
+        gemm_product((enum gemm_arithmetic)s->matmul, BLAS_NN, n, d->in, d->out,
+                     dy, s->dense + d->weight, dx);
 }

@@ -4,18 +4,20 @@
 # The peer's rows in Criteo's layout: the first nine tenths train; of the last
 # tenth the peer judges the first 100,000.
 w2_rows_of_peer() {
-    "$python" "$peer" w2 --cache "$work" --dump "$work" >/dev/null
-    head -n 1800000 "$work/w2.tsv" >"$work/w2-train.tsv"
-    sed -n '1800001,1900000p; 1900000q' "$work/w2.tsv" >"$work/w2-test.tsv"
+    "$python" "$peer" w2 --rows $((train + train / 9)) --cache "$work" \
+        --dump "$work" >/dev/null
+    head -n "$train" "$work/w2.tsv" >"$work/w2-train.tsv"
+    sed -n "$((train + 1)),$((train + held))p; $((train + held))q" \
+        "$work/w2.tsv" >"$work/w2-test.tsv"
     rm "$work/w2.tsv"
 }
 
-# Without the peer: rows of the same shape; of the ids one counts.
+# Without the peer: rows of the same shape; one field says something.
 w2_rows_of_ours() {
-    awk 'BEGIN {
+    awk -v dir="$work" -v train="$train" -v held="$held" 'BEGIN {
         srand(1)
-        for (i = 0; i < 1900000; i++) {
-            file = i < 1800000 ? "train" : "test"
+        for (i = 0; i < train + held; i++) {
+            file = i < train ? "train" : "test"
             line = ""
             size = 10
             for (f = 0; f < 13; f++) line = line "\t" int(rand() ^ 4 * 100)
@@ -27,11 +29,11 @@ w2_rows_of_ours() {
             }
             print label line > (dir "/w2-" file ".tsv")
         }
-    }' dir="$work"
+    }'
 }
 
 w2_prepare() {
-    [ ! -f "$work/w2/schema.yaml" ] || return 0
+    [ ! -f "$data/schema.yaml" ] || return 0
     if [ $with_torch = 1 ]; then w2_rows_of_peer; else w2_rows_of_ours; fi
     cat >"$work/w2-schema.yaml" <<'END'
 label: label
@@ -41,7 +43,7 @@ fields:
 END
     "$fusor" prepare "$work/w2-train.tsv" --test "$work/w2-test.tsv" \
         --format criteo --schema "$work/w2-schema.yaml" --protocol given \
-        -o "$work/w2" --quiet
+        -o "$data" --quiet
     rm "$work/w2-train.tsv" "$work/w2-test.tsv"
 }
 
@@ -95,10 +97,10 @@ w2_ranks() {
 w2_peer() {
     local name=$1 samples=$2 json
     shift 2
-    if [ $quick = 0 ] && [ -z "${peer_quality[$name]-}" ]; then
-        samples=1800000
+    if [ -z "${peer_quality[$name]-}" ]; then
+        samples=$train
     fi
-    json=$(torch w2 "$@" --samples "$samples") || return 0
+    json=$(torch w2 "$@" --rows $((train + train / 9)) --samples "$samples") || return 0
     if [ -z "${peer_quality[$name]-}" ]; then
         peer_quality[$name]="AUC $(value test_auc <<<"$json"),\
  $(scaled "$(value rss_peak_mb <<<"$json")" 1e-3 2) GB"
@@ -126,15 +128,20 @@ w2_turn() {
 }
 
 bench_w2() {
-    local our_quality=
+    local our_quality='' train=1800000 held=100000 data
     local -A peer_quality
+    if [ $quick = 1 ]; then
+        train=90000
+        held=10000
+    fi
+    data=$work/w2-$train
     with_torch=1
     have_torch || with_torch=0
     begin w2
     w2_prepare
-    sed "s|^data:.*|data: {prepared: $work/w2}|" cluster/jobs/ctr_deepfm.yaml \
+    sed "s|^data:.*|data: {prepared: $data}|" cluster/jobs/ctr_deepfm.yaml \
         >"$work/w2.yaml"
-    [ $quick = 1 ] || w2_judge
+    w2_judge
     for _ in $(seq 1 "$repeats"); do
         w2_turn
     done

@@ -47,6 +47,19 @@ static void add_rank(const struct boot *b, uint32_t r, struct strbuf *out)
     strbuf_add(out, "\n");
 }
 
+static void add_network(const struct boot *b, struct strbuf *out)
+{
+    strbuf_add(out, "fusor: network: ");
+    if (boot_uses_shm(b))
+        strbuf_addf(out, "shared memory within %s%s",
+                    boot_uses_zmq(b) ? "a host" : "this host",
+                    boot_uses_zmq(b) ? "; between hosts " : "\n");
+    if (boot_uses_zmq(b))
+        strbuf_addf(out, "%s\n",
+                    b->secure ? "tcp, encrypted and checked by CURVE keys"
+                              : "tcp without encryption or keys");
+}
+
 void banner_cluster(const struct boot *b, int staleness, struct strbuf *out)
 {
     strbuf_addf(out, "fusor: job %016llx in %s\n", (unsigned long long)b->job,
@@ -60,9 +73,7 @@ void banner_cluster(const struct boot *b, int staleness, struct strbuf *out)
     if (b->n_ranks > MAX_LINES)
         strbuf_addf(out, "  and %u more ranks\n", b->n_ranks - MAX_LINES);
     banner_kernels(out);
-    strbuf_addf(out, "fusor: network: %s\n",
-                b->secure ? "tcp, encrypted and checked by CURVE keys"
-                          : "tcp without encryption or keys");
+    add_network(b, out);
 }
 
 void banner_local(const char *run_dir, unsigned n_threads, struct strbuf *out)

@@ -60,6 +60,7 @@ static void put_rank(struct strbuf *out, const struct boot_rank *r)
     put_text(out, r->host);
     put_text(out, r->kernel);
     put_text(out, r->public_key);
+    put_u64(out, r->on_host);
     put_u64(out, (uint64_t)p->is_server);
     put_u64(out, (uint64_t)p->is_worker);
     put_u64(out, p->server);
@@ -83,6 +84,7 @@ static void put_body(struct strbuf *out, const struct boot *b)
     put_text(out, b->run_dir);
     put_text(out, b->keys.public_key);
     put_text(out, b->keys.secret_key);
+    put_text(out, b->shm_key);
     put_u64(out, b->n_ranks);
     for (uint32_t i = 0; i < b->n_ranks; i++)
         put_rank(out, &b->ranks[i]);
@@ -180,6 +182,7 @@ static void get_rank(struct cursor *c, struct boot_rank *r)
     get_text(c, r->host, sizeof(r->host));
     get_text(c, r->kernel, sizeof(r->kernel));
     get_text(c, r->public_key, sizeof(r->public_key));
+    r->on_host = get_u32(c);
     p->is_server = get_bool(c);
     p->is_worker = get_bool(c);
     p->server = get_u32(c);
@@ -218,6 +221,7 @@ static void get_body(struct cursor *c, struct boot *b)
     get_text(c, b->run_dir, sizeof(b->run_dir));
     get_text(c, b->keys.public_key, sizeof(b->keys.public_key));
     get_text(c, b->keys.secret_key, sizeof(b->keys.secret_key));
+    get_text(c, b->shm_key, sizeof(b->shm_key));
     b->ranks = get_array(c, BOOT_MAX_RANKS, sizeof(*b->ranks), &b->n_ranks);
     for (uint32_t i = 0; i < b->n_ranks; i++)
         get_rank(c, &b->ranks[i]);
@@ -335,6 +339,34 @@ void boot_address(const struct boot *b, const struct boot_endpoint *e,
     snprintf(out, TRANSPORT_ENDPOINT_MAX, "%.*s%s%s",
              TRANSPORT_ENDPOINT_MAX - TRANSPORT_KEY_SIZE - 1, e->text,
              b->secure ? " " : "", b->secure ? b->ranks[rank].public_key : "");
+}
+
+void boot_shm_address(const struct boot *b, struct peer p,
+                      char out[SHM_TEXT_MAX])
+{
+    uint64_t once = hash_bytes(b->shm_key, strlen(b->shm_key), b->job);
+
+    snprintf(out, SHM_TEXT_MAX, "shm:fusor-%016llx-%s%u %s",
+             (unsigned long long)once, p.kind == PEER_SHARD ? "shard" : "head",
+             p.number, b->shm_key);
+}
+
+int boot_is_near(const struct boot *b, uint32_t rank)
+{
+    return b->shm_key[0] && b->ranks[rank].on_host == b->ranks[b->rank].on_host;
+}
+
+int boot_uses_shm(const struct boot *b)
+{
+    return b->shm_key[0] != '\0';
+}
+
+int boot_uses_zmq(const struct boot *b)
+{
+    for (uint32_t r = 0; r < b->n_ranks; r++)
+        if (b->ranks[r].on_host != 0)
+            return 1;
+    return !boot_uses_shm(b);
 }
 
 uint32_t boot_rank_of_shard(const struct boot *b, uint32_t shard)

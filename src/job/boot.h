@@ -13,9 +13,10 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "job/placement.h"
+#include "transport/shm.h"
 #include "transport/zmq.h"
 
-#define BOOT_VERSION 1
+#define BOOT_VERSION 2
 #define BOOT_HOST_MAX 64
 #define BOOT_KERNEL_MAX 48
 #define BOOT_BUILD_MAX 32
@@ -27,6 +28,7 @@ struct boot_rank {
     char host[BOOT_HOST_MAX];
     char kernel[BOOT_KERNEL_MAX]; // BLAS kernels and vector level
     char public_key[TRANSPORT_KEY_SIZE];
+    uint32_t on_host; // hosts are numbered in the order of their first rank
     struct placement_rank place;
 };
 
@@ -44,6 +46,7 @@ struct boot {
     char build[BOOT_BUILD_MAX];
     char run_dir[FS_PATH_MAX];
     struct transport_keypair keys; // of this rank
+    char shm_key[SHM_KEY_MAX];     // of shared memory; "": none is used
 
     uint32_t n_ranks, n_shards;
     struct boot_rank *ranks;      // [n_ranks]
@@ -76,9 +79,18 @@ const char *role_name(enum role_kind role);
 /** @return 0, or -1: no such role */
 int role_from_name(const char *name, enum role_kind *out);
 
-/** Where to connect to an endpoint of a rank: with its key when secure. */
+/** Where to connect to an endpoint of a rank over ZeroMQ: with its key when
+ * secure. */
 void boot_address(const struct boot *b, const struct boot_endpoint *e,
                   uint32_t rank, char out[TRANSPORT_ENDPOINT_MAX]);
+/** Where this shard or the coordinator is in shared memory. */
+void boot_shm_address(const struct boot *b, struct peer p,
+                      char out[SHM_TEXT_MAX]);
+/** Do this rank and that one speak through shared memory? */
+int boot_is_near(const struct boot *b, uint32_t rank);
+/** Do some ranks, or all of them? */
+int boot_uses_shm(const struct boot *b);
+int boot_uses_zmq(const struct boot *b);
 /** The rank that runs this shard, or this worker process. */
 uint32_t boot_rank_of_shard(const struct boot *b, uint32_t shard);
 uint32_t boot_rank_of_worker(const struct boot *b, uint32_t worker);

@@ -27,17 +27,21 @@ static void collect_cpus(uint64_t cpus[PLACEMENT_CPU_WORDS])
 }
 
 /* Host names can be the same on two machines (localhost); the random id of the
- * running kernel is not. */
+ * running kernel is not. Containers of one machine whose networks are apart
+ * reach each other neither by loopback nor by names of unix sockets. */
 static uint64_t machine_of(const char *host)
 {
-    char *id = NULL;
+    char *id = NULL, network[64] = "";
     size_t n = 0;
     uint64_t hash;
 
     if (fs_read("/proc/sys/kernel/random/boot_id", 256, &id, &n, NULL) !=
         FUSOR_OK)
         n = 0;
-    hash = hash_bytes(host, strlen(host), n ? hash_bytes(id, n, 0) : 0);
+    if (readlink("/proc/self/ns/net", network, sizeof(network) - 1) < 0)
+        network[0] = '\0';
+    hash = hash_bytes(network, strlen(network), n ? hash_bytes(id, n, 0) : 0);
+    hash = hash_bytes(host, strlen(host), hash);
     mem_free(id);
     return hash;
 }

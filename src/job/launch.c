@@ -31,6 +31,17 @@ struct start {
     int coordinator_fd; // rank 0's listener, or -1
 };
 
+/* A word that nobody else can know, from one that nobody else can know. */
+static void make_shm_key(const struct transport_keypair *keys,
+                         char out[SHM_KEY_MAX])
+{
+    size_t n = strlen(keys->secret_key);
+
+    snprintf(out, SHM_KEY_MAX, "%016llx%016llx",
+             (unsigned long long)hash_bytes(keys->secret_key, n, 1),
+             (unsigned long long)hash_bytes(keys->secret_key, n, 2));
+}
+
 /* Rank 0 makes the run directory; everyone makes keys. */
 static enum fusor_status prepare(struct start *s, struct facts *me,
                                  struct fusor_error *err)
@@ -47,6 +58,7 @@ static enum fusor_status prepare(struct start *s, struct facts *me,
     FUSOR_TRY(transport_zmq_keypair(&s->boot.keys, err));
     snprintf(me->public_key, sizeof(me->public_key), "%s",
              s->boot.keys.public_key);
+    make_shm_key(&s->boot.keys, me->shm_key);
     if (s->ranks.rank != 0)
         return FUSOR_OK;
     FUSOR_TRY(run_dir_open(l->options->run_dir, l->options->name,
@@ -105,8 +117,31 @@ static enum fusor_status make_plan(struct start *s, struct fusor_error *err)
         return mem_fail(err, "seats", n * sizeof(*seats));
     facts_seats(s->facts, n, seats);
     rc = placement_make(seats, n, s->launch->options, &s->plan, err);
+    for (uint32_t r = 0; r < n; r++)
+        s->facts[r].on_host = seats[r].host;
     mem_free(seats);
     return rc;
+}
+
+/* Which pairs speak through shared memory: all of one host, or none. */
+static enum fusor_status choose_transport(struct start *s,
+                                          struct fusor_error *err)
+{
+    const struct cluster_section *c = &s->launch->options->cluster;
+
+    if (c->transport == JOB_SHM && s->plan.n_hosts > 1)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "cluster.transport: shm is for one host, and these "
+                          "ranks are on %u: leave it out, or say auto",
+                          s->plan.n_hosts);
+    if (c->transport == JOB_SHM && c->security == JOB_CURVE)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "cluster.transport: shm has no curve: leave "
+                          "cluster.transport or cluster.security out");
+    if (c->transport == JOB_ZMQ || c->security == JOB_CURVE)
+        return FUSOR_OK;
+    snprintf(s->boot.shm_key, SHM_KEY_MAX, "%s", s->facts[0].shm_key);
+    return FUSOR_OK;
 }
 
 static enum fusor_status fill_boot(struct start *s, struct fusor_error *err)
@@ -135,9 +170,10 @@ static enum fusor_status fill_boot(struct start *s, struct fusor_error *err)
         memcpy(b->ranks[r].kernel, s->facts[r].kernel, BOOT_KERNEL_MAX);
         memcpy(b->ranks[r].public_key, s->facts[r].public_key,
                TRANSPORT_KEY_SIZE);
+        b->ranks[r].on_host = s->facts[r].on_host;
         b->ranks[r].place = s->plan.ranks[r];
     }
-    return FUSOR_OK;
+    return choose_transport(s, err);
 }
 
 static enum fusor_status listen_all(struct start *s, struct fusor_error *err)

@@ -5,12 +5,30 @@
 
 #include "base/mem.h"
 #include "coord/deadline.h"
+#include "transport/mux.h"
 
 /* Bounds what half-received messages and payloads under way may hold; a bound,
  * not an allocation. */
 #define MESSENGER_BYTES ((size_t)1 << 30)
 #define FLUSH_MS 1000      /* last words leave before the process does */
 #define FAIL_AGAIN_MS 1000 /* between two tries to be heard */
+
+/* Of the two ways, those that this job uses. */
+static enum fusor_status create_transport(struct link *l,
+                                          const struct transport_zmq_options *z,
+                                          struct fusor_error *err)
+{
+    char text[SHM_TEXT_MAX];
+    struct transport_shm_options shm = {
+        .job = z->job, .self = z->self, .bind = z->bind ? text : NULL};
+
+    if (!boot_uses_shm(l->boot))
+        return transport_zmq_create(z, &l->transport, err);
+    boot_shm_address(l->boot, z->self, text);
+    if (!boot_uses_zmq(l->boot))
+        return transport_shm_create(&shm, &l->transport, err);
+    return transport_mux_create(&shm, z, &l->transport, err);
+}
 
 static enum fusor_status open_transport(struct link *l, struct peer self,
                                         const struct boot_endpoint *bind,
@@ -37,9 +55,24 @@ static enum fusor_status open_transport(struct link *l, struct peer self,
         options.allowed = allowed;
         options.n_allowed = b->n_ranks;
     }
-    rc = transport_zmq_create(&options, &l->transport, err);
+    rc = create_transport(l, &options, err);
     mem_free(allowed);
     return rc;
+}
+
+/* Connect to an endpoint of a rank the way the two of us speak. */
+static enum fusor_status connect_to(struct link *l, struct peer to,
+                                    const struct boot_endpoint *e,
+                                    uint32_t rank, struct fusor_error *err)
+{
+    char near_by[SHM_TEXT_MAX], far_off[TRANSPORT_ENDPOINT_MAX];
+
+    if (boot_is_near(l->boot, rank)) {
+        boot_shm_address(l->boot, to, near_by);
+        return transport_connect(l->transport, to, near_by, err);
+    }
+    boot_address(l->boot, e, rank, far_off);
+    return transport_connect(l->transport, to, far_off, err);
 }
 
 static enum fusor_status join_coordinator(struct link *l, struct peer self,
@@ -47,11 +80,9 @@ static enum fusor_status join_coordinator(struct link *l, struct peer self,
 {
     struct member_config config = {
         .self = self, .job = l->boot->job, .messenger = l->messenger};
-    char address[TRANSPORT_ENDPOINT_MAX];
 
-    boot_address(l->boot, &l->boot->coordinator, 0, address);
-    FUSOR_TRY(transport_connect(
-        l->transport, (struct peer){.kind = PEER_COORDINATOR}, address, err));
+    FUSOR_TRY(connect_to(l, (struct peer){.kind = PEER_COORDINATOR},
+                         &l->boot->coordinator, 0, err));
     return member_create(&config, &l->member, err);
 }
 
@@ -84,15 +115,10 @@ void link_close(struct link *l)
 
 enum fusor_status link_connect_shards(struct link *l, struct fusor_error *err)
 {
-    char address[TRANSPORT_ENDPOINT_MAX];
-
-    for (uint32_t s = 0; s < l->boot->n_shards; s++) {
-        boot_address(l->boot, &l->boot->shards[s],
-                     boot_rank_of_shard(l->boot, s), address);
-        FUSOR_TRY(transport_connect(
-            l->transport, (struct peer){.kind = PEER_SHARD, .number = s},
-            address, err));
-    }
+    for (uint32_t s = 0; s < l->boot->n_shards; s++)
+        FUSOR_TRY(connect_to(l, (struct peer){.kind = PEER_SHARD, .number = s},
+                             &l->boot->shards[s],
+                             boot_rank_of_shard(l->boot, s), err));
     return FUSOR_OK;
 }
 

@@ -11,6 +11,7 @@ static const char *const placement_names[] = {"auto", "split", "colocated",
                                               NULL};
 static const char *const read_names[] = {"fresh", "early", NULL};
 static const char *const security_names[] = {"auto", "curve", "none", NULL};
+static const char *const transport_names[] = {"auto", "zmq", "shm", NULL};
 
 const struct option_spec cluster_section_specs[] = {
     OPTION_INT(struct cluster_section, servers, "0", 0, 4096,
@@ -35,6 +36,10 @@ const struct option_spec cluster_section_specs[] = {
                 "one for the coordinator; empty: any that are free"),
     OPTION_ENUM(struct cluster_section, security, "auto", security_names,
                 "curve: encrypt and check keys; auto: between hosts only"),
+    OPTION_ENUM(struct cluster_section, transport, "auto", transport_names,
+                "zmq: ZeroMQ; shm: shared memory, one host only; auto: shared "
+                "memory within a host, ZeroMQ between hosts and where curve is "
+                "asked for"),
     OPTION_DOUBLE(struct cluster_section, hang_timeout, "120", 1, 1e6,
                   "seconds without any progress until the job is given up"),
     OPTION_NODE(struct cluster_section, wire, "not available"),

@@ -15,6 +15,7 @@
 enum job_placement { JOB_PLACEMENT_AUTO, JOB_SPLIT, JOB_COLOCATED };
 enum job_read { JOB_READ_FRESH, JOB_READ_EARLY };
 enum job_security { JOB_SECURITY_AUTO, JOB_CURVE, JOB_OPEN };
+enum job_transport { JOB_TRANSPORT_AUTO, JOB_ZMQ, JOB_SHM };
 
 struct cluster_section {
     int64_t servers;       // server ranks; 0: choose
@@ -25,6 +26,7 @@ struct cluster_section {
     const char *interface; // name or IPv4 address of it; "": choose
     const char *ports;     // range; "": any
     int security;          // enum job_security
+    int transport;         // enum job_transport
     double hang_timeout;   // seconds
     struct yaml_node *wire, *durability;
 };

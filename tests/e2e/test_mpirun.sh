@@ -132,7 +132,18 @@ expect "whole: state" "$(state_of whole)" done
 expect "whole: test metrics" \
     "$(sed -n '/"test"/,/}/p' whole/result.json)" \
     "$(sed -n '/"test"/,/}/p' alone/result.json)"
+expect "whole: banner" "$(grep -c 'network: shared memory' whole.err)" 1
 check_nothing_left whole
+
+# The same through ZeroMQ.
+start zmq --set cluster.transport=zmq
+finish
+expect "zmq: exit code" "$code" 0
+expect "zmq: banner" "$(grep -c 'network: tcp without' zmq.err)" 1
+expect "zmq: test metrics" \
+    "$(sed -n '/"test"/,/}/p' zmq/result.json)" \
+    "$(sed -n '/"test"/,/}/p' alone/result.json)"
+check_nothing_left zmq
 
 # Encrypted, stale, colocated: other ways through the same code.
 start curve --set cluster.security=curve --set cluster.staleness=4 \
@@ -143,6 +154,10 @@ expect "curve: banner" "$(grep -c 'CURVE keys' curve.err)" 1
 check_nothing_left curve
 
 # Mistakes are told once, with their own code.
+start both --set cluster.security=curve --set cluster.transport=shm
+finish
+expect "both: exit code" "$code" 2
+expect "both: lines" "$(grep -c 'shm has no curve' both.err)" 1
 start wrong --set cluster.servers=4
 finish
 expect "wrong: exit code" "$code" 2

@@ -30,7 +30,18 @@ static void a_cluster_s_banner_shows_the_plan(void)
     b.secure = 1;
     banner_cluster(&b, 0, &out);
     CHECK(strstr(out.s, "CURVE") != NULL);
+    CHECK(strstr(out.s, "shared memory") == NULL);
     CHECK(strstr(out.s, "staleness 0") != NULL);
+    strbuf_clear(&out);
+    strcpy(b.shm_key, "0123");
+    banner_cluster(&b, 0, &out);
+    CHECK(strstr(out.s, "network: shared memory within this host\n") != NULL);
+    strbuf_clear(&out);
+    ranks[19].on_host = 1;
+    banner_cluster(&b, 0, &out);
+    CHECK(strstr(out.s, "shared memory within a host; between hosts tcp, "
+                        "encrypted") != NULL);
+    CHECK(strstr(out.s, b.shm_key) == NULL);
     strbuf_clear(&out);
 }
 

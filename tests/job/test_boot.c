@@ -59,12 +59,15 @@ static void all_fields_survive_an_anonymous_file(void)
     struct boot b = make(), got;
     int fd;
 
+    snprintf(b.shm_key, sizeof(b.shm_key), "c0ffee");
+    ranks[2].on_host = 5;
     REQUIRE(boot_to_fd(&b, &fd, NULL) == FUSOR_OK);
     CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     REQUIRE(boot_from_fd(fd, &got, NULL) == FUSOR_OK);
     CHECK(got.job == b.job && got.incarnation == 2 && got.rank == 1);
     CHECK(got.role == ROLE_SERVER && got.secure && got.resume && !got.quiet);
     CHECK(strcmp(got.build, b.build) == 0);
+    CHECK(strcmp(got.shm_key, "c0ffee") == 0 && got.ranks[2].on_host == 5);
     CHECK(strcmp(got.run_dir, b.run_dir) == 0);
     CHECK(memcmp(&got.keys, &b.keys, sizeof(b.keys)) == 0);
     REQUIRE(got.n_ranks == 3 && got.n_shards == 2 && got.n_listeners == 2);
@@ -132,6 +135,29 @@ static void numbers_lead_to_ranks(void)
     CHECK(strcmp(text, "tcp://10.0.0.1:5000") == 0);
 }
 
+static void ranks_of_one_host_are_near_when_there_is_a_key(void)
+{
+    struct boot b = make(), other;
+    char text[SHM_TEXT_MAX], more[SHM_TEXT_MAX];
+
+    ranks[0].on_host = 0;
+    ranks[1].on_host = ranks[2].on_host = 1;
+    CHECK(boot_uses_zmq(&b) && !boot_uses_shm(&b) && !boot_is_near(&b, 2));
+    snprintf(b.shm_key, sizeof(b.shm_key), "c0ffee");
+    CHECK(boot_uses_zmq(&b) && boot_uses_shm(&b));
+    CHECK(!boot_is_near(&b, 0) && boot_is_near(&b, 1) && boot_is_near(&b, 2));
+    boot_shm_address(&b, (struct peer){.kind = PEER_SHARD, .number = 1}, text);
+    CHECK(transport_shm_is_text(text) && strstr(text, " c0ffee"));
+    boot_shm_address(&b, (struct peer){.kind = PEER_COORDINATOR}, more);
+    CHECK(strcmp(text, more) != 0);
+    other = b;
+    other.job++;
+    boot_shm_address(&other, (struct peer){.kind = PEER_COORDINATOR}, text);
+    CHECK(strcmp(text, more) != 0);
+    ranks[1].on_host = ranks[2].on_host = 0;
+    CHECK(!boot_uses_zmq(&b) && boot_is_near(&b, 0));
+}
+
 static void roles_have_names(void)
 {
     enum role_kind role;
@@ -151,6 +177,8 @@ int main(void)
         {"exhausted memory is an error and leaks nothing",
          exhausted_memory_is_an_error_and_leaks_nothing},
         {"numbers lead to ranks", numbers_lead_to_ranks},
+        {"ranks of one host are near when there is a key",
+         ranks_of_one_host_are_near_when_there_is_a_key},
         {"roles have names", roles_have_names},
     };
     return TEST_RUN("job.boot", cases);

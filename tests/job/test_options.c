@@ -25,6 +25,7 @@ static void an_empty_job_has_defaults(void)
     CHECK(o.cluster.servers == 0 && o.cluster.threads == 0);
     CHECK(o.cluster.staleness == 0);
     CHECK(o.cluster.security == JOB_SECURITY_AUTO);
+    CHECK(o.cluster.transport == JOB_TRANSPORT_AUTO);
     CHECK_CLOSE(o.cluster.hang_timeout, 120, 0);
     CHECK(o.micro_batches == 8); // 4096 / 512
 }
@@ -34,7 +35,8 @@ static void values_are_read(void)
     struct job_options o;
 
     REQUIRE(read_text("cluster: {servers: 2, threads: 3, staleness: -1, "
-                      "placement: split, security: curve, durability: none}\n"
+                      "placement: split, security: curve, transport: zmq,\n"
+                      "          durability: none}\n"
                       "memory: {per_server: 2GiB}\n"
                       "train: {global_batch: 64, micro_batches: 4}\n",
                       &o, NULL) == FUSOR_OK);
@@ -42,6 +44,7 @@ static void values_are_read(void)
     CHECK(o.cluster.staleness == -1);
     CHECK(o.cluster.placement == JOB_SPLIT);
     CHECK(o.cluster.security == JOB_CURVE);
+    CHECK(o.cluster.transport == JOB_ZMQ);
     CHECK(o.memory.per_server == (uint64_t)2 << 30);
     CHECK(o.micro_batches == 4);
 }

@@ -252,10 +252,11 @@ static void a_killed_server_hangs_nobody(void)
     struct payload p = {.data = body, .size = sizeof(body)};
     struct transport *client = join(worker, KEY, 99);
     struct delivery d;
+    int sent = 0;
 
     for (int round = 0; round < 4; round++) {
         pid_t pid;
-        int status = 0, sent = 0;
+        int status = 0;
 
         fflush(NULL);
         pid = start_mortal();
@@ -266,8 +267,8 @@ static void a_killed_server_hangs_nobody(void)
             transport_receive(client, &d, 1, NULL);
         }
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-        CHECK(sent >= 50);
     }
+    CHECK(sent >= 4 * 50); // in a round some of the one before may count
     transport_destroy(client);
 }
 

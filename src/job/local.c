@@ -228,6 +228,9 @@ static enum fusor_status train(const struct job_options *o,
         .n_shards = n_threads,
         .resume = o->resume,
         .quiet = o->quiet,
+        .cap_bytes = o->memory.per_server,
+        .when_full = (enum store_when_full)o->memory.when_full,
+        .idle = o->memory.idle,
     };
     struct course *c;
     enum fusor_status rc;

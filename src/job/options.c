@@ -10,6 +10,9 @@
 static const char *const placement_names[] = {"auto", "split", "colocated",
                                               NULL};
 static const char *const read_names[] = {"fresh", "early", NULL};
+/* as enum store_when_full */
+static const char *const when_full_names[] = {"error", "evict_oldest",
+                                              "evict_lowest", NULL};
 static const char *const security_names[] = {"auto", "curve", "none", NULL};
 static const char *const transport_names[] = {"auto", "zmq", "shm", NULL};
 
@@ -49,8 +52,15 @@ const struct option_spec cluster_section_specs[] = {
 
 const struct option_spec memory_section_specs[] = {
     OPTION_SIZE(struct memory_section, per_server, "0", 0, 1e15,
-                "most bytes of a server process's parameters; 0: no cap"),
-    OPTION_NODE(struct memory_section, when_full, "error"),
+                "most bytes of a server process's parameters (rows, index, "
+                "buffers of a step); 0: no cap"),
+    OPTION_ENUM(struct memory_section, when_full, "error", when_full_names,
+                "at the cap: end the job, or drop the rows that were asked "
+                "for longest ago, or those of the least norm; which go "
+                "depends on the number of shards, even at staleness 0"),
+    OPTION_SIZE(struct memory_section, idle, "0", 0, 2e9,
+                "drop rows that no step asked for in so many steps, at the "
+                "end of an epoch and at the cap; 0: never"),
     OPTION_END,
 };
 
@@ -107,8 +117,6 @@ enum fusor_status job_options_read(struct yaml *job, struct job_options *out,
     FUSOR_TRY(check_only(out->cluster.wire, "cluster.wire", "f32", err));
     FUSOR_TRY(
         check_only(out->cluster.durability, "cluster.durability", "none", err));
-    FUSOR_TRY(
-        check_only(out->memory.when_full, "memory.when_full", "error", err));
     FUSOR_TRY(train_options_read(root, &train, err));
     out->micro_batches = micro_batches_of(&train);
     return FUSOR_OK;

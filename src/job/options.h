@@ -34,7 +34,8 @@ extern const struct option_spec cluster_section_specs[];
 
 struct memory_section {
     uint64_t per_server; // bytes of a server process; 0: no cap
-    struct yaml_node *when_full;
+    int when_full;       // enum store_when_full
+    uint64_t idle;       // units; 0: rows stay
 };
 extern const struct option_spec memory_section_specs[];
 
@@ -54,7 +55,7 @@ struct job_options {
 /** Fill *out from the job's tree; name, run_dir, resume and quiet become 0.
  * Texts point into the tree.
  * @return FUSOR_EUSAGE with file:line:column, also for what fusor does not
- * have: cluster.wire, memory.when_full, durability other than none */
+ * have: cluster.wire, durability other than none */
 enum fusor_status job_options_read(struct yaml *job, struct job_options *out,
                                    struct fusor_error *err);
 

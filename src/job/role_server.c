@@ -71,6 +71,8 @@ static enum fusor_status make_shard(struct counter *c, struct fusor_error *err)
         .fd = -1,
         .huge = 1,
         .job_id = b->job,
+        .when_full = (enum store_when_full)context->options.memory.when_full,
+        .idle = context->options.memory.idle,
     };
 
     return shard_create(&config, &c->shard, err);
@@ -162,8 +164,11 @@ static enum fusor_status begin(struct counter *c, const struct command *command,
 static enum fusor_status cut(struct counter *c, struct fusor_error *err)
 {
     struct server_counters counters = server_counters(c->server);
+    struct shard_counters rows = shard_counters(c->shard);
     struct cut_result result = {
-        .rows = shard_counters(c->shard).rows,
+        .rows = rows.rows,
+        .evicted = rows.rows_evicted,
+        .refused = rows.rows_dropped,
         .pulls = counters.pulls,
         .pushes = counters.pushes,
         .duplicates = counters.duplicates,
@@ -265,13 +270,15 @@ static void say_counters(const struct counter *c)
     char size[16];
 
     log_info("shard %u: %llu pulls, %llu pushes, %llu duplicates, %llu "
-             "refused, %llu malformed; %llu rows in %s, huge pages %llu of "
-             "%llu",
+             "refused, %llu malformed; %llu rows in %s (%llu evicted, %llu "
+             "gradients of keys without a row), huge pages %llu of %llu",
              c->number, (unsigned long long)n.pulls,
              (unsigned long long)n.pushes, (unsigned long long)n.duplicates,
              (unsigned long long)n.refused, (unsigned long long)n.malformed,
              (unsigned long long)s.rows, str_bytes((double)s.slab_bytes, size),
-             (unsigned long long)s.huge_got, (unsigned long long)s.huge_wanted);
+             (unsigned long long)s.rows_evicted,
+             (unsigned long long)s.rows_dropped, (unsigned long long)s.huge_got,
+             (unsigned long long)s.huge_wanted);
 }
 
 static void *counter_main(void *arg)

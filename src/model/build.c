@@ -8,8 +8,10 @@
 #include "base/mem.h"
 #include "model/encoder.h"
 
-static const char *const table_keys[] = {
-    "dim", "init", "l2", "fields", "by_field", "optimizer", NULL};
+static const char *const table_keys[] = {"dim",    "init",     "l2",
+                                         "fields", "by_field", "optimizer",
+                                         "dtype",  "admit",    NULL};
+static const char *const dtype_names[] = {"f32", "bf16", NULL};
 static const char *const init_keys[] = {"normal", "uniform", NULL};
 
 /* Standard deviation of a new row unless the job says otherwise: small enough
@@ -115,6 +117,46 @@ static enum fusor_status check_fields(const struct model *m,
     return FUSOR_OK;
 }
 
+/* {count: 8} or {probability: 0.1} */
+static enum fusor_status parse_admit(struct yaml_node *at,
+                                     struct table_spec *out,
+                                     struct fusor_error *err)
+{
+    static const char *const keys[] = {"count", "probability", NULL};
+    float count = 0;
+
+    if (!at)
+        return FUSOR_OK;
+    FUSOR_TRY(build_keys(at, "admit", keys, err));
+    if (at->n != 1)
+        return yaml_fail(at, err,
+                         "admit is {count: N} or {probability: P}: one of "
+                         "them");
+    FUSOR_TRY(build_float(at, "count", 1, 1e6, &count, err));
+    if (count != (float)(uint32_t)count)
+        return yaml_fail(at, err, "admit: count is a whole number, not %g",
+                         (double)count);
+    out->admit_count = (uint32_t)count;
+    return build_float(at, "probability", 1e-6, 1, &out->admit_probability,
+                       err);
+}
+
+static enum fusor_status parse_dtype(const struct yaml_node *at,
+                                     struct table_spec *out,
+                                     struct fusor_error *err)
+{
+    const char *name;
+
+    if (!at)
+        return FUSOR_OK;
+    FUSOR_TRY(yaml_to_text(at, &name, err));
+    if (strcmp(name, dtype_names[ROW_F32]) != 0 &&
+        strcmp(name, dtype_names[ROW_BF16]) != 0)
+        return build_unknown(at, "dtype", name, dtype_names, err);
+    out->dtype = strcmp(name, dtype_names[ROW_BF16]) == 0 ? ROW_BF16 : ROW_F32;
+    return FUSOR_OK;
+}
+
 static enum fusor_status parse_table(struct model *m, const char *name,
                                      struct yaml_node *at,
                                      struct fusor_error *err)
@@ -132,6 +174,8 @@ static enum fusor_status parse_table(struct model *m, const char *name,
             return yaml_fail(at, err, "table %s has no dim", name);
         FUSOR_TRY(build_bool(at, "by_field", &m->tables[t].by_field, err));
         FUSOR_TRY(check_fields(m, yaml_get(at, "fields"), err));
+        FUSOR_TRY(parse_dtype(yaml_get(at, "dtype"), &m->table_specs[t], err));
+        FUSOR_TRY(parse_admit(yaml_get(at, "admit"), &m->table_specs[t], err));
     }
     FUSOR_TRY(parse_dim(dim, &m->tables[t].dim, err));
     return parse_init(at->kind == YAML_MAP ? yaml_get(at, "init") : NULL,

@@ -6,8 +6,7 @@
 #include "model/fusion/mix.h"
 #include "model/registry.h"
 
-/* Rows a table can get: ids of the fields that read it; 0 means unbounded. */
-static uint64_t rows_of(const struct model *m, uint32_t table)
+uint64_t model_table_rows(const struct model *m, uint32_t table)
 {
     uint64_t rows = 0, most = 0;
 
@@ -36,18 +35,27 @@ static void describe_table(const struct model *m, uint32_t t,
 {
     static const char *const inits[] = {"zero", "one", "normal", "uniform"};
     const struct table_spec *spec = &m->table_specs[t];
-    uint64_t rows = rows_of(m, t);
+    uint64_t rows = model_table_rows(m, t);
     char count[16], bytes[16];
 
     strbuf_addf(out, "  table   %-16s dim %u", spec->name, m->tables[t].dim);
     if (m->tables[t].n_columns)
         strbuf_addf(out, " + %u", m->tables[t].n_columns);
+    if (spec->dtype == ROW_BF16)
+        strbuf_add(out, " as bf16");
+    if (spec->admit_count > 1)
+        strbuf_addf(out, ", a row from step %u on", spec->admit_count);
+    if (spec->admit_probability > 0)
+        strbuf_addf(out, ", a row with chance %g",
+                    (double)spec->admit_probability);
     strbuf_addf(out, ", init %s", inits[spec->init]);
     if (spec->init != INIT_ZERO)
         strbuf_addf(out, " %g", (double)spec->init_scale);
     if (rows)
         strbuf_addf(out, ", up to %s rows, %s", str_count((double)rows, count),
-                    str_bytes((double)rows * spec->width * 4.0, bytes));
+                    str_bytes((double)rows * spec->width *
+                                  (spec->dtype == ROW_BF16 ? 2.0 : 4.0),
+                              bytes));
     else
         strbuf_add(out, ", rows as keys appear");
     strbuf_add(out, "\n");

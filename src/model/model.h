@@ -51,6 +51,8 @@ const struct model_lookup *model_lookups(const struct model *m, uint32_t *n);
  * `optimizer` and `l2`, which the model leaves to the store), or NULL for a
  * table that a tower made for itself. */
 struct yaml_node *model_table_node(const struct model *m, uint32_t table);
+/** Rows a table can get: ids of the fields that read it; 0: unbounded. */
+uint64_t model_table_rows(const struct model *m, uint32_t table);
 /** Single floats (biases, linear weights) in front of the vector of each row.
  */
 uint32_t model_table_columns(const struct model *m, uint32_t table);

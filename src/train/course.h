@@ -24,6 +24,10 @@ struct course_config {
     int resume;    // go on from run_dir's latest checkpoint
     int skip_test; // do not judge the test rows at the end
     int quiet;     // no progress on stderr
+    /* Of a local run: the job's `memory` section. */
+    uint64_t cap_bytes; // 0: none
+    enum store_when_full when_full;
+    uint64_t idle;
 };
 
 enum fusor_status course_create(const struct course_config *config,

@@ -156,6 +156,9 @@ static enum fusor_status create_parts(struct local_run *r, unsigned n_threads,
         .block_optim = w->block_optim,
         .huge = 1,
         .job_id = r->course->config.job_id,
+        .cap_bytes = r->course->config.cap_bytes,
+        .when_full = r->course->config.when_full,
+        .idle = r->course->config.idle,
     };
     struct trainer_config trainer = {
         .workload = w,

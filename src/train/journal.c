@@ -124,6 +124,8 @@ static void add_servers(struct json *j, const struct cut_result *cut)
     json_uint(j, "pulls", cut->pulls);
     json_uint(j, "pushes", cut->pushes);
     json_uint(j, "duplicates", cut->duplicates);
+    json_uint(j, "rows_evicted", cut->evicted);
+    json_uint(j, "rows_refused", cut->refused);
     json_begin_array(j, "staleness");
     for (int i = 0; i < n; i++)
         json_uint(j, NULL, cut->staleness_count[i]);

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #define EPOCH_WORDS 4
-#define CUT_WORDS (4 + CUT_STALENESS_MAX)
+#define CUT_COUNTS 6 /* before the staleness */
+#define CUT_WORDS (CUT_COUNTS + CUT_STALENESS_MAX)
 
 static void put_words(const uint64_t *words, size_t n, struct strbuf *out)
 {
@@ -70,9 +71,10 @@ void epoch_result_add(struct epoch_result *into,
 
 void cut_result_encode(const struct cut_result *r, struct strbuf *out)
 {
-    uint64_t words[CUT_WORDS] = {r->rows, r->pulls, r->pushes, r->duplicates};
+    uint64_t words[CUT_WORDS] = {r->rows,       r->pulls,   r->pushes,
+                                 r->duplicates, r->evicted, r->refused};
 
-    memcpy(words + 4, r->staleness_count, sizeof(r->staleness_count));
+    memcpy(words + CUT_COUNTS, r->staleness_count, sizeof(r->staleness_count));
     put_words(words, CUT_WORDS, out);
 }
 
@@ -83,8 +85,10 @@ enum fusor_status cut_result_decode(const void *data, size_t size,
     uint64_t words[CUT_WORDS];
 
     FUSOR_TRY(get_words(data, size, "result of a cut", words, CUT_WORDS, err));
-    *out = (struct cut_result){words[0], words[1], words[2], words[3], {0}};
-    memcpy(out->staleness_count, words + 4, sizeof(out->staleness_count));
+    *out = (struct cut_result){words[0], words[1], words[2], words[3],
+                               words[4], words[5], {0}};
+    memcpy(out->staleness_count, words + CUT_COUNTS,
+           sizeof(out->staleness_count));
     return FUSOR_OK;
 }
 
@@ -94,6 +98,8 @@ void cut_result_add(struct cut_result *into, const struct cut_result *from)
     into->pulls += from->pulls;
     into->pushes += from->pushes;
     into->duplicates += from->duplicates;
+    into->evicted += from->evicted;
+    into->refused += from->refused;
     for (int i = 0; i < CUT_STALENESS_MAX; i++)
         into->staleness_count[i] += from->staleness_count[i];
 }
@@ -111,6 +117,8 @@ struct cut_result cut_result_since(const struct cut_result *now,
         .pulls = since(now->pulls, before->pulls),
         .pushes = since(now->pushes, before->pushes),
         .duplicates = since(now->duplicates, before->duplicates),
+        .evicted = since(now->evicted, before->evicted),
+        .refused = since(now->refused, before->refused),
     };
 
     for (int i = 0; i < CUT_STALENESS_MAX; i++)

@@ -33,6 +33,8 @@ struct cut_result {
     uint64_t rows; // alive
     uint64_t pulls, pushes;
     uint64_t duplicates; // pushes that came again and were not applied
+    uint64_t evicted;    // rows
+    uint64_t refused;    // gradients of keys that have no row
     /* Units applied between reading values and applying their gradient. */
     uint64_t staleness_count[CUT_STALENESS_MAX];
 };

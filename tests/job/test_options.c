@@ -63,7 +63,7 @@ static void what_there_is_not_is_refused_by_name(void)
 {
     refuse("cluster: {wire: bf16}", "job.yaml:1:", "cluster.wire");
     refuse("cluster: {durability: node}", "job.yaml:1:", "durability");
-    refuse("memory: {when_full: evict_oldest}", "job.yaml:1:", "when_full");
+    refuse("memory: {when_full: evict_oldes}", "job.yaml:1:", "evict_oldest");
     refuse("cluster: {staleness: -2}", "job.yaml:1:", "staleness");
     refuse("cluster: {sevrers: 2}", "job.yaml:1:", "servers");
 }

@@ -360,7 +360,7 @@ static void counters_of_shards_reach_the_journal(void)
 {
     struct yaml *job = fixture_yaml(deep_job("time-split"));
     struct workload *w = fixture_workload(job);
-    struct cut_result cut = {10, 20, 30, 1, {4, 0, 5}};
+    struct cut_result cut = {10, 20, 30, 1, 0, 0, {4, 0, 5}};
     struct epoch_result epoch = {701, 100, 10, 10};
     struct training t = {.workload = w};
     struct course_config config = {.workload = w,

@@ -70,7 +70,7 @@ static void a_line_says_what_an_epoch_did(void)
 {
     struct course_position p = {.epoch = 2, .clock = 20, .lr_factor = 0.5};
     struct epoch_result e = {100, (int64_t)(25 * RESULT_LOSS_ONE), 30, 10};
-    struct cut_result cut = {11, 12, 13, 14, {3, 0, 2}};
+    struct cut_result cut = {11, 12, 13, 14, 15, 16, {3, 0, 2}};
     struct metric_result valid[2] = {{.name = "auc", .defined = 1, .value = 1},
                                      {.name = "gauc", .value = NAN}};
     struct journal_line line = {

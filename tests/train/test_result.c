@@ -35,7 +35,7 @@ static void sums_stay_inside_their_range(void)
 
 static void a_cut_result_survives_the_wire_and_adds_up(void)
 {
-    struct cut_result r = {1, 2, 3, 4, {5, 0, 6}}, back, sum = {0};
+    struct cut_result r = {1, 2, 3, 4, 5, 6, {5, 0, 6}}, back, sum = {0};
     struct strbuf text = {0};
 
     r.staleness_count[CUT_STALENESS_MAX - 1] = 9;
@@ -53,11 +53,12 @@ static void a_cut_result_survives_the_wire_and_adds_up(void)
 
 static void counts_are_taken_since_the_cut_before(void)
 {
-    struct cut_result before = {10, 5, 50, 2, {7, 7}};
-    struct cut_result now = {12, 8, 1, 2, {9, 7, 1}};
+    struct cut_result before = {10, 5, 50, 2, 1, 0, {7, 7}};
+    struct cut_result now = {12, 8, 1, 2, 4, 0, {9, 7, 1}};
     struct cut_result since = cut_result_since(&now, &before);
 
     CHECK(since.rows == 12 && since.pulls == 3 && since.duplicates == 0);
+    CHECK(since.evicted == 3);
     CHECK(since.pushes == 1); // the shard was started anew
     CHECK(since.staleness_count[0] == 2 && since.staleness_count[1] == 0);
     CHECK(since.staleness_count[2] == 1);

@@ -11,8 +11,9 @@
  * sense is cut off with FUSOR_EPROTO and its memory let go.
  *
  * A send wakes its receiver only when that one sleeps; a receive that waits
- * sleeps in epoll_wait(2). A full ring (4 MiB a direction) gives EAGAIN; room
- * ends its sender's receive with EAGAIN, so that it can try again.
+ * sleeps in epoll_wait(2). A full ring (8 MiB a direction, whose pages are
+ * touched only as they are needed) gives EAGAIN; room ends its sender's receive
+ * with EAGAIN, so that it can try again.
  *
  * Owner and threads: see transport.h. */
 #ifndef TRANSPORT_SHM_H
@@ -30,7 +31,7 @@ struct transport_shm_options {
     uint64_t job;        // who says another is not let in
     struct peer self;    // who this endpoint is, incarnation included
     const char *bind;    // "shm:NAME KEY" or "shm:NAME"; NULL: only connects
-    uint64_t ring_bytes; // a direction; a power of two; 0: 4 MiB
+    uint64_t ring_bytes; // a direction; a power of two; 0: 8 MiB
 };
 
 struct transport_shm_stats {

@@ -1,6 +1,8 @@
-/* Moving messages between the processes of a job. One contract, two makers: zmq
- * (sockets) and sim (a seeded network with virtual time in one process). Shard,
- * client and coordinator are state machines that see only this.
+/* Moving messages between the processes of a job. One contract, four makers:
+ * zmq (sockets), shm (memory shared by processes of one host), mux (both, each
+ * peer through one of them) and sim (a seeded network with virtual time in one
+ * process). Shard, client and coordinator are state machines that see only
+ * this.
  *
  * A message is a small encoded header (wire/header.h) and one payload of bytes.
  * Peers are named by struct peer; an endpoint talks to a peer only after

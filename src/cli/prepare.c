@@ -118,6 +118,7 @@ const struct verb verb_prepare = {
              ".gz and .zst are unpacked on the way.\n",
     .examples =
         "  fusor prepare ml-100k/ --protocol kfold-official -o parts/ml100k\n"
+        "  fusor prepare day_0.gz --format criteo --valid-last 5% -o parts/ad\n"
         "  fusor prepare --guess mine.csv > mine.yaml\n"
         "  fusor prepare mine.csv --schema mine.yaml --protocol time-split "
         "-o parts/mine\n",

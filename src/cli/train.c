@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "cli/config.h"
+#include "cli/dry_run.h"
 #include "cli/output.h"
 #include "cli/repeat.h"
 #include "cli/summary.h"
@@ -20,11 +21,13 @@ static const struct arg_spec specs[] = {
     {"run-dir", 0, "DIR", "where everything goes (default: new under runs/)"},
     {"resume", 0, "[RUN]", "go on from the newest checkpoint of a run"},
     {"check", 0, NULL, "only print the graph: shapes, rows, bytes"},
+    {"dry-run", 0, NULL, "only predict the memory of a server, by part"},
     {"print-config", 0, NULL, "only print every setting and its origin"},
     {"folds", 0, "LIST", "cross-validation: all, or 0,1,..."},
     {"seeds", 0, "N", "train N times, from train.seed on"},
     {"threads", 't', "N", "cluster.threads: compute threads of a process"},
     {"servers", 0, "N", "cluster.servers: ranks that hold parameters"},
+    {"stage-in", 0, "DIR", "data.stage_in: copy the parts to a local disk"},
     {"quiet", 'q', NULL, "no banner, no progress"},
     {"json", 0, NULL, "the result as JSON on stdout"},
     ARG_END,
@@ -139,6 +142,7 @@ static enum fusor_status configure(struct train *t, const struct args *a,
         FUSOR_TRY(config_set(t->job, set, err));
     FUSOR_TRY(put_option(t, a, "threads", "cluster.threads", err));
     FUSOR_TRY(put_option(t, a, "servers", "cluster.servers", err));
+    FUSOR_TRY(put_option(t, a, "stage-in", "data.stage_in", err));
     FUSOR_TRY(name_job(t, path, err));
     FUSOR_TRY(job_options_read(t->job, &t->options, err));
     t->options.name = t->name;
@@ -158,6 +162,18 @@ static enum fusor_status check(struct train *t, struct fusor_error *err)
     workload_describe(w, &text);
     workload_destroy(w);
     return output_text(&text, err);
+}
+
+static enum fusor_status dry_run(struct train *t, int json,
+                                 struct fusor_error *err)
+{
+    struct workload *w;
+    enum fusor_status rc;
+
+    FUSOR_TRY(workload_create(t->job, &w, err));
+    rc = dry_run_print(w, &t->options, json, err);
+    workload_destroy(w);
+    return rc;
 }
 
 static enum fusor_status print_config(struct train *t, struct fusor_error *err)
@@ -276,6 +292,9 @@ static enum fusor_status configured(struct train *t, const struct args *a,
         return job_is_first() ? print_config(t, err) : FUSOR_OK;
     if (args_flag(a, "check"))
         return job_is_first() ? check(t, err) : FUSOR_OK;
+    if (args_flag(a, "dry-run"))
+        return job_is_first() ? dry_run(t, args_flag(a, "json"), err)
+                              : FUSOR_OK;
     s = mem_alloc(1, sizeof(*s));
     if (!s)
         return mem_fail(err, "result", sizeof(*s));

@@ -18,6 +18,7 @@ struct batcher {
     uint32_t *query_of, *query_n;
     float *label, *weight;
     uint64_t *sample_id;
+    struct block_lists lists;
     struct field_buffer *buffers; // [n_fields]
     struct batch_field *fields;   // [n_fields], what batches show
 };
@@ -43,7 +44,8 @@ static int buffers_create(struct batcher *b)
 {
     size_t n = b->ds->n_fields;
     int bad = side_create(&b->samples, b->capacity) ||
-              side_create(&b->queries, b->capacity);
+              side_create(&b->queries, b->capacity) ||
+              block_lists_create(b->ds, b->capacity, &b->lists);
 
     b->query_of = mem_alloc(b->capacity, sizeof(*b->query_of));
     b->query_n = mem_alloc(b->capacity, sizeof(*b->query_n));
@@ -96,6 +98,7 @@ void batcher_destroy(struct batcher *b)
     mem_free(b->label);
     mem_free(b->query_n);
     mem_free(b->query_of);
+    block_lists_clear(&b->lists);
     side_clear(&b->queries);
     side_clear(&b->samples);
     mem_free(b);
@@ -172,6 +175,12 @@ static void join_queries(struct batcher *b)
 static enum fusor_status finish(struct batcher *b, int weighted,
                                 struct batch *out, struct fusor_error *err)
 {
+    if (b->ds->block_rows) {
+        FUSOR_TRY(gather_streamed(b->ds, b->part, &b->samples, 0, &b->lists,
+                                  b->buffers, err));
+        FUSOR_TRY(gather_streamed(b->ds, b->part, &b->queries, 1, &b->lists,
+                                  b->buffers, err));
+    }
     for (size_t i = 0; i < b->ds->n_fields; i++)
         FUSOR_TRY(gather_field(b->ds, i, b->part,
                                b->ds->specs[i].side == SIDE_QUERY ? &b->queries

@@ -9,6 +9,10 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "data/dataset_private.h"
+#include "data/stage_in.h"
+
+#define LOG_MODULE "data"
+#include "base/log.h"
 
 static enum fusor_status read_share(const struct yaml_node *node, double *out,
                                     struct fusor_error *err)
@@ -46,6 +50,33 @@ static enum fusor_status read_exclude(struct yaml_node *node, int *seen,
     return FUSOR_OK;
 }
 
+static enum fusor_status read_cache(struct yaml_node *data,
+                                    struct dataset_options *o,
+                                    struct fusor_error *err)
+{
+    static const char *const names[] = {"auto", "memory", "stream"};
+    struct yaml_node *cache = yaml_get(data, "cache");
+    struct yaml_node *memory = yaml_get(data, "memory");
+    struct yaml_node *stage_in = yaml_get(data, "stage_in");
+    const char *text = names[CACHE_AUTO];
+    int i = 0;
+
+    o->memory = DATASET_MEMORY;
+    if (memory)
+        FUSOR_TRY(yaml_to_size(memory, &o->memory, err));
+    if (stage_in)
+        FUSOR_TRY(yaml_to_text(stage_in, &o->stage_in, err));
+    if (cache)
+        FUSOR_TRY(yaml_to_text(cache, &text, err));
+    while (i < 3 && strcmp(names[i], text))
+        i++;
+    if (i == 3)
+        return yaml_fail(cache, err,
+                         "data: cache is \"%s\": auto, memory or stream", text);
+    o->cache = (enum dataset_cache)i;
+    return FUSOR_OK;
+}
+
 enum fusor_status dataset_options_read(struct yaml_node *data,
                                        struct dataset_options *out,
                                        const char **protocol,
@@ -70,6 +101,7 @@ enum fusor_status dataset_options_read(struct yaml_node *data,
     if (name)
         FUSOR_TRY(yaml_to_text(name, &asked, err));
     FUSOR_TRY(read_exclude(yaml_get(data, "exclude"), &o.exclude_seen, err));
+    FUSOR_TRY(read_cache(data, &o, err));
     *out = o;
     *protocol = asked;
     return FUSOR_OK;
@@ -98,16 +130,38 @@ static enum fusor_status fit_label(struct dataset *ds, struct fusor_error *err)
     return FUSOR_OK;
 }
 
+/* From here on the copy is the folder. */
+static enum fusor_status use_copy(struct dataset *ds, struct fusor_error *err)
+{
+    struct stage_in_report r;
+    char copy[FS_PATH_MAX];
+
+    if (!ds->options.stage_in || !*ds->options.stage_in)
+        return FUSOR_OK;
+    FUSOR_TRY(stage_in(ds->dir, ds->options.stage_in, copy, &r, err));
+    if (r.reused)
+        log_info("stage-in: %s is there already", copy);
+    else
+        log_info("stage-in: %.1f MB to %s in %.1f s, %.0f MB/s",
+                 (double)r.bytes * 1e-6, copy, r.seconds,
+                 (double)r.bytes * 1e-6 /
+                     (r.seconds > 1e-9 ? r.seconds : 1e-9));
+    snprintf(ds->dir, sizeof(ds->dir), "%s", copy);
+    return FUSOR_OK;
+}
+
 static enum fusor_status open_all(struct dataset *ds, struct yaml_node *fields,
                                   struct yaml_node *label,
                                   struct fusor_error *err)
 {
+    FUSOR_TRY(use_copy(ds, err));
     FUSOR_TRY(schema_read(ds->dir, &ds->schema, err));
     FUSOR_TRY(dataset_open_parts(ds, err));
     FUSOR_TRY(dataset_split(ds, err));
     FUSOR_TRY(label_read(label, ds->schema.label, &ds->label, err));
     FUSOR_TRY(fit_label(ds, err));
     FUSOR_TRY(dataset_resolve_fields(ds, fields, err));
+    FUSOR_TRY(dataset_open_streams(ds, err));
     FUSOR_TRY(dataset_check_ids(ds, err));
     FUSOR_TRY(dataset_fill_dense(ds, err));
     FUSOR_TRY(dataset_derive(ds, err));
@@ -154,6 +208,7 @@ void dataset_close(struct dataset *ds)
         mem_free(ds->splits[s].select);
         for (size_t i = 0; i < SCHEMA_MAX_FIELDS; i++)
             mem_free(ds->fields[i].owned_dense[s]);
+        stream_destroy(ds->parts[s].stream);
         part_close(ds->parts[s].part);
     }
     for (size_t i = 0; i < SCHEMA_MAX_FIELDS; i++)

@@ -20,6 +20,13 @@
  * BATCH_NO_ID in a batch; NaN in a dense column is 0 unless a transform fills
  * it. A key of a row that is missing is the unknown query or item.
  *
+ * A part larger than data.memory (8 GiB) is streamed, unless data.cache says
+ * memory or stream: labels, weights, times, keys, lists and dense fields with
+ * statistics (minmax, zscore) stay in memory, every other column of the rows is
+ * read in blocks while it trains (stream.h). Opening reads the whole part once
+ * to verify it. Whether a part is streamed follows from the folder and the job
+ * alone, because the order of samples depends on it (plan.h).
+ *
  * Rows of a split are counted from 0 (positions); a row's number in its part
  * is its sample id. Threads: opened once, then read-only and shared. */
 #ifndef DATA_DATASET_H
@@ -31,9 +38,15 @@
 #include "data/schema.h"
 #include "fusor/status.h"
 
+enum dataset_cache { CACHE_AUTO, CACHE_MEMORY, CACHE_STREAM };
+
 enum split { SPLIT_TRAIN, SPLIT_VALID, SPLIT_TEST, N_SPLITS };
 
 struct dataset;
+
+#define DATASET_MEMORY                                     \
+    ((uint64_t)8 << 30) /* data.memory when it is not said \
+                         */
 
 struct dataset_options {
     const char *dir;  // prepared folder
@@ -41,10 +54,14 @@ struct dataset_options {
     double valid;     // share of train rows held out as valid rows, or 0
     uint64_t seed;    // of that choice
     int exclude_seen; // build what dataset_seen() gives
+    enum dataset_cache cache; // where the rows' columns are
+    uint64_t memory;          // auto: larger train parts are streamed; 0: 8 GiB
+    const char *stage_in;     // copy the folder below this first; "" or NULL
 };
 
 /** Read what a job's `data:` section says about an opened folder: prepared,
- * fold, valid (a share: 5% or 0.05), exclude: seen, protocol. Other keys are
+ * fold, valid (a share: 5% or 0.05), exclude: seen, protocol, cache (auto,
+ * memory, stream), memory (8GiB), stage_in (a folder). Other keys are
  * prepare's and not looked at.
  * @param protocol set to the protocol asked for, or NULL; check it with
  *        dataset_check_protocol() */
@@ -85,6 +102,18 @@ uint64_t dataset_rows(const struct dataset *ds, enum split split);
 /** Ids of queries and items, VOCAB_UNKNOWN included; 0: no such key. */
 uint64_t dataset_n_queries(const struct dataset *ds);
 uint64_t dataset_n_items(const struct dataset *ds);
+
+/** Rows of a block when parts are streamed, else 0. */
+uint32_t dataset_block_rows(const struct dataset *ds);
+/** Say in which order the train rows will be asked for, block by block.
+ * @param blocks [n] blocks of positions of the train split
+ * @return FUSOR_ENOMEM */
+enum fusor_status dataset_announce(const struct dataset *ds,
+                                   const uint32_t *blocks, size_t n,
+                                   struct fusor_error *err);
+/** Nanoseconds that batchers waited for rows since the data set was opened, all
+ * threads together. Threads: any. */
+uint64_t dataset_waited_ns(const struct dataset *ds);
 
 /* One row of a split, by position. */
 uint32_t dataset_query(const struct dataset *ds, enum split split, uint64_t i);

@@ -9,6 +9,7 @@
 #include "data/dense.h"
 #include "data/history.h"
 #include "data/part.h"
+#include "data/stream.h"
 
 #define NO_KEY UINT32_MAX /* a key that is missing */
 
@@ -34,6 +35,8 @@ struct dataset_field {
     uint32_t of;                  // derived: index into the schema
     uint32_t max;                 // most events taken; 0: all
     struct dense_transform transform;
+    size_t offset; // ORIGIN_ROW, streamed: bytes from the start of a block
+    int streamed;  // in every part
 };
 
 /* A part of rows, with the columns all need. */
@@ -43,8 +46,9 @@ struct row_part {
     const uint32_t *query; // NULL: no such key
     const uint32_t *item;
     const float *label;
-    const float *weight; // NULL: all 1
-    const int64_t *time; // NULL: no times
+    const float *weight;   // NULL: all 1
+    const int64_t *time;   // NULL: no times
+    struct stream *stream; // NULL: nothing is streamed
 };
 
 struct split_rows {
@@ -74,6 +78,7 @@ struct dataset {
     struct field_spec specs[SCHEMA_MAX_FIELDS];
     struct dataset_field fields[SCHEMA_MAX_FIELDS];
     int query_static;
+    uint32_t block_rows;         // 0: nothing is streamed
     struct history *history;     // when a field is derived
     struct seen *seen[N_SPLITS]; // train: of train rows; test: valid rows too
     pthread_mutex_t lock;        // guards the vocabularies
@@ -98,6 +103,14 @@ enum fusor_status dataset_fill_dense(struct dataset *ds,
 enum fusor_status dataset_derive(struct dataset *ds, struct fusor_error *err);
 enum fusor_status dataset_find_seen(struct dataset *ds,
                                     struct fusor_error *err);
+/* dataset_stream.c: columns that stay in the file. */
+/** Decide by the size of the train part. */
+void dataset_choose_cache(struct dataset *ds, const char *train_file);
+/** Must a column of the rows be in memory? For part_open_some(). */
+int dataset_keeps(const void *ds, const struct column_spec *spec);
+/** Open the streams, when all fields are resolved. */
+enum fusor_status dataset_open_streams(struct dataset *ds,
+                                       struct fusor_error *err);
 /* dataset_split.c: parts and splits. */
 enum fusor_status dataset_open_parts(struct dataset *ds,
                                      struct fusor_error *err);

@@ -71,7 +71,12 @@ static enum fusor_status open_rows(struct dataset *ds, int index,
     char path[FS_PATH_MAX];
 
     fs_join(path, ds->dir, file);
-    FUSOR_TRY(part_open(path, &p->part, err));
+    if (index == 0)
+        dataset_choose_cache(ds, path);
+    if (ds->options.cache == CACHE_STREAM)
+        FUSOR_TRY(part_open_some(path, dataset_keeps, ds, &p->part, err));
+    else
+        FUSOR_TRY(part_open(path, &p->part, err));
     p->n = part_rows(p->part);
     if (p->n != expected)
         return fusor_fail(err, FUSOR_EDATA,

@@ -76,8 +76,8 @@ static enum fusor_status check_column(const struct dataset *ds,
 {
     uint64_t i, n = c->spec.type == COLUMN_LIST ? c->n_values : n_rows;
 
-    if (f->cardinality == 0 || c->spec.type == COLUMN_F32)
-        return FUSOR_OK;
+    if (f->cardinality == 0 || c->spec.type == COLUMN_F32 || !c->held)
+        return FUSOR_OK; // streams look themselves
     if (c->spec.type == COLUMN_U64) {
         i = find_bad_u64(c->u64, n, f->cardinality);
         return i < n ? bad_id(ds, f->name, i, c->u64[i], f->cardinality, err)
@@ -143,6 +143,21 @@ static uint8_t *train_mask(const struct dataset *ds,
     return mask;
 }
 
+/* The raw values of part p, also of a column that was left in the file. */
+static enum fusor_status copy_column(const struct dataset *ds,
+                                     const struct column_view *c, int p,
+                                     uint64_t rows, float *out,
+                                     struct fusor_error *err)
+{
+    const struct part *part = ds->parts[p].part;
+
+    if (!c->held)
+        return part_read(part, part_index(part, c->spec.name), 0, rows, out,
+                         err);
+    memcpy(out, c->f32, rows * c->spec.width * sizeof(float));
+    return FUSOR_OK;
+}
+
 static enum fusor_status transform_field(struct dataset *ds,
                                          struct dataset_field *f,
                                          uint32_t width,
@@ -160,8 +175,8 @@ static enum fusor_status transform_field(struct dataset *ds,
         f->owned_dense[p] = mem_alloc_raw(rows * width, sizeof(float));
         if (!f->owned_dense[p])
             return mem_fail(err, "dense field", rows * width * sizeof(float));
-        memcpy(f->owned_dense[p], f->column[p]->f32,
-               rows * width * sizeof(float));
+        FUSOR_TRY(
+            copy_column(ds, f->column[p], p, rows, f->owned_dense[p], err));
         f->dense[p] = f->owned_dense[p];
         values[n++] = (struct dense_values){f->owned_dense[p], rows, NULL};
     }
@@ -182,9 +197,13 @@ static enum fusor_status fill_field(struct dataset *ds, size_t i,
     uint32_t width = ds->specs[i].width;
     int plain = f->transform.n == 0;
 
+    if (f->streamed)
+        return FUSOR_OK;
     for (int p = 0; p < N_SPLITS; p++) {
         if (!f->column[p])
             continue;
+        if (!f->column[p]->held)
+            return transform_field(ds, f, width, err);
         f->dense[p] = f->column[p]->f32;
         plain = plain && all_finite(f->dense[p], column_rows(ds, f, p) * width);
     }
@@ -215,6 +234,11 @@ static enum fusor_status gather_events(struct dataset *ds,
         return fusor_fail(err, FUSOR_EDATA,
                           "%s: column \"%s\" of the rows holds no ids: run "
                           "fusor prepare again",
+                          ds->dir, name);
+    if (!c->held)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "%s: events of \"%s\" need its column in memory: "
+                          "write data: {cache: memory}",
                           ds->dir, name);
     FUSOR_TRY(check_column(ds, c, ds->parts[s->part].n,
                            &ds->schema.fields[f->of].spec, err));

@@ -230,7 +230,9 @@ enum fusor_status gather_field(const struct dataset *ds, size_t i,
     uint32_t p = f->origin == ORIGIN_ROW ? part : 0;
     uint32_t n = s->n;
 
-    if (f->origin == ORIGIN_QUERY_KEY)
+    if (f->streamed)
+        n = s->n; // gather_streamed() was here
+    else if (f->origin == ORIGIN_QUERY_KEY)
         fill_keys(s->query, s->n, b->ids);
     else if (f->origin == ORIGIN_ITEM_KEY)
         fill_keys(s->item, s->n, b->ids);

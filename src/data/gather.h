@@ -16,6 +16,13 @@ struct side {
     uint32_t *before; // events of the query before the row
 };
 
+/* The samples of a side by block, while streamed fields are gathered. */
+struct block_lists {
+    uint32_t *head;   // [blocks of the largest part] first sample, or NO_ROW
+    uint32_t *next;   // [capacity]
+    uint32_t *blocks; // [capacity] those that have samples
+};
+
 struct field_buffer {
     float *dense;      // [capacity, width]
     uint64_t *ids;     // [capacity] or [n_values]
@@ -30,6 +37,20 @@ struct field_buffer {
 int field_buffer_create(const struct dataset *ds, size_t i, uint32_t capacity,
                         struct field_buffer *out);
 void field_buffer_clear(struct field_buffer *b);
+
+/** @return 0, or -1: no memory; nothing is made when nothing is streamed */
+int block_lists_create(const struct dataset *ds, uint32_t capacity,
+                       struct block_lists *out);
+void block_lists_clear(struct block_lists *l);
+/** Fill the buffers of all streamed fields that stand on this side, block by
+ * block; gather_field() then shows them.
+ * @param query_side fields of SIDE_QUERY, else the others
+ * @return as stream_hold() */
+enum fusor_status gather_streamed(const struct dataset *ds, uint32_t part,
+                                  const struct side *s, int query_side,
+                                  struct block_lists *lists,
+                                  struct field_buffer *buffers,
+                                  struct fusor_error *err);
 
 /** Fill the buffer with field i of these rows and show it as out.
  * @param part of the rows, for fields that stand in their columns

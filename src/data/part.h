@@ -78,13 +78,29 @@ struct column_view {
     const int64_t *i64;
     const float *weights; // LIST, or NULL
     uint64_t n_values;    // LIST
+    int held;             // 0: the values are in the file only
 };
 
 /** Read a part and verify every checksum. Offsets of lists are checked to be
  * ascending and inside, so that readers need no checks of their own. */
 enum fusor_status part_open(const char *path, struct part **out,
                             struct fusor_error *err);
+/** Like part_open(), but a plain column that keep() refuses stays in the file:
+ * its checksum is verified, its view has no values, part_read() reads them. The
+ * file stays open. */
+enum fusor_status
+part_open_some(const char *path,
+               int (*keep)(const void *self, const struct column_spec *spec),
+               const void *self, struct part **out, struct fusor_error *err);
+/** Read values of rows first to first + n - 1 of a column that is not held.
+ * Threads: any. */
+enum fusor_status part_read(const struct part *p, size_t column, uint64_t first,
+                            uint64_t n, void *out, struct fusor_error *err);
 void part_close(struct part *p);
+/** Index of the column of this name, or part_columns(). */
+size_t part_index(const struct part *p, const char *name);
+/** Bytes of one row of a plain column. */
+size_t part_row_bytes(const struct part *p, size_t column);
 uint64_t part_rows(const struct part *p);
 size_t part_columns(const struct part *p);
 const struct column_view *part_column(const struct part *p, size_t i);

@@ -1,20 +1,40 @@
-/* The reader of part files: the whole file into memory, nothing in it trusted.
- * Every byte is under a checksum or must be zero, so that a damaged file is
- * an error that names it and nothing else. */
+/* The reader of part files: columns into memory, or verified and left in the
+ * file for part_read(); nothing in it is trusted. Every byte is under a
+ * checksum or must be zero, so that a damaged file is an error that names it
+ * and nothing else. */
 #include "data/part.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "data/part_layout.h"
 
+#define CHECK_BYTES ((size_t)1 << 20) /* verified at a time */
+
 struct part {
-    unsigned char *bytes;
+    char path[FS_PATH_MAX];
+    int fd; // -1 when every column is held
     uint64_t n_rows;
     size_t n_columns;
     struct column_view *columns;
+    struct part_entry *directory;
+    void **sections; // [n_columns * PART_SECTIONS] or NULL
+};
+
+/* A part while it is opened. */
+struct opening {
+    struct part *p;
+    int fd;
+    uint64_t limit;         // where sections end
+    uint64_t at;            // end of the section before
+    unsigned char *scratch; // [CHECK_BYTES]
+    int (*keep)(const void *self, const struct column_spec *spec);
+    const void *self;
 };
 
 static enum fusor_status bad(const char *path, struct fusor_error *err,
@@ -24,13 +44,10 @@ static enum fusor_status bad(const char *path, struct fusor_error *err,
                       "%s: damaged: %s: run fusor prepare again", path, what);
 }
 
-static enum fusor_status check_header(const char *path, const void *bytes,
-                                      size_t size, struct part_header *h,
+static enum fusor_status check_header(const char *path, uint64_t size,
+                                      const struct part_header *h,
                                       struct fusor_error *err)
 {
-    if (size < sizeof(*h))
-        return bad(path, err, "too short for a header");
-    memcpy(h, bytes, sizeof(*h));
     if (memcmp(h->magic, PART_MAGIC, sizeof(h->magic)))
         return fusor_fail(err, FUSOR_EDATA, "%s: no part file", path);
     if (h->header_hash !=
@@ -48,10 +65,6 @@ static enum fusor_status check_header(const char *path, const void *bytes,
         h->directory_offset % PART_ALIGN ||
         h->directory_bytes != size - h->directory_offset)
         return bad(path, err, "truncated, or bytes were added");
-    if (h->directory_hash !=
-        hash_bytes((const char *)bytes + h->directory_offset,
-                   h->directory_bytes, 0))
-        return bad(path, err, "checksum of the directory");
     return FUSOR_OK;
 }
 
@@ -64,24 +77,72 @@ static int entry_is_sound(const struct part_entry *e)
 }
 
 /* Sections stand in the order of the directory with less than PART_ALIGN zero
- * bytes between them. @param at end of the section before; moved */
-static const void *check_section(const struct part *p,
-                                 const struct part_extent *x, uint64_t limit,
-                                 uint64_t *at)
+ * bytes between them. @param to where this one begins */
+static enum fusor_status check_padding(struct opening *o, uint64_t to,
+                                       struct fusor_error *err)
 {
+    unsigned char gap[PART_ALIGN];
+
+    if (to < o->at || to - o->at >= PART_ALIGN || to > o->limit)
+        return bad(o->p->path, err, "bytes between sections");
+    FUSOR_TRY(fs_pread(o->fd, gap, to - o->at, o->at, o->p->path, err));
+    for (uint64_t i = 0; i < to - o->at; i++)
+        if (gap[i])
+            return bad(o->p->path, err, "bytes between sections");
+    return FUSOR_OK;
+}
+
+/* Hash the section without keeping it. */
+static enum fusor_status hash_section(struct opening *o,
+                                      const struct part_extent *x,
+                                      uint64_t *out, struct fusor_error *err)
+{
+    struct hash_stream *hash = hash_stream_create();
+    enum fusor_status rc = FUSOR_OK;
+
+    if (!hash)
+        return mem_fail(err, o->p->path, CHECK_BYTES);
+    for (uint64_t at = 0; at < x->bytes && rc == FUSOR_OK; at += CHECK_BYTES) {
+        size_t n = x->bytes - at < CHECK_BYTES ? x->bytes - at : CHECK_BYTES;
+
+        rc = fs_pread(o->fd, o->scratch, n, x->offset + at, o->p->path, err);
+        hash_stream_add(hash, o->scratch, n);
+    }
+    *out = hash_stream_value(hash);
+    hash_stream_destroy(hash);
+    return rc;
+}
+
+/* @param keep 0: only verify it
+ * @param out where its bytes are; not NULL when there are none */
+static enum fusor_status read_section(struct opening *o, const char *name,
+                                      const struct part_extent *x, int keep,
+                                      void **out, struct fusor_error *err)
+{
+    uint64_t hash = 0;
+
     if (x->bytes == 0)
-        return p->bytes; // not read: there are no values
-    if (x->offset % PART_ALIGN || x->offset < *at ||
-        x->offset - *at >= PART_ALIGN || x->offset > limit ||
-        x->bytes > limit - x->offset)
-        return NULL;
-    for (uint64_t i = *at; i < x->offset; i++)
-        if (p->bytes[i])
-            return NULL;
-    *at = x->offset + x->bytes;
-    if (hash_bytes(p->bytes + x->offset, x->bytes, 0) != x->hash)
-        return NULL;
-    return p->bytes + x->offset;
+        return FUSOR_OK;
+    if (x->offset % PART_ALIGN || x->offset > o->limit ||
+        x->bytes > o->limit - x->offset)
+        return bad(o->p->path, err, "directory");
+    FUSOR_TRY(check_padding(o, x->offset, err));
+    o->at = x->offset + x->bytes;
+    if (keep) {
+        *out = mem_alloc_raw(x->bytes, 1);
+        if (!*out)
+            return mem_fail(err, o->p->path, x->bytes);
+        FUSOR_TRY(fs_pread(o->fd, *out, x->bytes, x->offset, o->p->path, err));
+        hash = hash_bytes(*out, x->bytes, 0);
+    } else {
+        FUSOR_TRY(hash_section(o, x, &hash, err));
+    }
+    if (hash != x->hash)
+        return fusor_fail(err, FUSOR_EDATA,
+                          "%s: damaged: checksum of column %s: run fusor "
+                          "prepare again",
+                          o->p->path, name);
+    return FUSOR_OK;
 }
 
 static int list_is_sound(const struct part *p, const struct part_entry *e,
@@ -119,6 +180,7 @@ static void view_set(struct column_view *v, const struct part_entry *e,
 {
     const void *values = sections[SECTION_VALUES];
 
+    v->held = 1;
     memcpy(v->spec.name, e->name, sizeof(v->spec.name));
     v->spec.type = (enum column_type)e->type;
     v->spec.width = e->width;
@@ -136,76 +198,170 @@ static void view_set(struct column_view *v, const struct part_entry *e,
     }
 }
 
-static enum fusor_status read_columns(struct part *p,
-                                      const struct part_header *h,
-                                      const char *path, struct fusor_error *err)
+/* Why a column is kept in any case: lists have no rows of one size. */
+static int is_kept(const struct opening *o, const struct column_spec *spec)
 {
-    const struct part_entry *e = (const void *)(p->bytes + h->directory_offset);
-    uint64_t at = sizeof(*h);
+    return !o->keep || spec->type == COLUMN_LIST || o->keep(o->self, spec);
+}
 
-    for (size_t c = 0; c < p->n_columns; c++, e++) {
-        const void *sections[PART_SECTIONS];
+static enum fusor_status read_column(struct opening *o, size_t c,
+                                     struct fusor_error *err)
+{
+    static const unsigned char nothing[8]; // values of no rows
+    const struct part_entry *e = &o->p->directory[c];
+    struct column_view *v = &o->p->columns[c];
+    void **sections = o->p->sections + c * PART_SECTIONS;
+    const void *shown[PART_SECTIONS];
+    int keep;
 
-        if (!entry_is_sound(e) || part_find(p, e->name))
-            return bad(path, err, "directory");
-        for (int s = 0; s < PART_SECTIONS; s++) {
-            sections[s] =
-                check_section(p, &e->sections[s], h->directory_offset, &at);
-            if (!sections[s])
-                return fusor_fail(err, FUSOR_EDATA,
-                                  "%s: damaged: checksum of column %s: run "
-                                  "fusor prepare again",
-                                  path, e->name);
-        }
-        view_set(&p->columns[c], e, sections);
-        if (!column_is_sound(p, e, &p->columns[c]))
-            return bad(path, err, e->name);
+    if (!entry_is_sound(e) || part_find(o->p, e->name))
+        return bad(o->p->path, err, "directory");
+    view_set(v, e, (const void *[PART_SECTIONS]){NULL, NULL, NULL});
+    keep = is_kept(o, &v->spec);
+    for (int s = 0; s < PART_SECTIONS; s++) {
+        FUSOR_TRY(
+            read_section(o, e->name, &e->sections[s], keep, &sections[s], err));
+        shown[s] = sections[s] ? sections[s] : nothing;
     }
-    for (; at < h->directory_offset; at++)
-        if (p->bytes[at])
-            return bad(path, err, "bytes between sections");
-    return FUSOR_OK;
+    if (keep)
+        view_set(v, e, shown);
+    v->held = keep;
+    return column_is_sound(o->p, e, v) ? FUSOR_OK
+                                       : bad(o->p->path, err, e->name);
+}
+
+static enum fusor_status read_columns(struct opening *o,
+                                      const struct part_header *h,
+                                      struct fusor_error *err)
+{
+    struct part *p = o->p;
+
+    p->columns = mem_alloc(h->n_columns, sizeof(*p->columns));
+    p->sections =
+        mem_alloc((size_t)h->n_columns * PART_SECTIONS, sizeof(void *));
+    p->directory = mem_alloc(h->n_columns, sizeof(*p->directory));
+    o->scratch = mem_alloc_raw(CHECK_BYTES, 1);
+    if (!p->columns || !p->sections || !p->directory || !o->scratch)
+        return mem_fail(err, p->path, h->directory_bytes);
+    FUSOR_TRY(fs_pread(o->fd, p->directory, h->directory_bytes,
+                       h->directory_offset, p->path, err));
+    if (h->directory_hash != hash_bytes(p->directory, h->directory_bytes, 0))
+        return bad(p->path, err, "checksum of the directory");
+    p->n_rows = h->n_rows;
+    p->n_columns = h->n_columns;
+    o->limit = h->directory_offset;
+    o->at = sizeof(*h);
+    for (size_t c = 0; c < p->n_columns; c++)
+        FUSOR_TRY(read_column(o, c, err));
+    return check_padding(o, o->limit, err);
+}
+
+static enum fusor_status open_file(struct opening *o, struct fusor_error *err)
+{
+    const char *path = o->p->path;
+    struct part_header h;
+    int64_t size;
+
+    o->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (o->fd < 0)
+        return fusor_fail(err, FUSOR_EIO, "cannot read %s: %s", path,
+                          strerror(errno));
+    size = fs_size(path);
+    if (size < (int64_t)sizeof(h))
+        return bad(path, err, "too short for a header");
+    FUSOR_TRY(fs_pread(o->fd, &h, sizeof(h), 0, path, err));
+    FUSOR_TRY(check_header(path, (uint64_t)size, &h, err));
+    return read_columns(o, &h, err);
+}
+
+static int all_held(const struct part *p)
+{
+    for (size_t c = 0; c < p->n_columns; c++)
+        if (!p->columns[c].held)
+            return 0;
+    return 1;
+}
+
+enum fusor_status
+part_open_some(const char *path,
+               int (*keep)(const void *self, const struct column_spec *spec),
+               const void *self, struct part **out, struct fusor_error *err)
+{
+    struct opening o = {.fd = -1, .keep = keep, .self = self};
+    enum fusor_status rc;
+
+    if (strlen(path) >= FS_PATH_MAX)
+        return fusor_fail(err, FUSOR_EINVAL, "path too long: %s", path);
+    o.p = mem_alloc(1, sizeof(*o.p));
+    if (!o.p)
+        return mem_fail(err, path, sizeof(*o.p));
+    o.p->fd = -1;
+    strcpy(o.p->path, path);
+    rc = open_file(&o, err);
+    mem_free(o.scratch);
+    o.p->fd = o.fd;
+    if (rc == FUSOR_OK && all_held(o.p)) {
+        close(o.fd);
+        o.p->fd = -1;
+    }
+    if (rc == FUSOR_OK)
+        *out = o.p;
+    else
+        part_close(o.p);
+    return rc;
 }
 
 enum fusor_status part_open(const char *path, struct part **out,
                             struct fusor_error *err)
 {
-    struct part *p = mem_alloc(1, sizeof(*p));
-    struct part_header h;
-    enum fusor_status rc;
-    char *bytes = NULL;
-    size_t size = 0;
+    return part_open_some(path, NULL, NULL, out, err);
+}
 
-    if (!p)
-        return mem_fail(err, path, sizeof(*p));
-    rc = fs_read(path, SIZE_MAX / 2, &bytes, &size, err);
-    p->bytes = (unsigned char *)bytes;
-    if (rc == FUSOR_OK)
-        rc = check_header(path, bytes, size, &h, err);
-    if (rc != FUSOR_OK)
-        goto out;
-    p->n_rows = h.n_rows;
-    p->n_columns = h.n_columns;
-    p->columns = mem_alloc(p->n_columns, sizeof(*p->columns));
-    if (!p->columns)
-        rc = mem_fail(err, path, p->n_columns * sizeof(*p->columns));
-    else
-        rc = read_columns(p, &h, path, err);
-out:
-    if (rc == FUSOR_OK)
-        *out = p;
-    else
-        part_close(p);
-    return rc;
+enum fusor_status part_read(const struct part *p, size_t column, uint64_t first,
+                            uint64_t n, void *out, struct fusor_error *err)
+{
+    uint64_t bytes = part_row_bytes(p, column);
+
+    if (column >= p->n_columns || p->columns[column].held ||
+        first > p->n_rows || n > p->n_rows - first)
+        return fusor_fail(err, FUSOR_EINVAL,
+                          "%s: rows %llu to %llu of column %zu cannot be read",
+                          p->path, (unsigned long long)first,
+                          (unsigned long long)(first + n), column);
+    return fs_pread(p->fd, out, n * bytes,
+                    p->directory[column].sections[SECTION_VALUES].offset +
+                        first * bytes,
+                    p->path, err);
 }
 
 void part_close(struct part *p)
 {
     if (!p)
         return;
+    for (size_t i = 0; p->sections && i < p->n_columns * PART_SECTIONS; i++)
+        mem_free(p->sections[i]);
+    if (p->fd >= 0)
+        close(p->fd);
+    mem_free(p->sections);
+    mem_free(p->directory);
     mem_free(p->columns);
-    mem_free(p->bytes);
     mem_free(p);
+}
+
+size_t part_index(const struct part *p, const char *name)
+{
+    size_t i = 0;
+
+    while (i < p->n_columns && strcmp(p->columns[i].spec.name, name))
+        i++;
+    return i;
+}
+
+size_t part_row_bytes(const struct part *p, size_t column)
+{
+    const struct column_spec *s = &p->columns[column].spec;
+
+    return part_value_bytes(s->type, s->width);
 }
 
 uint64_t part_rows(const struct part *p)

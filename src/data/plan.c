@@ -5,12 +5,17 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "data/stream.h"
 
 struct plan_order {
     enum plan_order_kind kind;
     uint64_t n;
     struct rng_permutation permutation; // random
-    uint32_t *rows;                     // by user
+    uint64_t seed, epoch;
+    uint32_t block_rows; // random, streamed; else 0
+    uint32_t *blocks;    // [blocks] in order
+    uint64_t n_blocks;
+    uint32_t *rows; // by user
 };
 
 /* A run: rows first .. first + n - 1 of the rows sorted by query. */
@@ -198,6 +203,68 @@ static enum fusor_status order_by_user(const struct plan *p,
     return runs ? FUSOR_OK : mem_fail(err, "plan", p->n_rows * 8);
 }
 
+/* o->blocks: the whole blocks in random order, then the short one. */
+static enum fusor_status order_blocks(const struct plan *p,
+                                      const struct dataset *ds, uint64_t epoch,
+                                      struct plan_order *o,
+                                      struct fusor_error *err)
+{
+    uint64_t whole = p->n_rows / o->block_rows;
+    struct rng_permutation random;
+
+    o->n_blocks = whole + (p->n_rows % o->block_rows != 0);
+    o->blocks = mem_alloc_raw(o->n_blocks, sizeof(*o->blocks));
+    if (!o->blocks)
+        return mem_fail(err, "plan", o->n_blocks * sizeof(*o->blocks));
+    if (whole)
+        random = rng_permutation_make(
+            whole, rng_stream(p->seed, RNG_SHUFFLE, epoch, 0));
+    for (uint64_t i = 0; i < whole; i++)
+        o->blocks[i] = (uint32_t)rng_permute(&random, i);
+    if (o->n_blocks > whole)
+        o->blocks[whole] = (uint32_t)whole;
+    if (p->n_rows != dataset_rows(ds, SPLIT_TRAIN))
+        return FUSOR_OK; // a plan of other rows: too few to read ahead for
+    return dataset_announce(ds, o->blocks, o->n_blocks, err);
+}
+
+/* Places of one window: a permutation of its rows, block by block. */
+static void window_rows(const struct plan_order *o, uint64_t window,
+                        uint64_t skip, uint32_t n, uint32_t *rows)
+{
+    uint64_t first = window * STREAM_WINDOW * o->block_rows;
+    uint64_t size = (uint64_t)STREAM_WINDOW * o->block_rows;
+    struct rng_permutation random;
+
+    if (size > o->n - first)
+        size = o->n - first;
+    random = rng_permutation_make(
+        size, rng_stream(o->seed, RNG_SHUFFLE, o->epoch, window + 1));
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t at = first + rng_permute(&random, skip + i);
+
+        rows[i] =
+            (uint32_t)(o->blocks[at / o->block_rows] * (uint64_t)o->block_rows +
+                       at % o->block_rows);
+    }
+}
+
+static void streamed_rows(const struct plan_order *o, uint64_t first,
+                          uint32_t n, uint32_t *rows)
+{
+    uint64_t size = (uint64_t)STREAM_WINDOW * o->block_rows;
+
+    while (n > 0) {
+        uint64_t skip = first % size;
+        uint32_t take = size - skip < n ? (uint32_t)(size - skip) : n;
+
+        window_rows(o, first / size, skip, take, rows);
+        first += take;
+        rows += take;
+        n -= take;
+    }
+}
+
 enum fusor_status plan_order_build(const struct plan *p,
                                    const struct dataset *ds, uint64_t epoch,
                                    struct plan_order **out,
@@ -207,6 +274,10 @@ enum fusor_status plan_order_build(const struct plan *p,
     enum fusor_status rc = FUSOR_OK;
 
     FUSOR_TRY(plan_check(p, err));
+    if (p->kind == PLAN_BY_USER && dataset_block_rows(ds))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "plan: order by_user needs the rows in memory: write "
+                          "data: {cache: memory}, or order: random");
     if (p->kind == PLAN_BY_USER && p->n_rows != dataset_rows(ds, SPLIT_TRAIN))
         return fusor_fail(err, FUSOR_EINVAL,
                           "plan: made for %llu train rows, the data set has "
@@ -222,7 +293,12 @@ enum fusor_status plan_order_build(const struct plan *p,
         return mem_fail(err, "plan", sizeof(*o));
     o->kind = p->kind;
     o->n = p->n_rows;
-    if (p->kind == PLAN_RANDOM)
+    o->seed = p->seed;
+    o->epoch = epoch;
+    o->block_rows = p->kind == PLAN_RANDOM ? dataset_block_rows(ds) : 0;
+    if (o->block_rows)
+        rc = order_blocks(p, ds, epoch, o, err);
+    else if (p->kind == PLAN_RANDOM)
         o->permutation = rng_permutation_make(
             p->n_rows, rng_stream(p->seed, RNG_SHUFFLE, epoch, 0));
     else if (p->kind == PLAN_BY_USER)
@@ -240,6 +316,10 @@ void plan_order_rows(const struct plan_order *o, uint64_t first, uint32_t n,
 {
     switch (o->kind) {
     case PLAN_RANDOM:
+        if (o->block_rows) {
+            streamed_rows(o, first, n, rows);
+            break;
+        }
         for (uint32_t i = 0; i < n; i++)
             rows[i] = (uint32_t)rng_permute(&o->permutation, first + i);
         break;
@@ -257,6 +337,7 @@ void plan_order_destroy(struct plan_order *o)
 {
     if (!o)
         return;
+    mem_free(o->blocks);
     mem_free(o->rows);
     mem_free(o);
 }

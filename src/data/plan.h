@@ -6,6 +6,14 @@
  * a unit is cut into micro_batches of one capacity. Only the last unit of an
  * epoch may be short; its last micro-batches may be short or empty.
  *
+ * The order random of a data set in memory is one permutation of all rows. When
+ * parts are streamed (dataset_block_rows() is not 0) it is: blocks of that many
+ * rows in random order, STREAM_WINDOW of them a window, the rows of a window in
+ * random order; the short block at the end comes last. A row is thus mixed with
+ * rows from all over the part, some 260,000 of them at 160 bytes a row. This is
+ * a pure function too, but not the same one: the bits of a run depend on
+ * data.cache and on nothing of the machine.
+ *
  * Threads: a plan is a value; an order is built once a process and epoch, then
  * shared read-only. */
 #ifndef DATA_PLAN_H
@@ -17,7 +25,7 @@
 #include "fusor/status.h"
 
 enum plan_order_kind {
-    PLAN_RANDOM,  // every row anywhere; no memory
+    PLAN_RANDOM,  // every row anywhere; no memory, or 4 bytes a block
     PLAN_BY_USER, // runs of one query's rows, so that query work is shared
     PLAN_TIME     // as the rows stand
 };
@@ -62,7 +70,8 @@ struct plan_order;
 
 /** The order of one epoch. By user: n_rows * 4 bytes (and as much again while
  * it is built), else none.
- * @param ds by user: has p->n_rows train rows; only read here */
+ * @param ds by user: has p->n_rows train rows; only read here. Streamed: it is
+ * told the order, and by user is FUSOR_EUSAGE */
 enum fusor_status plan_order_build(const struct plan *p,
                                    const struct dataset *ds, uint64_t epoch,
                                    struct plan_order **out,

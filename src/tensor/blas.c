@@ -95,10 +95,10 @@ static void scale_rows(float *out, size_t N, size_t H, size_t stride,
             v->scale(out, beta, H);
 }
 
-void blas_gemm_strided(enum blas_form form, size_t N, size_t H, size_t M,
-                       float alpha, const float *a, size_t a_stride,
-                       const float *b, size_t b_stride, float beta, float *out,
-                       size_t out_stride)
+void blas_gemm_openblas(enum blas_form form, size_t N, size_t H, size_t M,
+                        float alpha, const float *a, size_t a_stride,
+                        const float *b, size_t b_stride, float beta, float *out,
+                        size_t out_stride)
 {
     if (N == 0 || H == 0)
         return;
@@ -106,6 +106,17 @@ void blas_gemm_strided(enum blas_form form, size_t N, size_t H, size_t M,
         scale_rows(out, N, H, out_stride, beta);
         return;
     }
+    cblas_sgemm(CblasRowMajor, form == BLAS_TN ? CblasTrans : CblasNoTrans,
+                form == BLAS_NT ? CblasTrans : CblasNoTrans, blas_int(N),
+                blas_int(H), blas_int(M), alpha, a, blas_int(a_stride), b,
+                blas_int(b_stride), beta, out, blas_int(out_stride));
+}
+
+void blas_gemm_strided(enum blas_form form, size_t N, size_t H, size_t M,
+                       float alpha, const float *a, size_t a_stride,
+                       const float *b, size_t b_stride, float beta, float *out,
+                       size_t out_stride)
+{
 #if defined(__x86_64__)
     if (gemm_takes(form, N, H, M)) {
         struct gemm_job job = {.form = form,
@@ -125,10 +136,8 @@ void blas_gemm_strided(enum blas_form form, size_t N, size_t H, size_t M,
         return;
     }
 #endif
-    cblas_sgemm(CblasRowMajor, form == BLAS_TN ? CblasTrans : CblasNoTrans,
-                form == BLAS_NT ? CblasTrans : CblasNoTrans, blas_int(N),
-                blas_int(H), blas_int(M), alpha, a, blas_int(a_stride), b,
-                blas_int(b_stride), beta, out, blas_int(out_stride));
+    blas_gemm_openblas(form, N, H, M, alpha, a, a_stride, b, b_stride, beta,
+                       out, out_stride);
 }
 
 /* A product with one row or one column goes to gemv here rather than in

@@ -51,6 +51,12 @@ void blas_gemm_strided(enum blas_form form, size_t N, size_t H, size_t M,
                        const float *b, size_t b_stride, float beta, float *out,
                        size_t out_stride);
 
+/** The same by OpenBLAS, whatever gemm_takes() says: to compare with. */
+void blas_gemm_openblas(enum blas_form form, size_t N, size_t H, size_t M,
+                        float alpha, const float *a, size_t a_stride,
+                        const float *b, size_t b_stride, float beta, float *out,
+                        size_t out_stride);
+
 /** out[N] = alpha a[N,M] x[M] + beta out. By vec.h: OpenBLAS's own gemv can
  * depend on alignment. */
 void blas_gemv_n(size_t N, size_t M, float alpha, const float *a,

@@ -46,6 +46,10 @@ shows "rows/s"
 
 demo loo-given
 job job.yaml loo-given 1
+ok "gemm" "$FUSOR" bench gemm --repeats 1 --json
+shows '"form": "tn"'
+positive own_gflops openblas_gflops ratio
+
 ok "train" "$FUSOR" bench train job.yaml --epochs 1 --threads 1 --json
 positive samples_per_s rss_bytes cpu_s_per_million
 

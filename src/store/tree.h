@@ -49,7 +49,6 @@ unsigned tree_nodes(uint32_t lo, uint32_t hi,
 
 /* Per step key: the rows of its open stack. */
 struct grad_slot {
-    uint32_t stamp; // of the micro-batch that touched it last
     uint8_t n;
     uint8_t lo[TREE_DEPTH_MAX];
     float *rows[TREE_DEPTH_MAX];
@@ -60,6 +59,7 @@ struct grad_tree {
     uint32_t max_keys;
     uint32_t max_micros;
     uint32_t stride;         // floats of a pool row
+    uint32_t *stamps;        // [max_keys] micro-batch that touched it last
     struct grad_slot *slots; // [max_keys]
     float *pool;             // [max_keys * max_micros, stride], touched lazily
     size_t n_pool;           // rows used, free ones included
@@ -84,14 +84,19 @@ void grad_tree_reset(struct grad_tree *t);
 void grad_tree_begin(struct grad_tree *t, uint32_t micro);
 /** The row's first touch in this micro-batch; use grad_tree_touch(). */
 float *grad_tree_touch_first(struct grad_tree *t, uint32_t u);
+/** Has this micro-batch touched the key? */
+static inline int grad_tree_is_touched(const struct grad_tree *t, uint32_t u)
+{
+    return t->stamps[u] == t->stamp;
+}
 /** [width] the gradient of step key u < max_keys in this micro-batch, zeroed
  * at first touch; add to it. */
 static inline float *grad_tree_touch(struct grad_tree *t, uint32_t u)
 {
     struct grad_slot *s = &t->slots[u];
 
-    return s->stamp == t->stamp ? s->rows[s->n - 1]
-                                : grad_tree_touch_first(t, u);
+    return grad_tree_is_touched(t, u) ? s->rows[s->n - 1]
+                                      : grad_tree_touch_first(t, u);
 }
 /** Close the node the micro-batches since the last finish (or reset) make up.
  * What it gives stays until the next reset. */

@@ -5,6 +5,8 @@
 
 #include "base/mem.h"
 
+#define AHEAD 12 /* keys a prefetch runs in front */
+
 enum fusor_status grads_init(struct grads *g, const struct model *model,
                              uint32_t max_micros, struct fusor_error *err)
 {
@@ -126,9 +128,14 @@ static void begin_flat(struct table_grads *t, uint32_t n, uint32_t width)
 static void touch_all(struct table_grads *t, const uint32_t *positions,
                       uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++)
-        if (positions[i] != KEYSET_NONE)
-            t->rows[positions[i]] = grad_tree_touch(&t->tree, positions[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t u = positions[i];
+
+        if (i + AHEAD < n && positions[i + AHEAD] != KEYSET_NONE)
+            __builtin_prefetch(&t->tree.slots[positions[i + AHEAD]], 1);
+        if (u != KEYSET_NONE && !grad_tree_is_touched(&t->tree, u))
+            t->rows[u] = grad_tree_touch_first(&t->tree, u);
+    }
 }
 
 const struct model_tables *grads_begin_micro(struct grads *g,

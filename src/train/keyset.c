@@ -9,6 +9,7 @@
 #include "base/batch.h"
 #include "base/mem.h"
 
+#define AHEAD 20 /* ids: their entries do not fit the nearest cache */
 #define KEYS_MAX (1u << 30) /* half of the largest table */
 
 static uint32_t table_size_for(uint32_t n_keys)
@@ -110,8 +111,12 @@ enum fusor_status keyset_add(struct keyset *s, const uint64_t *ids, size_t n,
 {
     while (s->n + n > s->cap)
         FUSOR_TRY(grow(s, err));
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        if (i + AHEAD < n)
+            __builtin_prefetch(&s->entries[place_of(s, ids[i + AHEAD] + salt)],
+                               1);
         positions[i] =
             ids[i] == BATCH_NO_ID ? KEYSET_NONE : find_or_add(s, ids[i] + salt);
+    }
     return FUSOR_OK;
 }

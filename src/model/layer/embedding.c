@@ -23,10 +23,58 @@ struct embedding_view embedding_view(const struct embedding *e,
     };
 }
 
+/* Rows a prefetch runs in front; the row's address is asked for twice as early.
+ */
+#define AHEAD 24
+
+/* One id a sample, no query side: a copy. */
+KERNEL_BODY void forward_one(const struct embedding_view *view, uint32_t n,
+                             float *restrict x, uint32_t ld)
+{
+    const struct embedding_view v = *view; // in registers: nothing aliases it
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t u = v.position[i];
+
+        if (i + 2 * AHEAD < n && v.position[i + 2 * AHEAD] != UINT32_MAX)
+            __builtin_prefetch(&v.rows[v.position[i + 2 * AHEAD]]);
+        embedding_prefetch(&v, i + AHEAD, n);
+        if (u != UINT32_MAX)
+            row_copy(x + (size_t)i * ld, v.rows[u] + v.skip, v.dim);
+        else
+            row_zero(x + (size_t)i * ld, v.dim);
+    }
+}
+
+KERNEL_BODY void backward_one(const struct embedding_view *view, uint32_t n,
+                              const float *restrict dx, uint32_t ld, float l2)
+{
+    const struct embedding_view v = *view; // in registers: nothing aliases it
+
+    for (uint32_t i = 0; i < n; i++) {
+        const float *g = dx + (size_t)i * ld;
+        uint32_t u = v.position[i];
+
+        if (i + AHEAD < n && v.position[i + AHEAD] != UINT32_MAX)
+            row_prefetch(v.grads[v.position[i + AHEAD]] + v.skip, v.dim);
+        if (u == UINT32_MAX)
+            continue;
+        if (l2 != 0.0f)
+            row_axpbz(v.grads[u] + v.skip, 1.0f, g, l2, v.rows[u] + v.skip,
+                      v.dim);
+        else
+            row_axpy(v.grads[u] + v.skip, 1.0f, g, v.dim);
+    }
+}
+
 KERNEL_BODY void forward_body(const struct embedding_view *v,
                               const uint32_t *query_of, uint32_t n,
                               float *restrict x, uint32_t ld)
 {
+    if (!v->offsets && !query_of) {
+        forward_one(v, n, x, ld);
+        return;
+    }
     for (uint32_t i = 0; i < n; i++) {
         float *y = x + (size_t)i * ld;
 
@@ -34,8 +82,6 @@ KERNEL_BODY void forward_body(const struct embedding_view *v,
             row_copy(y, y - ld, v->dim);
             continue;
         }
-        if (!v->offsets && !query_of)
-            embedding_prefetch(v, i + 8, n);
         row_zero(y, v->dim);
         embedding_add(v, query_of ? query_of[i] : i, y);
     }
@@ -50,13 +96,15 @@ KERNEL_BODY void backward_body(const struct embedding_view *v,
                                const uint32_t *query_of, uint32_t n, float *dx,
                                uint32_t ld, float l2)
 {
+    if (!v->offsets && !query_of) {
+        backward_one(v, n, dx, ld, l2);
+        return;
+    }
     for (uint32_t i = 0; i < n; i++) {
         float *g = dx + (size_t)i * ld;
         uint32_t uses = 1;
 
         if (!query_of) {
-            if (!v->offsets && i + 8 < n && v->position[i + 8] != UINT32_MAX)
-                row_prefetch(v->grads[v->position[i + 8]] + v->skip, v->dim);
             embedding_scatter(v, i, g, l2);
             continue;
         }

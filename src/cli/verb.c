@@ -56,12 +56,12 @@ const struct verb *verb_find_part(const struct verb *c, const char *word,
 {
     struct strbuf names = {0};
 
-    for (size_t i = 0; c->parts[i]; i++) {
+    for (size_t i = 0; c->parts[i]; i++)
         if (strcmp(last_word(c->parts[i]->name), word) == 0)
             return c->parts[i];
+    for (size_t i = 0; c->parts[i]; i++)
         strbuf_addf(&names, "%s%s", i ? ", " : "",
                     last_word(c->parts[i]->name));
-    }
     fusor_fail(err, FUSOR_EUSAGE, "%s: there is no \"%s\"; there are %s",
                c->name, word, names.s ? names.s : "others");
     strbuf_clear(&names);

@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "cli/config.h"
 #include "cli/dry_run.h"
-#include "cli/dry_run.h"
 #include "cli/output.h"
 #include "cli/repeat.h"
 #include "cli/summary.h"
@@ -22,7 +21,6 @@ static const struct arg_spec specs[] = {
     {"run-dir", 0, "DIR", "where everything goes (default: new under runs/)"},
     {"resume", 0, "[RUN]", "go on from the newest checkpoint of a run"},
     {"check", 0, NULL, "only print the graph: shapes, rows, bytes"},
-    {"dry-run", 0, NULL, "only predict the memory of a server, by part"},
     {"dry-run", 0, NULL, "only predict the memory of a server, by part"},
     {"print-config", 0, NULL, "only print every setting and its origin"},
     {"folds", 0, "LIST", "cross-validation: all, or 0,1,..."},
@@ -178,18 +176,6 @@ static enum fusor_status dry_run(struct train *t, int json,
     return rc;
 }
 
-static enum fusor_status dry_run(struct train *t, int json,
-                                 struct fusor_error *err)
-{
-    struct workload *w;
-    enum fusor_status rc;
-
-    FUSOR_TRY(workload_create(t->job, &w, err));
-    rc = dry_run_print(w, &t->options, json, err);
-    workload_destroy(w);
-    return rc;
-}
-
 static enum fusor_status print_config(struct train *t, struct fusor_error *err)
 {
     struct strbuf text = {0};
@@ -306,9 +292,6 @@ static enum fusor_status configured(struct train *t, const struct args *a,
         return job_is_first() ? print_config(t, err) : FUSOR_OK;
     if (args_flag(a, "check"))
         return job_is_first() ? check(t, err) : FUSOR_OK;
-    if (args_flag(a, "dry-run"))
-        return job_is_first() ? dry_run(t, args_flag(a, "json"), err)
-                              : FUSOR_OK;
     if (args_flag(a, "dry-run"))
         return job_is_first() ? dry_run(t, args_flag(a, "json"), err)
                               : FUSOR_OK;

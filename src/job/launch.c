@@ -14,6 +14,7 @@
 #include "job/exchange.h"
 #include "job/run_dir.h"
 #include "job/spawn.h"
+#include "ps/recode.h"
 
 #define LOG_MODULE "job"
 #include "base/log.h"
@@ -239,6 +240,12 @@ static void show_banner(const struct start *s)
     if (s->boot.rank != 0 || s->boot.quiet)
         return;
     banner_cluster(&s->boot, (int)s->launch->options->cluster.staleness, &text);
+    if (s->launch->options->cluster.wire != ENCODING_F32)
+        strbuf_addf(
+            &text,
+            "fusor: values and gradients travel as %s: results depend "
+            "on the number of workers\n",
+            encoding_name((enum encoding)s->launch->options->cluster.wire));
     if (text.s)
         fputs(text.s, stderr);
     strbuf_clear(&text);

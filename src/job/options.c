@@ -13,6 +13,7 @@ static const char *const read_names[] = {"fresh", "early", NULL};
 /* as enum store_when_full */
 static const char *const when_full_names[] = {"error", "evict_oldest",
                                               "evict_lowest", NULL};
+static const char *const wire_names[] = {"f32", "bf16", "int8", NULL};
 static const char *const security_names[] = {"auto", "curve", "none", NULL};
 static const char *const transport_names[] = {"auto", "zmq", "shm", NULL};
 
@@ -45,7 +46,10 @@ const struct option_spec cluster_section_specs[] = {
                 "asked for"),
     OPTION_DOUBLE(struct cluster_section, hang_timeout, "120", 1, 1e6,
                   "seconds without any progress until the job is given up"),
-    OPTION_NODE(struct cluster_section, wire, "not available"),
+    OPTION_ENUM(struct cluster_section, wire, "f32", wire_names,
+                "how values and gradients travel: f32; bf16, half the bytes; "
+                "int8 with a scale a row, a third of them; weights and sums "
+                "stay f32 where they are kept"),
     OPTION_NODE(struct cluster_section, durability, "none"),
     OPTION_END,
 };
@@ -114,7 +118,6 @@ enum fusor_status job_options_read(struct yaml *job, struct job_options *out,
     FUSOR_TRY(option_read(memory_section_specs, yaml_get(root, "memory"),
                           "memory", &out->memory, err));
     FUSOR_TRY(read_ports(root, out, err));
-    FUSOR_TRY(check_only(out->cluster.wire, "cluster.wire", "f32", err));
     FUSOR_TRY(
         check_only(out->cluster.durability, "cluster.durability", "none", err));
     FUSOR_TRY(train_options_read(root, &train, err));

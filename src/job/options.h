@@ -28,7 +28,8 @@ struct cluster_section {
     int security;          // enum job_security
     int transport;         // enum job_transport
     double hang_timeout;   // seconds
-    struct yaml_node *wire, *durability;
+    int wire;              // enum encoding
+    struct yaml_node *durability;
 };
 extern const struct option_spec cluster_section_specs[];
 
@@ -55,7 +56,7 @@ struct job_options {
 /** Fill *out from the job's tree; name, run_dir, resume and quiet become 0.
  * Texts point into the tree.
  * @return FUSOR_EUSAGE with file:line:column, also for what fusor does not
- * have: cluster.wire, durability other than none */
+ * have: durability other than none */
 enum fusor_status job_options_read(struct yaml *job, struct job_options *out,
                                    struct fusor_error *err);
 

@@ -195,6 +195,7 @@ static enum fusor_status make_client(struct desk *d, struct fusor_error *err)
         .job = b->job,
         .incarnation = b->incarnation,
         .n_shards = b->n_shards,
+        .encoding = (enum encoding)d->context->options.cluster.wire,
         .n_workers = b->ranks[b->rank].place.n_threads,
         /* The coordinator, who sees progress everywhere, gives up earlier and
          * knows the cause. */

@@ -35,13 +35,15 @@ static enum fusor_status init_worker(struct client *c, struct client_worker *w,
     for (unsigned i = 0; i < AHEAD_MAX; i++)
         FUSOR_TRY(init_announced(c, &w->ahead[i], err));
     w->dense = mem_alloc(c->config.params->n_dense + 1, sizeof(float));
+    w->residual = mem_alloc(c->config.params->n_dense + 1, sizeof(float));
     w->grads_at = mem_alloc(n, sizeof(*w->grads_at));
     w->keys_at = mem_alloc(n, sizeof(*w->keys_at));
     w->places_at = mem_alloc(n, sizeof(*w->places_at));
     w->counts = mem_alloc_raw((size_t)PARAM_MAX_NODES * n *
                                   (c->config.params->n_tables + 1),
                               sizeof(*w->counts));
-    if (!w->dense || !w->grads_at || !w->keys_at || !w->places_at || !w->counts)
+    if (!w->dense || !w->residual || !w->grads_at || !w->keys_at ||
+        !w->places_at || !w->counts)
         return mem_fail(err, "client",
                         c->config.params->n_dense * sizeof(float));
     return FUSOR_OK;
@@ -56,7 +58,8 @@ static enum fusor_status init_segments(struct client *c,
     c->segments = mem_alloc(n, sizeof(*c->segments));
     c->n_segments = mem_alloc(n, sizeof(*c->n_segments));
     c->dense_size = mem_alloc(n, sizeof(*c->dense_size));
-    if (!c->segments || !c->n_segments || !c->dense_size)
+    c->dense_at = mem_alloc((size_t)n + 1, sizeof(*c->dense_at));
+    if (!c->segments || !c->n_segments || !c->dense_size || !c->dense_at)
         return mem_fail(err, "client", n * sizeof(*c->segments));
     for (uint32_t s = 0; s < n; s++) {
         c->segments[s] = mem_alloc(p->n_blocks + 1, sizeof(**c->segments));
@@ -66,6 +69,7 @@ static enum fusor_status init_segments(struct client *c,
             block_slice_plan(p, c->config.whole_blocks, n, s, c->segments[s]);
         for (size_t i = 0; i < c->n_segments[s]; i++)
             c->dense_size[s] += c->segments[s][i].n;
+        c->dense_at[s + 1] = c->dense_at[s] + c->dense_size[s];
     }
     return FUSOR_OK;
 }
@@ -122,6 +126,7 @@ static void clear_worker(struct client *c, struct client_worker *w)
     }
     queue_destroy(w->inbox);
     mem_free(w->dense);
+    mem_free(w->residual);
     mem_free(w->grads_at);
     mem_free(w->keys_at);
     mem_free(w->places_at);
@@ -149,6 +154,7 @@ void client_destroy(struct client *c)
     mem_free(c->segments);
     mem_free(c->n_segments);
     mem_free(c->dense_size);
+    mem_free(c->dense_at);
     pthread_mutex_destroy(&c->mutex);
     mem_free(c);
 }

@@ -16,6 +16,7 @@
 #include "coord/member.h"
 #include "store/bucket.h"
 #include "transport/messenger.h"
+#include "wire/encoding.h"
 
 struct client;
 
@@ -26,8 +27,9 @@ struct client_config {
     uint64_t job;
     uint32_t incarnation;
     uint32_t n_shards;
-    unsigned n_workers; // compute threads of this process
-    int wait_ms;        // a wait longer than this fails; 0: DEADLINE_HANG_MS
+    unsigned n_workers;     // compute threads of this process
+    enum encoding encoding; // of values to train on and of gradients
+    int wait_ms; // a wait longer than this fails; 0: DEADLINE_HANG_MS
 };
 
 enum fusor_status client_create(const struct client_config *config,

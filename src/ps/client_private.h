@@ -7,6 +7,7 @@
 #include "base/queue.h"
 #include "ps/client.h"
 #include "ps/exchange.h"
+#include "ps/recode.h"
 #include "ps/split.h"
 #include "store/block_slice.h"
 
@@ -26,7 +27,8 @@ struct client_worker {
     struct announced *valued; // the step whose values are in use
     unsigned pushes_open;
     struct exchange *free;
-    float *dense; // [n_dense]
+    float *dense;    // [n_dense]
+    float *residual; // [n_dense] shard by shard: what rounding has left over
     struct lease lease;
     uint64_t epoch;
     uint64_t index;   // of the next push
@@ -47,9 +49,16 @@ struct client {
     struct block_segment **segments; // [n_shards][n_segments]
     size_t *n_segments;
     uint64_t *dense_size;  // [n_shards]
+    uint64_t *dense_at;    // [n_shards] sum of those before
     pthread_mutex_t mutex; // guards why
     struct fusor_error why;
 };
+
+static inline struct recode client_recode(const struct client *c, uint32_t s)
+{
+    return (struct recode){c->config.params, c->segments[s], c->n_segments[s],
+                           c->dense_size[s]};
+}
 
 static inline struct client *client_of(struct param_store *s)
 {

@@ -68,7 +68,9 @@ enum fusor_status client_announce(struct param_store *store, unsigned worker,
         .lease = w->lease.id,
         .term = w->lease.term,
         .clock = clock,
-        .flags = (mode == PULL_PEEK ? PS_PEEK : 0) | PS_WANT_DENSE,
+        .flags =
+            (mode == PULL_PEEK ? PS_PEEK : recode_flags(c->config.encoding)) |
+            PS_WANT_DENSE,
     };
     rc = client_submit(c, w, a->exchange, err);
     if (rc == FUSOR_OK)
@@ -130,6 +132,25 @@ static enum fusor_status read_replies(struct client *c, struct client_worker *w,
     return FUSOR_OK;
 }
 
+/* Replies in fewer bytes are turned into what they stand for. */
+static enum fusor_status decode_replies(struct client *c, struct announced *a,
+                                        struct fusor_error *err)
+{
+    enum encoding e = recode_encoding(a->exchange->header.flags);
+
+    for (uint32_t s = 0; e != ENCODING_F32 && s < c->config.n_shards; s++) {
+        struct exchange_leg *leg = &a->exchange->legs[s];
+        struct recode r = client_recode(c, s);
+        struct payload_buffer *b;
+
+        FUSOR_TRY(recode_values_decode(
+            &r, e, leg->reply, messenger_pool(c->config.messenger), &b, err));
+        payload_buffer_unref(leg->reply);
+        leg->reply = b;
+    }
+    return FUSOR_OK;
+}
+
 void client_drop_valued(struct client *c, struct client_worker *w)
 {
     if (!w->valued)
@@ -156,5 +177,6 @@ enum fusor_status client_values(struct param_store *store, unsigned worker,
     w->n_ahead--;
     w->valued = a;
     *dense = w->dense;
+    FUSOR_TRY(decode_replies(c, a, err));
     return read_replies(c, w, a, tables, err);
 }

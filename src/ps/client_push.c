@@ -132,6 +132,36 @@ static enum fusor_status write_push(struct client *c, struct client_worker *w,
     return FUSOR_OK;
 }
 
+/* Put the floats of a finished push in fewer bytes. */
+static enum fusor_status encode_push(struct client *c, struct client_worker *w,
+                                     struct exchange *x,
+                                     struct fusor_error *err)
+{
+    struct recode_push how = {.encoding = c->config.encoding,
+                              .epoch = x->header.epoch,
+                              .unit = x->header.clock,
+                              .flush = x->header.index + 1 == w->lease.count};
+
+    if (how.encoding == ENCODING_F32)
+        return FUSOR_OK;
+    x->header.flags =
+        recode_flags(how.encoding) | (how.flush ? PS_DENSE_F32 : 0);
+    for (uint32_t s = 0; s < c->config.n_shards; s++) {
+        struct exchange_leg *leg = &x->legs[s];
+        struct recode r = client_recode(c, s);
+        struct payload_buffer *b;
+
+        how.residual = w->residual + c->dense_at[s];
+        how.keys = leg->keys->data;
+        how.keys_size = leg->keys->size;
+        FUSOR_TRY(recode_push_encode(
+            &r, &how, leg->out, messenger_pool(c->config.messenger), &b, err));
+        payload_buffer_unref(leg->out);
+        leg->out = b;
+    }
+    return FUSOR_OK;
+}
+
 enum fusor_status client_push(struct param_store *store, unsigned worker,
                               const struct step_grads *g,
                               struct fusor_error *err)
@@ -167,6 +197,11 @@ enum fusor_status client_push(struct param_store *store, unsigned worker,
     };
     for (uint32_t s = 0; s < c->config.n_shards; s++)
         x->legs[s].keys = payload_buffer_ref(w->valued->exchange->legs[s].out);
+    rc = encode_push(c, w, x, err);
+    if (rc != FUSOR_OK) {
+        client_give_back(c, w, x);
+        return rc;
+    }
     client_drop_valued(c, w);
     rc = client_submit(c, w, x, err);
     if (rc == FUSOR_OK)

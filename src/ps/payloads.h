@@ -21,6 +21,9 @@
 #define PS_PEEK 1u       // header.flags of KEYS: pull mode
 #define PS_WANT_DENSE 2u // header.flags of KEYS
 #define PS_RENEW 4u      // header.flags of KEYS: only remember the rows
+#define PS_DENSE_F32 8u  // header.flags of PUSH: only its rows are encoded
+/* Bits 4 and 5 of header.flags of KEYS (wanted), VALUES and PUSH: how floats
+ * are encoded, recode.h. */
 
 /* One table of one node of a push, in place in the payload. */
 struct push_rows {

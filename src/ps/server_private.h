@@ -4,6 +4,7 @@
 
 #include "ps/lane.h"
 #include "ps/payloads.h"
+#include "ps/recode.h"
 #include "ps/server.h"
 
 struct server {
@@ -24,6 +25,15 @@ struct server {
     struct ticket_book peeks; // one ticket: a peek is answered at once
     struct server_counters counters;
 };
+
+static inline struct recode server_recode(const struct server *s)
+{
+    struct recode r = {.params = s->config.params,
+                       .dense_size = shard_dense_size(s->config.shard)};
+
+    r.segments = shard_segments(s->config.shard, &r.n_segments);
+    return r;
+}
 
 /* The optimizer's clock: units applied so far. */
 static inline uint64_t server_now(const struct server *s)

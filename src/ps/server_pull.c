@@ -21,6 +21,8 @@ static enum fusor_status check_keys(const struct server *s,
     struct payload_reader r;
     size_t n;
 
+    if (recode_encoding(h->flags) >= ENCODING_END)
+        return fusor_fail(err, FUSOR_EPROTO, "keys: an unknown encoding");
     if (h->request == 0 || (h->flags & PS_RENEW && h->a == 0))
         return fusor_fail(err, FUSOR_EPROTO, "keys: a request of no number");
     if (!(h->flags & PS_PEEK) && !server_unit_is_sound(s, h))
@@ -136,6 +138,25 @@ static enum fusor_status fill_values(struct server *s,
     return payload_writer_finish(&w, out, err);
 }
 
+/* @param out the values, [room]; replaced where they travel in fewer bytes */
+static enum fusor_status
+make_answer(struct server *s, const struct lane_pull *pull, size_t n_dense,
+            struct payload_buffer **out, struct fusor_error *err)
+{
+    enum encoding e = recode_encoding(pull->header.flags);
+    struct recode r = server_recode(s);
+    struct payload_buffer *b;
+
+    FUSOR_TRY(fill_values(s, pull, n_dense, *out, err));
+    if (e == ENCODING_F32)
+        return FUSOR_OK;
+    FUSOR_TRY(recode_values_encode(
+        &r, e, *out, messenger_pool(s->config.messenger), &b, err));
+    payload_buffer_unref(*out);
+    *out = b;
+    return FUSOR_OK;
+}
+
 /* No room for the answer now: its readers are slow. It is asked for again. */
 static void answer_pull(struct server *s, const struct lane_pull *pull)
 {
@@ -152,7 +173,8 @@ static void answer_pull(struct server *s, const struct lane_pull *pull)
         log_warn("values for lease %u wait: %s", pull->header.lease, why.text);
         return;
     }
-    if (fill_values(s, pull, n_dense, b, &why) == FUSOR_OK)
+    h.flags = recode_flags(recode_encoding(pull->header.flags));
+    if (make_answer(s, pull, n_dense, &b, &why) == FUSOR_OK)
         messenger_send(m, pull->peer, &h, b, NULL); // lost: asked for again
     payload_buffer_unref(b);
     if (!(pull->header.flags & PS_PEEK))

@@ -231,6 +231,24 @@ static void ask_for_keys(struct server *s, const struct message *msg)
     messenger_send(s->config.messenger, msg->from, &need, NULL, NULL);
 }
 
+/* A private copy of the push, its floats as f32. */
+static enum fusor_status open_push(struct server *s, const struct message *msg,
+                                   struct payload_buffer **body,
+                                   struct fusor_error *err)
+{
+    const struct wire_header *h = &msg->header;
+    struct recode r = server_recode(s);
+
+    if (recode_encoding(h->flags) >= ENCODING_END)
+        return fusor_fail(err, FUSOR_EPROTO, "push: an unknown encoding");
+    if (recode_encoding(h->flags) != ENCODING_F32)
+        return recode_push_decode(&r, h->flags, h->a != 0, msg->data, msg->size,
+                                  messenger_pool(s->config.messenger), body,
+                                  err);
+    *body = lane_keep(s->config.messenger, msg, err);
+    return *body ? FUSOR_OK : FUSOR_ENOMEM;
+}
+
 static enum fusor_status on_new_push(struct server *s,
                                      const struct message *msg,
                                      struct fusor_error *err)
@@ -243,11 +261,13 @@ static enum fusor_status on_new_push(struct server *s,
 
     if (l->push || lane_is_late(l, msg->from, &msg->header))
         return FUSOR_OK; // before its time, or after
-    body = lane_keep(s->config.messenger, msg, NULL);
-    if (!body) {
-        s->counters.no_room++;
-        return FUSOR_OK; // it is sent again
-    }
+    rc = open_push(s, msg, &body, &why);
+    if (rc == FUSOR_ENOMEM)
+        s->counters.no_room++; // it is sent again
+    else if (rc != FUSOR_OK)
+        server_drop(s, msg, &why);
+    if (rc != FUSOR_OK)
+        return FUSOR_OK;
     rc = read_push(s, msg, body, &s->views[msg->header.lease], &ticket, &why);
     if (rc == FUSOR_OK) {
         rc = take_push(s, msg, body, ticket, err);

@@ -119,6 +119,11 @@ void payload_put_f32s(struct payload_writer *w, const float *v, size_t n)
     writer_put(w, v, n, sizeof(*v));
 }
 
+void *payload_reserve_bytes(struct payload_writer *w, size_t n)
+{
+    return writer_section(w, n, 1);
+}
+
 uint32_t *payload_reserve_u32s(struct payload_writer *w, size_t n)
 {
     return writer_section(w, n, sizeof(uint32_t));

@@ -81,6 +81,7 @@ void payload_put_u64s(struct payload_writer *w, const uint64_t *v, size_t n);
 void payload_put_f32s(struct payload_writer *w, const float *v, size_t n);
 /* One section to be filled in place, all of it, by the caller.
  * Return its elements, or NULL when it does not fit. */
+void *payload_reserve_bytes(struct payload_writer *w, size_t n);
 uint32_t *payload_reserve_u32s(struct payload_writer *w, size_t n);
 uint64_t *payload_reserve_u64s(struct payload_writer *w, size_t n);
 float *payload_reserve_f32s(struct payload_writer *w, size_t n);

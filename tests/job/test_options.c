@@ -61,7 +61,7 @@ static void refuse(const char *text, const char *place, const char *word)
 
 static void what_there_is_not_is_refused_by_name(void)
 {
-    refuse("cluster: {wire: bf16}", "job.yaml:1:", "cluster.wire");
+    refuse("cluster: {wire: bf8}", "job.yaml:1:", "wire");
     refuse("cluster: {durability: node}", "job.yaml:1:", "durability");
     refuse("memory: {when_full: evict_oldes}", "job.yaml:1:", "evict_oldest");
     refuse("cluster: {staleness: -2}", "job.yaml:1:", "staleness");

@@ -450,7 +450,8 @@ static enum fusor_status add_worker(struct cluster *c, uint32_t number)
                                    .job = JOB,
                                    .incarnation = 1,
                                    .n_shards = c->config->n_shards,
-                                   .n_workers = 1};
+                                   .n_workers = 1,
+                                   .encoding = c->config->encoding};
 
     FUSOR_TRY(add_node(c, PEER_WORKER, number));
     n->ring = mem_alloc(c->config->depth + 1, sizeof(*n->ring));

@@ -10,6 +10,7 @@
 #include "ps/server.h"
 #include "toy.h"
 #include "transport/sim.h"
+#include "wire/encoding.h"
 
 #define SIM_SHARDS_MAX 4
 #define SIM_WORKERS_MAX 4
@@ -28,7 +29,8 @@ struct sim_cluster_config {
     double duplicated;    // share that comes twice
     double forgetful;     // share before which a shard loses its tickets
     double confused;      // a bug: share before which tickets are mixed up
-    struct peer crash;    // kind 0: nobody
+    enum encoding encoding;
+    struct peer crash; // kind 0: nobody
     int64_t crash_ns;
     uint32_t fail_worker; // 1 + the worker process that gives up, or 0
     uint64_t fail_step;   // when it has done so many steps

@@ -158,6 +158,61 @@ static void lost_tickets_cost_messages_and_nothing_else(void)
     }
 }
 
+/* Whole numbers up to 256 are whole in bf16. */
+static void whole_sums_are_exact_in_bf16(void)
+{
+    for (uint64_t seed = 1; seed <= n_seeds / 3; seed++) {
+        struct sim_cluster_config c = random_config(seed, (int)(seed % 3) - 1);
+        struct sim_cluster_result r;
+        struct toy toy;
+
+        c.encoding = ENCODING_BF16;
+        c.forgetful = 0.02;
+        toy_init(&toy, seed, 0, 1 + seed % 4, 2, 0);
+        check_sums(&toy, &c, &r);
+    }
+}
+
+/* Real gradients at staleness 0 with two workers. */
+static void run_encoded(enum encoding e, uint32_t n_shards,
+                        struct toy_state *state)
+{
+    struct sim_cluster_config c = {.seed = n_shards,
+                                   .n_shards = n_shards,
+                                   .n_workers = 2,
+                                   .depth = 2,
+                                   .loss = 0.02,
+                                   .encoding = e};
+    struct sim_cluster_result r;
+    struct toy toy;
+
+    toy_init(&toy, 7, 1, 6, 2, 40000); // "w" is cut into slices
+    toy_state_init(&toy, state);
+    sim_cluster_run(&toy, &c, &r, state);
+    CHECK(r.finished && r.status == FUSOR_OK);
+}
+
+static void fewer_bytes_do_not_depend_on_the_number_of_shards(void)
+{
+    struct toy_state exact, one, two, three;
+    struct toy toy;
+
+    toy_init(&toy, 7, 1, 6, 2, 40000);
+    run_encoded(ENCODING_F32, 1, &exact);
+    for (int e = ENCODING_BF16; e < ENCODING_END; e++) {
+        run_encoded((enum encoding)e, 1, &one);
+        run_encoded((enum encoding)e, 2, &two);
+        run_encoded((enum encoding)e, 3, &three);
+        CHECK(toy_state_equal(&toy, &one, &two));
+        CHECK(toy_state_equal(&toy, &one, &three));
+        CHECK(!toy_state_equal(&toy, &one, &exact)); // it did something
+        toy_state_clear(&one);
+        toy_state_clear(&two);
+        toy_state_clear(&three);
+    }
+    toy_state_clear(&exact);
+}
+
 static void large_messages_come_through_small_pipes(void)
 {
     struct sim_cluster_config c = {.seed = 3,
@@ -325,6 +380,9 @@ int main(int argc, char **argv)
          malformed_and_doubled_messages_change_nothing},
         {"lost tickets cost messages and nothing else",
          lost_tickets_cost_messages_and_nothing_else},
+        {"whole sums are exact in bf16", whole_sums_are_exact_in_bf16},
+        {"fewer bytes do not depend on the number of shards",
+         fewer_bytes_do_not_depend_on_the_number_of_shards},
         {"large messages come through small pipes",
          large_messages_come_through_small_pipes},
         {"equal bits on any cluster and at home",

@@ -1,0 +1,372 @@
+/* Sections of f32 to sections of bytes and back, in the order of payloads.h. */
+#include "ps/recode.h"
+
+#include <string.h>
+
+#include "base/rng.h"
+
+#define GROUP 16 /* floats of a block that share a scale: BLOCK_SLICE_ALIGN */
+#define PIECE 64 /* rows whose seeds are made at once */
+#define ENCODING_SHIFT 4
+
+_Static_assert(GROUP == BLOCK_SLICE_ALIGN, "groups are never cut");
+
+uint32_t recode_flags(enum encoding e)
+{
+    return (uint32_t)e << ENCODING_SHIFT;
+}
+
+enum encoding recode_encoding(uint32_t flags)
+{
+    return (enum encoding)(flags >> ENCODING_SHIFT & 3);
+}
+
+/* Dense blocks. */
+
+static enum encoding segment_encoding(const struct recode *r,
+                                      const struct block_segment *s,
+                                      enum encoding e)
+{
+    return r->params->blocks[s->block].bn_momentum > 0 ? ENCODING_F32 : e;
+}
+
+static size_t segment_bytes(enum encoding e, size_t n)
+{
+    size_t tail = n % GROUP;
+    size_t bytes = encoding_bytes(e, n / GROUP, GROUP) +
+                   (tail ? encoding_bytes(e, 1, tail) : 0);
+
+    return (bytes + 7) & ~(size_t)7;
+}
+
+static size_t dense_bytes(const struct recode *r, enum encoding e)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < r->n_segments; i++)
+        bytes += segment_bytes(segment_encoding(r, &r->segments[i], e),
+                               (size_t)r->segments[i].n);
+    return bytes;
+}
+
+static void segment_write(enum encoding e, const float *x, size_t n,
+                          uint8_t *out)
+{
+    size_t rows = n / GROUP, tail = n % GROUP;
+
+    memset(out + segment_bytes(e, n) - 8, 0, 8); // what fills up
+    encoding_write(e, x, rows, GROUP, NULL, out, rows, 0);
+    if (tail)
+        encoding_write(e, x + rows * GROUP, 1, tail, NULL,
+                       out + encoding_bytes(e, rows, GROUP), 1, 0);
+}
+
+static void segment_read(enum encoding e, const uint8_t *in, size_t n, float *x)
+{
+    size_t rows = n / GROUP, tail = n % GROUP;
+
+    encoding_read(e, in, rows, GROUP, x);
+    if (tail)
+        encoding_read(e, in + encoding_bytes(e, rows, GROUP), 1, tail,
+                      x + rows * GROUP);
+}
+
+static void dense_write(const struct recode *r, enum encoding e, const float *x,
+                        uint8_t *out)
+{
+    for (size_t i = 0; i < r->n_segments; i++) {
+        const struct block_segment *s = &r->segments[i];
+        enum encoding own = segment_encoding(r, s, e);
+
+        segment_write(own, x + s->packed, (size_t)s->n, out);
+        out += segment_bytes(own, (size_t)s->n);
+    }
+}
+
+static void dense_read(const struct recode *r, enum encoding e,
+                       const uint8_t *in, float *x)
+{
+    for (size_t i = 0; i < r->n_segments; i++) {
+        const struct block_segment *s = &r->segments[i];
+        enum encoding own = segment_encoding(r, s, e);
+
+        segment_read(own, in, (size_t)s->n, x + s->packed);
+        in += segment_bytes(own, (size_t)s->n);
+    }
+}
+
+/* With what the pushes before left over; what is left over now is kept. */
+static void put_dense_gradient(const struct recode *r,
+                               const struct recode_push *how, float *x,
+                               struct payload_writer *w)
+{
+    enum encoding e = how->flush ? ENCODING_F32 : how->encoding;
+    size_t n = (size_t)r->dense_size;
+    uint8_t *out = payload_reserve_bytes(w, dense_bytes(r, e));
+
+    if (!out)
+        return;
+    for (size_t i = 0; i < n; i++)
+        x[i] += how->residual[i];
+    dense_write(r, e, x, out);
+    dense_read(r, e, out, how->residual);
+    for (size_t i = 0; i < n; i++)
+        how->residual[i] = x[i] - how->residual[i];
+}
+
+/* @return FUSOR_EPROTO: it is not as long as it must be */
+static enum fusor_status get_dense(const struct recode *r, enum encoding e,
+                                   struct payload_reader *in,
+                                   struct payload_writer *w,
+                                   struct fusor_error *err)
+{
+    size_t n, want = dense_bytes(r, e);
+    const uint8_t *bytes = payload_get_bytes(in, &n);
+    float *x;
+
+    if (in->failed || (n != 0 && n != want))
+        return fusor_fail(err, FUSOR_EPROTO,
+                          "dense floats in %zu bytes instead of %zu", n, want);
+    x = payload_reserve_f32s(w, n ? (size_t)r->dense_size : 0);
+    if (x && n)
+        dense_read(r, e, bytes, x);
+    return FUSOR_OK;
+}
+
+/* Rows. */
+
+static void put_rows(enum encoding e, const float *rows, size_t n, size_t width,
+                     struct payload_writer *w)
+{
+    void *out = payload_reserve_bytes(w, encoding_bytes(e, n, width));
+
+    if (out && n)
+        encoding_write(e, rows, n, width, NULL, out, n, 0);
+}
+
+static enum fusor_status get_rows(enum encoding e, size_t width,
+                                  struct payload_reader *in,
+                                  struct payload_writer *w,
+                                  struct fusor_error *err)
+{
+    size_t size, n;
+    const void *bytes = payload_get_bytes(in, &size);
+    float *rows;
+
+    if (in->failed || encoding_rows(e, size, width, &n) != 0)
+        return fusor_fail(err, FUSOR_EPROTO,
+                          "%zu bytes are no rows of %zu in %s", size, width,
+                          encoding_name(e));
+    rows = payload_reserve_f32s(w, n * width);
+    if (rows && n)
+        encoding_read(e, bytes, n, width, rows);
+    return FUSOR_OK;
+}
+
+/* Gradient rows of one table of one node: each is rounded by a draw of its own
+ * that knows neither shard nor place. */
+static void put_gradients(const struct recode *r, const struct recode_push *how,
+                          uint32_t table, uint64_t lo, const uint64_t *keys,
+                          struct payload_reader *in, struct payload_writer *w)
+{
+    uint32_t width = r->params->tables[table].width;
+    uint64_t seed = r->params->seed ^ hash_mix(how->epoch + 1);
+    size_t n_places, n, m;
+    const uint32_t *places = payload_get_u32s(in, &n_places);
+    const float *rows = payload_get_f32s(in, &n);
+    uint64_t seeds[PIECE];
+    void *out;
+
+    n /= width;
+    payload_put_u32s(w, places, n_places);
+    out = payload_reserve_bytes(w, encoding_bytes(how->encoding, n, width));
+    for (size_t at = 0; out && at < n; at += m) {
+        m = n - at < PIECE ? n - at : PIECE;
+        for (size_t i = 0; i < m; i++) {
+            uint64_t key = keys[n_places ? places[at + i] : at + i];
+
+            seeds[i] = rng_stream(seed, RNG_WIRE, how->unit << 4 | lo,
+                                  hash_key(table, key))
+                           .key;
+        }
+        encoding_write(how->encoding, rows + at * width, m, width, seeds, out,
+                       n, at);
+    }
+}
+
+static size_t n_sections(const struct recode *r)
+{
+    return PARAM_MAX_NODES * (1 + 2 * (size_t)r->params->n_tables);
+}
+
+static enum fusor_status finish(struct payload_writer *w,
+                                struct payload_buffer *b,
+                                struct payload_buffer **out,
+                                struct fusor_error *err)
+{
+    enum fusor_status rc = payload_writer_finish(w, b, err);
+
+    if (rc == FUSOR_OK)
+        *out = b;
+    else
+        payload_buffer_unref(b);
+    return rc;
+}
+
+enum fusor_status
+recode_push_encode(const struct recode *r, const struct recode_push *how,
+                   const struct payload_buffer *in, struct payload_pool *pool,
+                   struct payload_buffer **out, struct fusor_error *err)
+{
+    struct payload_reader reader, keys_reader;
+    struct payload_writer w;
+    struct payload_buffer *b;
+    uint64_t n_nodes;
+    size_t n;
+
+    /* A row of one float grows by a quarter: its scale. */
+    FUSOR_TRY(payload_buffer_take(
+        pool, in->size + in->size / 4 + 16 * n_sections(r), &b, err));
+    payload_writer_init_buffer(&w, b);
+    payload_reader_init(&reader, in->data, in->size);
+    n_nodes = payload_get_u64(&reader);
+    payload_put_u64(&w, n_nodes);
+    for (uint64_t i = 0; i < n_nodes; i++) {
+        uint64_t lo = payload_get_u64(&reader), span = payload_get_u64(&reader);
+        const float *dense = payload_get_f32s(&reader, &n);
+
+        payload_put_u64(&w, lo);
+        payload_put_u64(&w, span);
+        if (n)
+            put_dense_gradient(r, how, (float *)(uintptr_t)dense, &w);
+        else
+            payload_put_bytes(&w, NULL, 0);
+        payload_reader_init(&keys_reader, how->keys, how->keys_size);
+        for (uint32_t t = 0; t < r->params->n_tables; t++)
+            put_gradients(r, how, t, lo, payload_get_u64s(&keys_reader, &n),
+                          &reader, &w);
+    }
+    return finish(&w, b, out, err);
+}
+
+static enum fusor_status decode_node(const struct recode *r, uint32_t flags,
+                                     int ticket, struct payload_reader *in,
+                                     struct payload_writer *w,
+                                     struct fusor_error *err)
+{
+    enum encoding e = recode_encoding(flags);
+
+    payload_put_u64(w, payload_get_u64(in));
+    payload_put_u64(w, payload_get_u64(in));
+    FUSOR_TRY(
+        get_dense(r, flags & PS_DENSE_F32 ? ENCODING_F32 : e, in, w, err));
+    for (uint32_t t = 0; t < r->params->n_tables; t++) {
+        size_t n;
+        const void *names = ticket ? (const void *)payload_get_u32s(in, &n)
+                                   : payload_get_u64s(in, &n);
+
+        if (ticket)
+            payload_put_u32s(w, names, n);
+        else
+            payload_put_u64s(w, names, n);
+        FUSOR_TRY(get_rows(e, r->params->tables[t].width, in, w, err));
+    }
+    return FUSOR_OK;
+}
+
+enum fusor_status recode_push_decode(const struct recode *r, uint32_t flags,
+                                     int ticket, const void *in, size_t size,
+                                     struct payload_pool *pool,
+                                     struct payload_buffer **out,
+                                     struct fusor_error *err)
+{
+    size_t times = recode_encoding(flags) == ENCODING_BF16 ? 2 : 4;
+    struct payload_reader reader;
+    struct payload_writer w;
+    struct payload_buffer *b;
+    enum fusor_status rc = FUSOR_OK;
+    uint64_t n_nodes;
+
+    FUSOR_TRY(
+        payload_buffer_take(pool, times * size + 16 * n_sections(r), &b, err));
+    payload_writer_init_buffer(&w, b);
+    payload_reader_init(&reader, in, size);
+    n_nodes = payload_get_u64(&reader);
+    payload_put_u64(&w, n_nodes);
+    if (n_nodes > PARAM_MAX_NODES)
+        rc = fusor_fail(err, FUSOR_EPROTO, "push: %llu nodes",
+                        (unsigned long long)n_nodes);
+    for (uint64_t i = 0; rc == FUSOR_OK && i < n_nodes; i++)
+        rc = decode_node(r, flags, ticket, &reader, &w, err);
+    if (rc == FUSOR_OK)
+        rc = payload_reader_finish(&reader, "push", err);
+    if (rc != FUSOR_OK) {
+        payload_buffer_unref(b);
+        return rc;
+    }
+    return finish(&w, b, out, err);
+}
+
+/* Weights lose more by int8 than they save. */
+static enum encoding dense_values(enum encoding e)
+{
+    return e == ENCODING_INT8 ? ENCODING_BF16 : e;
+}
+
+enum fusor_status recode_values_encode(const struct recode *r, enum encoding e,
+                                       const struct payload_buffer *in,
+                                       struct payload_pool *pool,
+                                       struct payload_buffer **out,
+                                       struct fusor_error *err)
+{
+    struct payload_reader reader;
+    struct payload_writer w;
+    struct payload_buffer *b;
+    const float *x;
+    size_t n;
+    void *to;
+
+    FUSOR_TRY(payload_buffer_take(
+        pool, in->size + in->size / 4 + 16 * n_sections(r), &b, err));
+    payload_writer_init_buffer(&w, b);
+    payload_reader_init(&reader, in->data, in->size);
+    for (uint32_t t = 0; t < r->params->n_tables; t++) {
+        x = payload_get_f32s(&reader, &n);
+        put_rows(e, x, n / r->params->tables[t].width,
+                 r->params->tables[t].width, &w);
+    }
+    x = payload_get_f32s(&reader, &n);
+    to = payload_reserve_bytes(&w, n ? dense_bytes(r, dense_values(e)) : 0);
+    if (to && n)
+        dense_write(r, dense_values(e), x, to);
+    return finish(&w, b, out, err);
+}
+
+enum fusor_status recode_values_decode(const struct recode *r, enum encoding e,
+                                       const struct payload_buffer *in,
+                                       struct payload_pool *pool,
+                                       struct payload_buffer **out,
+                                       struct fusor_error *err)
+{
+    size_t times = e == ENCODING_BF16 ? 2 : 4;
+    struct payload_reader reader;
+    struct payload_writer w;
+    struct payload_buffer *b;
+    enum fusor_status rc = FUSOR_OK;
+
+    FUSOR_TRY(payload_buffer_take(pool, times * in->size + 16 * n_sections(r),
+                                  &b, err));
+    payload_writer_init_buffer(&w, b);
+    payload_reader_init(&reader, in->data, in->size);
+    for (uint32_t t = 0; rc == FUSOR_OK && t < r->params->n_tables; t++)
+        rc = get_rows(e, r->params->tables[t].width, &reader, &w, err);
+    if (rc == FUSOR_OK)
+        rc = get_dense(r, dense_values(e), &reader, &w, err);
+    if (rc == FUSOR_OK)
+        rc = payload_reader_finish(&reader, "values", err);
+    if (rc != FUSOR_OK) {
+        payload_buffer_unref(b);
+        return rc;
+    }
+    return finish(&w, b, out, err);
+}

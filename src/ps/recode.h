@@ -1,0 +1,70 @@
+/* Payloads of values and pushes with their floats in fewer bytes, and back
+ * (wire/encoding.h). Both sides know payloads of f32 only (payloads.h); these
+ * go through here on their way out and in when cluster.wire says so. In them
+ * each f32s section is a section of bytes: rows of a table as encoding_write()
+ * leaves them; dense blocks segment by segment, each piece filled up to 8
+ * bytes.
+ *
+ * Rows do not depend on how keys are cut over shards, nor do dense blocks:
+ * segments are cut at multiples of 16 floats, and so many share one scale.
+ * Dense values travel as bf16 at the least; batch statistics always as f32,
+ * because a variance must not fall below zero.
+ *
+ * Dense gradients keep what rounding took (error feedback, Seide et al. 2014,
+ * 1-bit SGD) and add it to the next ones; the last push of a lease brings all
+ * of it in f32, so that nothing is left over at a cut.
+ *
+ * Threads: any; no state. */
+#ifndef PS_RECODE_H
+#define PS_RECODE_H
+
+#include "ps/payloads.h"
+#include "store/block_slice.h"
+#include "wire/encoding.h"
+
+struct recode { // of one shard; all borrowed
+    const struct param_spec *params;
+    const struct block_segment *segments;
+    size_t n_segments;
+    uint64_t dense_size;
+};
+
+/* What a push is rounded by. */
+struct recode_push {
+    enum encoding encoding;
+    uint64_t epoch, unit;
+    float *residual;  // [dense_size] kept from push to push
+    int flush;        // dense in f32, with all of the residual
+    const void *keys; // the payload of the KEYS whose ticket it names
+    size_t keys_size;
+};
+
+/** header.flags of an encoding, and back; ENCODING_END: none of ours. */
+uint32_t recode_flags(enum encoding e);
+enum encoding recode_encoding(uint32_t flags);
+
+/** @param in a push of f32 with a ticket; its dense part is scribbled on
+ * @return FUSOR_ENOMEM: the pool; FUSOR_OK with *out the caller's */
+enum fusor_status
+recode_push_encode(const struct recode *r, const struct recode_push *how,
+                   const struct payload_buffer *in, struct payload_pool *pool,
+                   struct payload_buffer **out, struct fusor_error *err);
+/** @param flags of its header
+ * @return also FUSOR_EPROTO: sizes do not fit */
+enum fusor_status recode_push_decode(const struct recode *r, uint32_t flags,
+                                     int ticket, const void *in, size_t size,
+                                     struct payload_pool *pool,
+                                     struct payload_buffer **out,
+                                     struct fusor_error *err);
+enum fusor_status recode_values_encode(const struct recode *r, enum encoding e,
+                                       const struct payload_buffer *in,
+                                       struct payload_pool *pool,
+                                       struct payload_buffer **out,
+                                       struct fusor_error *err);
+enum fusor_status recode_values_decode(const struct recode *r, enum encoding e,
+                                       const struct payload_buffer *in,
+                                       struct payload_pool *pool,
+                                       struct payload_buffer **out,
+                                       struct fusor_error *err);
+
+#endif

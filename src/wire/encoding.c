@@ -1,0 +1,231 @@
+/* Rows of floats to and from fewer bytes. Stochastic rounding as in Gupta et
+ * al. 2015 (Deep Learning with Limited Numerical Precision, section 3); the
+ * noise of element j is a mix of the row's seed and j (the finaliser of Wellons
+ * 2018, "lowbias32"), so loops have no order and vectors no lanes of their own.
+ */
+#include "wire/encoding.h"
+
+#include <string.h>
+
+#include "base/cpu.h"
+
+#define SCALE_MIN 1e-30f /* a row below it is zero */
+
+struct kernels {
+    void (*to_bf16)(const float *x, size_t n, uint16_t *out);
+    void (*to_bf16_random)(const float *x, size_t n, uint64_t seed,
+                           uint16_t *out);
+    void (*from_bf16)(const uint16_t *in, size_t n, float *x);
+    float (*to_int8)(const float *x, size_t n, uint64_t seed, int random,
+                     int8_t *out);
+    void (*from_int8)(const int8_t *in, size_t n, float scale, float *x);
+};
+
+#define LOOP static inline __attribute__((always_inline))
+
+LOOP uint32_t noise(uint64_t seed, uint32_t j)
+{
+    uint32_t x = (uint32_t)seed ^ (j * 0x9e3779b9u + (uint32_t)(seed >> 32));
+
+    x ^= x >> 16;
+    x *= 0x7feb352du;
+    x ^= x >> 15;
+    x *= 0x846ca68bu;
+    return x ^ (x >> 16);
+}
+
+LOOP uint32_t bits_of(float x)
+{
+    uint32_t u;
+
+    memcpy(&u, &x, sizeof(u));
+    return u;
+}
+
+/* NaN must not be carried over into infinity. */
+LOOP uint16_t cut(uint32_t u, uint32_t carry)
+{
+    uint32_t nan = (u & 0x7fffffffu) > 0x7f800000u;
+
+    return (uint16_t)(nan ? (u >> 16 | 0x40u) : (u + carry) >> 16);
+}
+
+LOOP void to_bf16_loop(const float *restrict x, size_t n,
+                       uint16_t *restrict out)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u = bits_of(x[i]);
+
+        out[i] = cut(u, 0x7fffu + (u >> 16 & 1u)); // ties to even
+    }
+}
+
+LOOP void to_bf16_random_loop(const float *restrict x, size_t n, uint64_t seed,
+                              uint16_t *restrict out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = cut(bits_of(x[i]), noise(seed, (uint32_t)i) & 0xffffu);
+}
+
+LOOP void from_bf16_loop(const uint16_t *restrict in, size_t n,
+                         float *restrict x)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u = (uint32_t)in[i] << 16;
+
+        memcpy(&x[i], &u, sizeof(u));
+    }
+}
+
+LOOP float to_int8_loop(const float *restrict x, size_t n, uint64_t seed,
+                        int random, int8_t *restrict out)
+{
+    uint32_t most = 0; // as bits: not finite is above all
+    float max, inverse;
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u = bits_of(x[i]) & 0x7fffffffu;
+
+        most = u > most ? u : most;
+    }
+    memcpy(&max, &most, sizeof(max));
+    if (most >= 0x7f800000u || max < SCALE_MIN) {
+        memset(out, 0, n);
+        return most >= 0x7f800000u ? max - max : 0.0f;
+    }
+    inverse = 127.0f / max;
+    for (size_t i = 0; i < n; i++) {
+        float up =
+            random ? (float)(noise(seed, (uint32_t)i) >> 8) * 0x1p-24f : 0.5f;
+        /* Above zero, so that cutting off is rounding down. */
+        int q = (int)(x[i] * inverse + up + 256.0f) - 256;
+
+        q = q > 127 ? 127 : q;
+        out[i] = (int8_t)(q < -127 ? -127 : q);
+    }
+    return max / 127.0f;
+}
+
+LOOP void from_int8_loop(const int8_t *restrict in, size_t n, float scale,
+                         float *restrict x)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)in[i] * scale;
+}
+
+#define KERNELS(level, target)                                              \
+    target static void to_bf16_##level(const float *x, size_t n,            \
+                                       uint16_t *out)                       \
+    {                                                                       \
+        to_bf16_loop(x, n, out);                                            \
+    }                                                                       \
+    target static void to_bf16_random_##level(const float *x, size_t n,     \
+                                              uint64_t seed, uint16_t *out) \
+    {                                                                       \
+        to_bf16_random_loop(x, n, seed, out);                               \
+    }                                                                       \
+    target static void from_bf16_##level(const uint16_t *in, size_t n,      \
+                                         float *x)                          \
+    {                                                                       \
+        from_bf16_loop(in, n, x);                                           \
+    }                                                                       \
+    target static float to_int8_##level(                                    \
+        const float *x, size_t n, uint64_t seed, int random, int8_t *out)   \
+    {                                                                       \
+        return random ? to_int8_loop(x, n, seed, 1, out)                    \
+                      : to_int8_loop(x, n, seed, 0, out);                   \
+    }                                                                       \
+    target static void from_int8_##level(const int8_t *in, size_t n,        \
+                                         float scale, float *x)             \
+    {                                                                       \
+        from_int8_loop(in, n, scale, x);                                    \
+    }
+#define ROW(level)                                                  \
+    {                                                               \
+        to_bf16_##level, to_bf16_random_##level, from_bf16_##level, \
+            to_int8_##level, from_int8_##level                      \
+    }
+
+#if defined(__x86_64__)
+KERNELS(plain, )
+KERNELS(avx2, __attribute__((target("avx2"))))
+KERNELS(avx512, __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq"))))
+static const struct kernels kernels[] = {[CPU_PLAIN] = ROW(plain),
+                                         [CPU_AVX2] = ROW(avx2),
+                                         [CPU_AVX512] = ROW(avx512)};
+#else
+KERNELS(plain, )
+static const struct kernels kernels[] = {[CPU_PLAIN] = ROW(plain),
+                                         [CPU_AVX2] = ROW(plain),
+                                         [CPU_AVX512] = ROW(plain)};
+#endif
+
+const char *encoding_name(enum encoding e)
+{
+    static const char *const names[] = {"f32", "bf16", "int8"};
+
+    return names[e];
+}
+
+size_t encoding_bytes(enum encoding e, size_t n, size_t width)
+{
+    if (e == ENCODING_INT8)
+        return n * (sizeof(float) + width);
+    return n * width * (e == ENCODING_BF16 ? sizeof(uint16_t) : sizeof(float));
+}
+
+int encoding_rows(enum encoding e, size_t bytes, size_t width, size_t *n)
+{
+    *n = bytes / encoding_bytes(e, 1, width);
+    return encoding_bytes(e, *n, width) == bytes ? 0 : -1;
+}
+
+static void write_bf16(const float *rows, size_t m, size_t width,
+                       const uint64_t *seeds, uint16_t *out)
+{
+    const struct kernels *k = &kernels[cpu_level()];
+
+    if (!seeds)
+        k->to_bf16(rows, m * width, out);
+    for (size_t i = 0; seeds && i < m; i++)
+        k->to_bf16_random(rows + i * width, width, seeds[i], out + i * width);
+}
+
+static void write_int8(const float *rows, size_t m, size_t width,
+                       const uint64_t *seeds, float *scales, int8_t *out)
+{
+    const struct kernels *k = &kernels[cpu_level()];
+
+    for (size_t i = 0; i < m; i++)
+        scales[i] = k->to_int8(rows + i * width, width, seeds ? seeds[i] : 0,
+                               seeds != NULL, out + i * width);
+}
+
+void encoding_write(enum encoding e, const float *rows, size_t m, size_t width,
+                    const uint64_t *seeds, void *out, size_t n, size_t first)
+{
+    float *floats = out;
+
+    if (e == ENCODING_BF16)
+        write_bf16(rows, m, width, seeds, (uint16_t *)out + first * width);
+    else if (e == ENCODING_INT8)
+        write_int8(rows, m, width, seeds, floats + first,
+                   (int8_t *)(floats + n) + first * width);
+    else
+        memcpy(floats + first * width, rows, m * width * sizeof(float));
+}
+
+void encoding_read(enum encoding e, const void *in, size_t n, size_t width,
+                   float *rows)
+{
+    const struct kernels *k = &kernels[cpu_level()];
+    const float *scales = in;
+    const int8_t *values = (const int8_t *)(scales + n);
+
+    if (e == ENCODING_F32)
+        memcpy(rows, in, n * width * sizeof(float));
+    else if (e == ENCODING_BF16)
+        k->from_bf16(in, n * width, rows);
+    for (size_t i = 0; e == ENCODING_INT8 && i < n; i++)
+        k->from_int8(values + i * width, width, scales[i], rows + i * width);
+}

@@ -1,0 +1,260 @@
+/* Tests of ps/recode: payloads there and back, what rounding leaves over, and
+ * bytes that are none of ours. */
+#include "ps/recode.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "harness.h"
+
+#define ROWS 5
+#define WIDTH 3
+#define DENSE 26 /* a group and a tail, then a batch statistic */
+#define FUZZ 30000
+
+static struct table_spec table = {.name = "t", .width = WIDTH};
+static struct block_spec blocks[2] = {
+    {.name = "w", .size = 22},
+    {.name = "bn", .offset = 22, .size = 4, .bn_momentum = 0.1f}};
+static struct param_spec params = {.seed = 3,
+                                   .n_tables = 1,
+                                   .tables = &table,
+                                   .n_blocks = 2,
+                                   .blocks = blocks,
+                                   .n_dense = DENSE};
+static struct block_segment segments[2];
+static struct recode recode = {&params, segments, 2, DENSE};
+static struct payload_pool *pool;
+static struct payload_buffer *keys;
+static float residual[DENSE], dense[DENSE], rows[ROWS * WIDTH];
+
+static struct payload_buffer *take(size_t room, struct payload_writer *w)
+{
+    struct payload_buffer *b;
+
+    REQUIRE(!payload_buffer_take(pool, room, &b, NULL));
+    payload_writer_init_buffer(w, b);
+    return b;
+}
+
+static void open_all(void)
+{
+    static const uint64_t ids[ROWS] = {11, 22, 33, 44, 55};
+    struct payload_writer w;
+
+    REQUIRE(block_slice_plan(&params, NULL, 1, 0, segments) == 2);
+    REQUIRE(!payload_pool_create(1 << 20, &pool, NULL));
+    keys = take(256, &w);
+    payload_put_u64s(&w, ids, ROWS);
+    REQUIRE(!payload_writer_finish(&w, keys, NULL));
+    memset(residual, 0, sizeof(residual));
+    for (int i = 0; i < DENSE; i++)
+        dense[i] = 0.01f * (float)(i + 1);
+    for (int i = 0; i < ROWS * WIDTH; i++)
+        rows[i] = 0.37f * (float)(i + 1);
+}
+
+static void close_all(void)
+{
+    payload_buffer_unref(keys);
+    payload_pool_destroy(pool);
+    CHECK(mem_used() == 0);
+}
+
+/* Encode a push of one node and decode it. */
+static struct payload_buffer *through(enum encoding e, int flush,
+                                      struct push_view *v, size_t *bytes)
+{
+    struct recode_push how = {.encoding = e,
+                              .flush = flush,
+                              .residual = residual,
+                              .keys = keys->data,
+                              .keys_size = keys->size};
+    struct payload_buffer *in, *encoded, *out;
+    uint32_t flags = recode_flags(e) | (flush ? PS_DENSE_F32 : 0);
+    struct payload_writer w;
+
+    in = take(4096, &w);
+    payload_put_u64(&w, 1);
+    payload_put_u64(&w, 0);
+    payload_put_u64(&w, 1);
+    payload_put_f32s(&w, dense, DENSE);
+    payload_put_u32s(&w, NULL, 0);
+    payload_put_f32s(&w, rows, ROWS * WIDTH);
+    REQUIRE(!payload_writer_finish(&w, in, NULL));
+    REQUIRE(!recode_push_encode(&recode, &how, in, pool, &encoded, NULL));
+    *bytes = encoded->size;
+    REQUIRE(!recode_push_decode(&recode, flags, 1, encoded->data, encoded->size,
+                                pool, &out, NULL));
+    REQUIRE(!push_view_read(&params, out->data, out->size, 1, DENSE, v, NULL));
+    payload_buffer_unref(in);
+    payload_buffer_unref(encoded);
+    return out;
+}
+
+static void a_push_comes_back_within_a_step(void)
+{
+    struct push_rows view_rows[PARAM_MAX_NODES];
+    struct push_view v = {.tables = view_rows};
+
+    open_all();
+    for (int e = ENCODING_BF16; e < ENCODING_END; e++) {
+        struct payload_buffer *b;
+        size_t bytes;
+
+        memset(residual, 0, sizeof(residual));
+        b = through((enum encoding)e, 0, &v, &bytes);
+        CHECK(v.nodes[0].tables[0].n == ROWS && !v.nodes[0].tables[0].places);
+        for (int i = 0; i < ROWS * WIDTH; i++) {
+            float most = e == ENCODING_BF16
+                             ? rows[i] * 0x1p-7f
+                             : 1.001f * rows[i / WIDTH * WIDTH + 2] / 127;
+
+            CHECK(fabsf(v.nodes[0].tables[0].grads[i] - rows[i]) <= most);
+        }
+        for (int i = 0; i < DENSE; i++)
+            CHECK(fabsf(v.nodes[0].dense[i] - dense[i]) <= 0.22f / 127);
+        for (int i = 22; i < DENSE; i++) // the statistic
+            CHECK(v.nodes[0].dense[i] == dense[i]);
+        payload_buffer_unref(b);
+    }
+    close_all();
+}
+
+/* What went out after n pushes and a flush is n + 1 times the gradient, but for
+ * the rounding of float sums: 40 additions of at most 2^-24 of the sum. */
+static void what_rounding_leaves_over_comes_later(void)
+{
+    struct push_rows view_rows[PARAM_MAX_NODES];
+    struct push_view v = {.tables = view_rows};
+    size_t bytes;
+
+    open_all();
+    for (int e = ENCODING_BF16; e < ENCODING_END; e++) {
+        double sum[DENSE] = {0};
+        int left = 0;
+
+        memset(residual, 0, sizeof(residual));
+        for (int push = 0; push < 20; push++) {
+            struct payload_buffer *b =
+                through((enum encoding)e, push == 19, &v, &bytes);
+
+            for (int i = 0; i < DENSE; i++) {
+                sum[i] += (double)v.nodes[0].dense[i];
+                left += residual[i] != 0;
+            }
+            payload_buffer_unref(b);
+        }
+        CHECK(left > 0);
+        for (int i = 0; i < DENSE; i++) {
+            CHECK(residual[i] == 0);
+            CHECK(fabs(sum[i] - 20 * (double)dense[i]) <=
+                  40 * 0x1p-24 * 20 * (double)dense[i]);
+        }
+    }
+    close_all();
+}
+
+static void fewer_bytes_are_fewer(void)
+{
+    struct push_rows view_rows[PARAM_MAX_NODES];
+    struct push_view v = {.tables = view_rows};
+    size_t flat, small, smaller;
+
+    table.width = ROWS * WIDTH; // one row of 15
+    open_all();
+    payload_buffer_unref(through(ENCODING_F32, 0, &v, &flat));
+    payload_buffer_unref(through(ENCODING_BF16, 0, &v, &small));
+    payload_buffer_unref(through(ENCODING_INT8, 0, &v, &smaller));
+    CHECK(smaller < small && small < flat);
+    table.width = WIDTH;
+    close_all();
+}
+
+static void values_come_back_and_peeks_have_no_dense(void)
+{
+    open_all();
+    for (int with = 0; with < 2; with++) {
+        for (int e = ENCODING_BF16; e < ENCODING_END; e++) {
+            struct payload_buffer *in, *encoded, *out, *none;
+            struct payload_writer w;
+            struct payload_reader r;
+            const float *x;
+            size_t n;
+
+            in = take(4096, &w);
+            payload_put_f32s(&w, rows, ROWS * WIDTH);
+            payload_put_f32s(&w, dense, with ? DENSE : 0);
+            REQUIRE(!payload_writer_finish(&w, in, NULL));
+            REQUIRE(!recode_values_encode(&recode, (enum encoding)e, in, pool,
+                                          &encoded, NULL));
+            REQUIRE(!recode_values_decode(&recode, (enum encoding)e, encoded,
+                                          pool, &out, NULL));
+            encoded->size -= 8;
+            CHECK(recode_values_decode(&recode, (enum encoding)e, encoded, pool,
+                                       &none, NULL) == FUSOR_EPROTO);
+            payload_reader_init(&r, out->data, out->size);
+            x = payload_get_f32s(&r, &n);
+            REQUIRE(n == ROWS * WIDTH);
+            for (size_t i = 0; i < n; i++)
+                CHECK(fabsf(x[i] - rows[i]) <= rows[ROWS * WIDTH - 1] / 250);
+            x = payload_get_f32s(&r, &n);
+            REQUIRE(n == (with ? DENSE : 0));
+            for (size_t i = 0; i < n; i++)
+                CHECK(fabsf(x[i] - dense[i]) <= dense[i] * 0x1p-8f);
+            CHECK(payload_reader_finish(&r, "values", NULL) == FUSOR_OK);
+            payload_buffer_unref(in);
+            payload_buffer_unref(encoded);
+            payload_buffer_unref(out);
+        }
+    }
+    close_all();
+}
+
+static void strange_bytes_are_refused_within_their_bounds(void)
+{
+    struct rng r = rng_stream(5, RNG_TEST, 0, 0);
+    unsigned n_good = 0;
+
+    open_all();
+    for (int i = 0; i < FUZZ; i++) {
+        size_t words = (size_t)rng_below(&r, 40);
+        uint64_t *bytes = mem_alloc(words, 8); // its own block
+        uint32_t flags = recode_flags(i % 2 ? ENCODING_BF16 : ENCODING_INT8);
+        struct payload_buffer *out;
+
+        for (size_t k = 0; k < words; k++)
+            bytes[k] = rng_below(&r, 3) ? rng_below(&r, 12) : rng_u64(&r);
+        if (words)
+            bytes[0] = rng_below(&r, 3);
+        if (recode_push_decode(&recode, flags | (i % 3 ? 0 : PS_DENSE_F32),
+                               i % 5 != 0, bytes, 8 * words, pool, &out,
+                               NULL) == FUSOR_OK) {
+            payload_buffer_unref(out);
+            n_good++;
+        }
+        mem_free(bytes);
+    }
+    CHECK(n_good > 0 && n_good < FUZZ / 2);
+    CHECK(recode_encoding(recode_flags(ENCODING_INT8)) == ENCODING_INT8);
+    CHECK(recode_encoding(0x30) == ENCODING_END);
+    close_all();
+}
+
+int main(void)
+{
+    static const struct test_case cases[] = {
+        {"a push comes back within a step", a_push_comes_back_within_a_step},
+        {"what rounding leaves over comes later",
+         what_rounding_leaves_over_comes_later},
+        {"fewer bytes are fewer", fewer_bytes_are_fewer},
+        {"values come back, and peeks have no dense part",
+         values_come_back_and_peeks_have_no_dense},
+        {"strange bytes are refused within their bounds",
+         strange_bytes_are_refused_within_their_bounds},
+    };
+
+    return TEST_RUN("ps.recode", cases);
+}

@@ -77,6 +77,11 @@ static const struct golden_job jobs[] = {
                  "query: title, layers: 2}}}"},
     {"lstm", "{tables: {item: 4}, loss: mse, towers: {t: {type: lstm, query: "
              "seq, item: item, layers: 2}}}"},
+    {"cnn", "{tables: {item: 4}, loss: mse, towers: {t: {type: cnn, query: "
+            "seq, item: item, filters: 3, activation: tanh}}}"},
+    {"cnn_text", "{tables: {title: 5}, loss: mse, towers: {t: {type: cnn, "
+                 "query: title, widths: [2, 3], filters: 4, activation: "
+                 "relu}}}"},
 };
 #define N_JOBS (sizeof(jobs) / sizeof(jobs[0]))
 

@@ -333,6 +333,23 @@ def recurrent(kind, d, units, layers=1):
 RNN, GRU, LSTM = ('rnn_tanh', 1), ('gru', 3), ('lstm', 4)
 
 
+def cnn(d, widths, filters, kind):
+    def make(p):
+        convs = [weights(p, (filters, w * d), (filters,)) for w in widths]
+        out = weights(p, (d, filters * len(widths)), (d,))
+
+        def encode(x):
+            tops = []
+            for width, (w, b) in zip(widths, convs):
+                z = torch.cat([x, torch.zeros(max(0, width - len(x)), d)])
+                w = w.reshape(filters, width, d).permute(0, 2, 1)
+                y = torch.nn.functional.conv1d(z.T[None], w, b)[0]
+                tops.append(act(p, kind, y).max(1).values)
+            return out[0] @ torch.cat(tops) + out[1]
+        return encode
+    return make
+
+
 def sequence(table, item_table, make, most=5, text=False, bias=False, d=4,
              vector=False):
     def f(p):
@@ -491,6 +508,10 @@ JOBS = {
         GRU, 5, 5, 2), text=True, d=5), mse),
     'lstm': (table(item=4), sequence('item', 'item', recurrent(LSTM, 4, 4, 2)),
              mse),
+    'cnn': (table(item=4), sequence('item', 'item', cnn(4, [3, 4, 5], 3,
+                                                        'tanh')), mse),
+    'cnn_text': (table(title=5), sequence('title', None, cnn(
+        5, [2, 3], 4, 'relu'), text=True, d=5), mse),
     'weighted_ones': (FUSED, weighted('logits', 'ones'), bce),
     'weighted_ones_vectors': (FUSED, weighted('vectors', 'ones'), bce),
     'weighted_given': (FUSED, weighted('scores', 'given'), bce),

@@ -175,6 +175,8 @@ static const char *const wide[] = {
     JOB(TRANSFORMER ", norm: post, dropout: 0.3, positions: none"),
     JOB("type: gru, item: item, units: 5, layers: 3, dropout: 0.3"),
     JOB("type: lstm, item: item, units: 6, dropout: 0.2"),
+    JOB("type: cnn, item: item, widths: [1, 3], filters: 5, activation: "
+        "tanh, dropout: 0.3"),
     JOB("type: rnn, item: item, units: 18, layers: 2"),
 };
 
@@ -263,6 +265,11 @@ static void settings_are_checked(void)
          "blocks is 1..16, not 17"},
         {JOB("type: transformer, item: item, activation: tanh"),
          "is relu or gelu"},
+        {JOB("type: cnn, item: item, widths: 3"), "is a list of 1..8 window"},
+        {JOB("type: cnn, item: item, widths: [65]"), "a width is 1..64"},
+        {JOB("type: cnn, item: item, activation: gelu"),
+         "none, relu, tanh or sigmoid"},
+        {JOB("type: lstm, item: item, layers: 9"), "layers is 1..8, not 9"},
         {JOB("type: transformer, item: price"), "fields with ids only"},
         {JOB("type: transformer, item: item, blcks: 2"),
          "did you mean blocks?"},

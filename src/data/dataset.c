@@ -154,9 +154,12 @@ static enum fusor_status open_all(struct dataset *ds, struct yaml_node *fields,
                                   struct yaml_node *label,
                                   struct fusor_error *err)
 {
-    FUSOR_TRY(use_copy(ds, err));
+    if (!ds->options.outline)
+        FUSOR_TRY(use_copy(ds, err));
     FUSOR_TRY(schema_read(ds->dir, &ds->schema, err));
     FUSOR_TRY(dataset_open_parts(ds, err));
+    if (ds->options.outline)
+        return dataset_resolve_fields(ds, fields, err);
     FUSOR_TRY(dataset_split(ds, err));
     FUSOR_TRY(label_read(label, ds->schema.label, &ds->label, err));
     FUSOR_TRY(fit_label(ds, err));

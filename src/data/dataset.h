@@ -57,6 +57,7 @@ struct dataset_options {
     enum dataset_cache cache; // where the rows' columns are
     uint64_t memory;          // auto: larger train parts are streamed; 0: 8 GiB
     const char *stage_in;     // copy the folder below this first; "" or NULL
+    int outline;              // read no values: see dataset_open()
 };
 
 /** Read what a job's `data:` section says about an opened folder: prepared,
@@ -70,7 +71,10 @@ enum fusor_status dataset_options_read(struct yaml_node *data,
                                        const char **protocol,
                                        struct fusor_error *err);
 
-/** Open and check the folder.
+/** Open and check the folder. As an outline it knows the schema and what
+ * batches would hold and reads no values: splits have no rows, labels no range,
+ * a bag no longest list, and nothing is checked against the rows. For processes
+ * that only want to know a model's shape.
  * @param fields the job's `fields:`, or NULL: all prepared fields. Borrowed
  *        during the call
  * @param label the job's `label:`, or NULL: raw values

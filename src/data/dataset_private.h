@@ -45,6 +45,7 @@ struct row_part {
     uint64_t n;
     const uint32_t *query; // NULL: no such key
     const uint32_t *item;
+    int joins_queries, joins_items; // is there such a key of 32 bits?
     const float *label;
     const float *weight;   // NULL: all 1
     const int64_t *time;   // NULL: no times

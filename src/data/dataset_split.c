@@ -25,12 +25,14 @@ static enum fusor_status need_column(const struct row_part *p, const char *file,
  * no queries: its field is then an ordinary one of the row. */
 static enum fusor_status bind_key(const struct dataset *ds, int key,
                                   const struct row_part *p, const char *file,
-                                  const uint32_t **out, struct fusor_error *err)
+                                  const uint32_t **out, int *joins,
+                                  struct fusor_error *err)
 {
     const struct column_view *c;
     const char *name;
 
     *out = NULL;
+    *joins = 0;
     if (key < 0)
         return FUSOR_OK;
     name = ds->schema.fields[key].spec.name;
@@ -39,6 +41,7 @@ static enum fusor_status bind_key(const struct dataset *ds, int key,
         return FUSOR_OK;
     FUSOR_TRY(need_column(p, file, name, COLUMN_U32, &c, err));
     *out = c->u32;
+    *joins = 1;
     return FUSOR_OK;
 }
 
@@ -48,8 +51,10 @@ static enum fusor_status bind_columns(const struct dataset *ds,
 {
     const struct column_view *c;
 
-    FUSOR_TRY(bind_key(ds, ds->schema.query_key, p, file, &p->query, err));
-    FUSOR_TRY(bind_key(ds, ds->schema.item_key, p, file, &p->item, err));
+    FUSOR_TRY(bind_key(ds, ds->schema.query_key, p, file, &p->query,
+                       &p->joins_queries, err));
+    FUSOR_TRY(bind_key(ds, ds->schema.item_key, p, file, &p->item,
+                       &p->joins_items, err));
     FUSOR_TRY(need_column(p, file, "label", COLUMN_F32, &c, err));
     p->label = c->f32;
     if (ds->schema.has_weight) {
@@ -73,7 +78,9 @@ static enum fusor_status open_rows(struct dataset *ds, int index,
     fs_join(path, ds->dir, file);
     if (index == 0)
         dataset_choose_cache(ds, path);
-    if (ds->options.cache == CACHE_STREAM)
+    if (ds->options.outline)
+        FUSOR_TRY(part_open_outline(path, &p->part, err));
+    else if (ds->options.cache == CACHE_STREAM)
         FUSOR_TRY(part_open_some(path, dataset_keeps, ds, &p->part, err));
     else
         FUSOR_TRY(part_open(path, &p->part, err));
@@ -100,7 +107,8 @@ static enum fusor_status open_table(const struct dataset *ds, const char *file,
     fs_join(path, ds->dir, file);
     if (!fs_exists(path))
         return FUSOR_OK;
-    FUSOR_TRY(part_open(path, out, err));
+    FUSOR_TRY(ds->options.outline ? part_open_outline(path, out, err)
+                                  : part_open(path, out, err));
     if (part_rows(*out) != n_ids)
         return fusor_fail(err, FUSOR_EDATA,
                           "%s: %llu rows for %llu ids: run fusor prepare again",
@@ -123,9 +131,9 @@ static void count_keys(struct dataset *ds)
 
     ds->n_queries = key_ids(s, s->query_key, s->n_queries);
     ds->n_items = key_ids(s, s->item_key, s->n_items);
-    if (!ds->parts[0].query)
+    if (!ds->parts[0].joins_queries)
         ds->n_queries = 0;
-    if (!ds->parts[0].item)
+    if (!ds->parts[0].joins_items)
         ds->n_items = 0;
 }
 
@@ -171,7 +179,8 @@ enum fusor_status dataset_open_parts(struct dataset *ds,
             FUSOR_TRY(open_rows(ds, 2, "test.part", s->n_test, err));
     }
     count_keys(ds);
-    FUSOR_TRY(open_candidates(ds, err));
+    if (!ds->options.outline)
+        FUSOR_TRY(open_candidates(ds, err));
     FUSOR_TRY(
         open_table(ds, "query.part", ds->n_queries, &ds->query_table, err));
     return open_table(ds, "item.part", ds->n_items, &ds->item_table, err);

@@ -92,6 +92,10 @@ enum fusor_status
 part_open_some(const char *path,
                int (*keep)(const void *self, const struct column_spec *spec),
                const void *self, struct part **out, struct fusor_error *err);
+/** Only what the directory says: names, types and rows; no column has values,
+ * and none can be read. */
+enum fusor_status part_open_outline(const char *path, struct part **out,
+                                    struct fusor_error *err);
 /** Read values of rows first to first + n - 1 of a column that is not held.
  * Threads: any. */
 enum fusor_status part_read(const struct part *p, size_t column, uint64_t first,

@@ -35,6 +35,7 @@ struct opening {
     unsigned char *scratch; // [CHECK_BYTES]
     int (*keep)(const void *self, const struct column_spec *spec);
     const void *self;
+    int outline; // the directory is enough
 };
 
 static enum fusor_status bad(const char *path, struct fusor_error *err,
@@ -204,6 +205,20 @@ static int is_kept(const struct opening *o, const struct column_spec *spec)
     return !o->keep || spec->type == COLUMN_LIST || o->keep(o->self, spec);
 }
 
+/* What the directory says of a column; its values stay where they are. */
+static enum fusor_status outline_column(struct opening *o, size_t c,
+                                        struct fusor_error *err)
+{
+    const struct part_entry *e = &o->p->directory[c];
+    struct column_view *v = &o->p->columns[c];
+
+    if (!entry_is_sound(e) || part_find(o->p, e->name))
+        return bad(o->p->path, err, "directory");
+    view_set(v, e, (const void *[PART_SECTIONS]){NULL, NULL, NULL});
+    v->held = 0;
+    return FUSOR_OK;
+}
+
 static enum fusor_status read_column(struct opening *o, size_t c,
                                      struct fusor_error *err)
 {
@@ -252,7 +267,10 @@ static enum fusor_status read_columns(struct opening *o,
     o->limit = h->directory_offset;
     o->at = sizeof(*h);
     for (size_t c = 0; c < p->n_columns; c++)
-        FUSOR_TRY(read_column(o, c, err));
+        FUSOR_TRY(o->outline ? outline_column(o, c, err)
+                             : read_column(o, c, err));
+    if (o->outline)
+        return FUSOR_OK;
     return check_padding(o, o->limit, err);
 }
 
@@ -282,12 +300,9 @@ static int all_held(const struct part *p)
     return 1;
 }
 
-enum fusor_status
-part_open_some(const char *path,
-               int (*keep)(const void *self, const struct column_spec *spec),
-               const void *self, struct part **out, struct fusor_error *err)
+static enum fusor_status open_part(const char *path, struct opening o,
+                                   struct part **out, struct fusor_error *err)
 {
-    struct opening o = {.fd = -1, .keep = keep, .self = self};
     enum fusor_status rc;
 
     if (strlen(path) >= FS_PATH_MAX)
@@ -300,7 +315,7 @@ part_open_some(const char *path,
     rc = open_file(&o, err);
     mem_free(o.scratch);
     o.p->fd = o.fd;
-    if (rc == FUSOR_OK && all_held(o.p)) {
+    if (rc == FUSOR_OK && (o.outline || all_held(o.p))) {
         close(o.fd);
         o.p->fd = -1;
     }
@@ -309,6 +324,21 @@ part_open_some(const char *path,
     else
         part_close(o.p);
     return rc;
+}
+
+enum fusor_status
+part_open_some(const char *path,
+               int (*keep)(const void *self, const struct column_spec *spec),
+               const void *self, struct part **out, struct fusor_error *err)
+{
+    return open_part(
+        path, (struct opening){.fd = -1, .keep = keep, .self = self}, out, err);
+}
+
+enum fusor_status part_open_outline(const char *path, struct part **out,
+                                    struct fusor_error *err)
+{
+    return open_part(path, (struct opening){.fd = -1, .outline = 1}, out, err);
 }
 
 enum fusor_status part_open(const char *path, struct part **out,
@@ -322,7 +352,7 @@ enum fusor_status part_read(const struct part *p, size_t column, uint64_t first,
 {
     uint64_t bytes = part_row_bytes(p, column);
 
-    if (column >= p->n_columns || p->columns[column].held ||
+    if (column >= p->n_columns || p->columns[column].held || p->fd < 0 ||
         first > p->n_rows || n > p->n_rows - first)
         return fusor_fail(err, FUSOR_EINVAL,
                           "%s: rows %llu to %llu of column %zu cannot be read",

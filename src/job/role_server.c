@@ -385,7 +385,7 @@ static enum fusor_status run(const struct role_context *context,
                         "boot record: %u listeners for %u shards",
                         b->n_listeners, n);
     else
-        rc = workload_create(context->job, &p.workload, err);
+        rc = workload_create_outline(context->job, &p.workload, err);
     if (rc != FUSOR_OK)
         report_early(context, err);
     else

@@ -35,7 +35,7 @@ static enum fusor_status has_both_keys(const char *dir, int *out,
 }
 
 static enum fusor_status open_data(struct workload *w, struct yaml_node *root,
-                                   struct fusor_error *err)
+                                   int outline, struct fusor_error *err)
 {
     struct dataset_options options = {.fold = -1};
     const char *protocol = NULL;
@@ -43,6 +43,7 @@ static enum fusor_status open_data(struct workload *w, struct yaml_node *root,
     FUSOR_TRY(
         dataset_options_read(yaml_get(root, "data"), &options, &protocol, err));
     options.seed = w->options.train.seed;
+    options.outline = outline;
     if (!options.exclude_seen)
         FUSOR_TRY(has_both_keys(options.dir, &options.exclude_seen, err));
     FUSOR_TRY(dataset_open(&options, yaml_get(root, "fields"),
@@ -254,18 +255,26 @@ static enum fusor_status ask_for_arithmetic(struct workload *w,
     return FUSOR_OK;
 }
 
-static enum fusor_status fill(struct workload *w, struct yaml_node *root,
-                              struct fusor_error *err)
+/* What a model's shape and its update rules follow from. */
+static enum fusor_status fill_shape(struct workload *w, struct yaml_node *root,
+                                    int outline, struct fusor_error *err)
+{
+    FUSOR_TRY(option_check_keys(root, job_keys, "the job", err));
+    FUSOR_TRY(train_options_read(root, &w->options, err));
+    if (!outline)
+        FUSOR_TRY(ask_for_arithmetic(w, root, err));
+    FUSOR_TRY(open_data(w, root, outline, err));
+    FUSOR_TRY(build_model(w, root, err));
+    FUSOR_TRY(read_frozen(w, root, err));
+    return read_rules(w, root, err);
+}
+
+/* What needs the rows. */
+static enum fusor_status fill_work(struct workload *w, struct yaml_node *root,
+                                   struct fusor_error *err)
 {
     struct plan p;
 
-    FUSOR_TRY(option_check_keys(root, job_keys, "the job", err));
-    FUSOR_TRY(train_options_read(root, &w->options, err));
-    FUSOR_TRY(ask_for_arithmetic(w, root, err));
-    FUSOR_TRY(open_data(w, root, err));
-    FUSOR_TRY(build_model(w, root, err));
-    FUSOR_TRY(read_frozen(w, root, err));
-    FUSOR_TRY(read_rules(w, root, err));
     FUSOR_TRY(check_loss(w, err));
     FUSOR_TRY(read_negatives(w, root, err));
     for (uint32_t s = 0; s < w->options.n_stages; s++)
@@ -273,8 +282,8 @@ static enum fusor_status fill(struct workload *w, struct yaml_node *root,
     return read_metrics(w, yaml_get(root, "evaluate"), err);
 }
 
-enum fusor_status workload_create(struct yaml *job, struct workload **out,
-                                  struct fusor_error *err)
+static enum fusor_status create(struct yaml *job, int outline,
+                                struct workload **out, struct fusor_error *err)
 {
     struct workload *w = mem_alloc(1, sizeof(*w));
     enum fusor_status rc;
@@ -283,13 +292,28 @@ enum fusor_status workload_create(struct yaml *job, struct workload **out,
         return mem_fail(err, "workload", sizeof(*w));
     blas_init();
     w->job = job;
-    rc = fill(w, yaml_root(job), err);
+    rc = fill_shape(w, yaml_root(job), outline, err);
+    if (rc == FUSOR_OK && !outline)
+        rc = fill_work(w, yaml_root(job), err);
     if (rc != FUSOR_OK) {
         workload_destroy(w);
         return rc;
     }
     *out = w;
     return FUSOR_OK;
+}
+
+enum fusor_status workload_create(struct yaml *job, struct workload **out,
+                                  struct fusor_error *err)
+{
+    return create(job, 0, out, err);
+}
+
+enum fusor_status workload_create_outline(struct yaml *job,
+                                          struct workload **out,
+                                          struct fusor_error *err)
+{
+    return create(job, 1, out, err);
 }
 
 void workload_destroy(struct workload *w)

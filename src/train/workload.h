@@ -36,6 +36,12 @@ struct workload {
  * @return FUSOR_EUSAGE with file:line:column, FUSOR_EDATA, FUSOR_EIO */
 enum fusor_status workload_create(struct yaml *job, struct workload **out,
                                   struct fusor_error *err);
+/** Without data: only options, model, params, rules and frozen parts may be
+ * looked at. For servers, which need no rows; whether the rest of the job makes
+ * sense is for others to find out. */
+enum fusor_status workload_create_outline(struct yaml *job,
+                                          struct workload **out,
+                                          struct fusor_error *err);
 void workload_destroy(struct workload *w);
 /** The plan of one stage; an empty split is an error that names it. */
 enum fusor_status workload_plan(const struct workload *w, uint32_t stage,

@@ -92,6 +92,34 @@ static void a_stage_that_moves_a_frozen_tower_is_told(void)
     yaml_destroy(job);
 }
 
+static void an_outline_asks_for_the_same_parameters(void)
+{
+    struct yaml *job = fixture_yaml(
+        fixture_text(fixture_data("time-split"), "threshold, at: 3",
+                     FIXTURE_DEEP "evaluate: [auc]\n"));
+    struct workload *w = fixture_workload(job), *o = NULL;
+    const struct param_spec *a = w->params, *b;
+
+    REQUIRE(workload_create_outline(job, &o, NULL) == FUSOR_OK);
+    b = o->params;
+    REQUIRE(a->n_tables == b->n_tables && a->n_blocks == b->n_blocks);
+    CHECK(a->n_dense == b->n_dense && a->seed == b->seed);
+    for (uint32_t t = 0; t < a->n_tables; t++) {
+        CHECK(strcmp(a->tables[t].name, b->tables[t].name) == 0);
+        CHECK(a->tables[t].width == b->tables[t].width);
+        CHECK(a->tables[t].init_scale == b->tables[t].init_scale);
+        CHECK(w->table_optim[t].lr == o->table_optim[t].lr);
+    }
+    for (uint32_t i = 0; i < a->n_blocks; i++) {
+        CHECK(a->blocks[i].offset == b->blocks[i].offset);
+        CHECK(a->blocks[i].init_scale == b->blocks[i].init_scale);
+        CHECK(w->whole_blocks[i] == o->whole_blocks[i]);
+    }
+    workload_destroy(o);
+    workload_destroy(w);
+    yaml_destroy(job);
+}
+
 static void what_does_not_fit_is_refused(void)
 {
     static const char *const wrong[][2] = {
@@ -183,6 +211,8 @@ int main(void)
          masks_say_what_a_stage_leaves_alone},
         {"a stage that moves a frozen tower is told",
          a_stage_that_moves_a_frozen_tower_is_told},
+        {"an outline asks for the same parameters",
+         an_outline_asks_for_the_same_parameters},
         {"what does not fit is refused", what_does_not_fit_is_refused},
         {"every failed allocation of a workload is an error",
          every_failed_allocation_of_a_workload_is_an_error},

@@ -173,6 +173,23 @@ static void reap(struct supervisor *s)
     }
 }
 
+/* At once: a launcher that ends the job gives a second, then kills. */
+static void say_stop(const struct supervisor *s)
+{
+    struct fusor_error why;
+
+    if (!s->config->on_stop)
+        return;
+    if (s->stopping > 0)
+        fusor_fail(&why, FUSOR_ECLUSTER, "stopped by signal %d (%s)",
+                   s->stopping, strsignal(s->stopping));
+    else
+        fusor_fail(&why, FUSOR_ECLUSTER,
+                   "the launcher of the ranks has gone: it was killed, or its "
+                   "host was lost");
+    s->config->on_stop(s->config->context, &why);
+}
+
 static void stop(struct supervisor *s, int number)
 {
     int64_t wait = s->config->stop_ms ? s->config->stop_ms : STOP_MS;
@@ -186,6 +203,7 @@ static void stop(struct supervisor *s, int number)
     signal_all(s, number > 0 ? SIGTERM : SIGKILL);
     if (s->status == FUSOR_OK)
         s->status = FUSOR_ECLUSTER;
+    say_stop(s);
 }
 
 static void take_signals(struct supervisor *s)
@@ -228,22 +246,6 @@ static void wait_for_all(struct supervisor *s)
     }
 }
 
-static void say_stop(const struct supervisor *s)
-{
-    struct fusor_error why;
-
-    if (!s->stopping || !s->config->on_stop)
-        return;
-    if (s->stopping > 0)
-        fusor_fail(&why, FUSOR_ECLUSTER, "stopped by signal %d (%s)",
-                   s->stopping, strsignal(s->stopping));
-    else
-        fusor_fail(&why, FUSOR_ECLUSTER,
-                   "the launcher of the ranks has gone: it was killed, or its "
-                   "host was lost");
-    s->config->on_stop(s->config->context, &why);
-}
-
 enum fusor_status supervisor_run(const struct supervisor_config *config,
                                  struct fusor_error *err)
 {
@@ -257,7 +259,6 @@ enum fusor_status supervisor_run(const struct supervisor_config *config,
         signal_all(&s, SIGKILL);
     wait_for_all(&s);
     signals_close(&s.signals);
-    say_stop(&s);
     s.why.status = s.status;
     if (s.status != FUSOR_OK && err)
         *err = s.why;

@@ -37,7 +37,7 @@ struct supervisor_config {
      * pass it on. @return 1: somebody has said it, 0: the supervisor must */
     int (*on_death)(void *context, const struct supervisor_child *child,
                     const struct fusor_error *why);
-    /* The rank was stopped from outside and its children are gone: by SIGTERM
+    /* The rank is stopped from outside; its children were told: by SIGTERM
      * or SIGINT, or because the launcher has gone. May be NULL. */
     void (*on_stop)(void *context, const struct fusor_error *why);
     void *context;

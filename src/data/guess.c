@@ -294,6 +294,20 @@ static void put_all(const struct guess *g, struct strbuf *b)
             put_field(g, c, b);
 }
 
+/* A format that says itself what its columns are has nothing to guess. */
+static enum fusor_status check_format(const char *path, struct fusor_error *err)
+{
+    const struct reader_ops *reader;
+
+    if (!strcmp(path, "-") || reader_find(path, &reader, NULL) != FUSOR_OK ||
+        reader->has_header)
+        return FUSOR_OK; // the file's own errors come from who opens it
+    return fusor_fail(err, FUSOR_EUSAGE,
+                      "%s: this is format %s, which needs no schema: fusor "
+                      "prepare %s -o DIR",
+                      path, reader->name, path);
+}
+
 /* Tab or comma? The first line tells. */
 static enum fusor_status open_table(const char *path, struct table **out,
                                     struct fusor_error *err)
@@ -319,6 +333,7 @@ static enum fusor_status run(struct guess *g, const char *path,
 {
     size_t n;
 
+    FUSOR_TRY(check_format(path, err));
     FUSOR_TRY(open_table(path, &g->table, err));
     n = g->table->n_columns;
     if (n > SCHEMA_MAX_FIELDS)

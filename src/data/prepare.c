@@ -17,7 +17,8 @@ const struct option_spec prepare_option_specs[] = {
     OPTION_TEXT(T, valid, "", "file of valid rows (protocol given)"),
     OPTION_TEXT(T, test, "", "file of test rows (protocol given)"),
     OPTION_TEXT(T, format, "auto",
-                "auto, movielens, criteo, csv, tsv, libfm or libsvm"),
+                "auto, movielens, criteo, csv, tsv, libfm, libffm, libsvm, "
+                "ncf, sasrec, s3rec or recbole"),
     OPTION_TEXT(T, schema, "", "YAML that says what the columns are"),
     OPTION_TEXT(T, fields, "", "libfm: file of (id, field, value)"),
     OPTION_TEXT(T, out, NULL, "folder to write"),

@@ -9,13 +9,15 @@
 #include "data/input.h"
 #include "data/reader/formats.h"
 
-static const struct reader_ops *const readers[] = {&reader_movielens,
-                                                   &reader_criteo,
-                                                   &reader_libsvm,
-                                                   &reader_libfm,
-                                                   &reader_tsv,
-                                                   &reader_csv,
-                                                   NULL};
+/* The first that knows an input wins. */
+static const struct reader_ops *const readers[] = {
+    &reader_movielens, &reader_criteo, &reader_ncf,    &reader_recbole,
+    &reader_libsvm,    &reader_libffm, &reader_sasrec, &reader_s3rec,
+    &reader_libfm,     &reader_tsv,    &reader_csv,    NULL};
+
+#define FORMATS                                                         \
+    "movielens, criteo, csv, tsv, libfm, libffm, libsvm, ncf, sasrec, " \
+    "s3rec or recbole"
 
 const struct reader_ops *const *reader_list(void)
 {
@@ -78,9 +80,8 @@ fail:
     return mem_fail(err, path, n * sizeof(*t->columns));
 }
 
-/* The first line, cut to what fits. */
-static enum fusor_status read_head(const char *path, char *out, size_t size,
-                                   struct fusor_error *err)
+enum fusor_status reader_head(const char *path, char out[READER_HEAD_MAX],
+                              struct fusor_error *err)
 {
     struct input_line line;
     struct input *in = NULL;
@@ -93,9 +94,24 @@ static enum fusor_status read_head(const char *path, char *out, size_t size,
     FUSOR_TRY(input_open(path, &in, err));
     rc = input_next_line(in, &line, &end, err);
     if (rc == FUSOR_OK && !end)
-        snprintf(out, size, "%s", line.text);
+        snprintf(out, READER_HEAD_MAX, "%s", line.text);
     input_close(in);
     return rc;
+}
+
+int reader_next_token(const struct input_line *line, size_t *at,
+                      struct cell *out)
+{
+    size_t i = *at, start;
+
+    while (i < line->n && (line->text[i] == ' ' || line->text[i] == '\t'))
+        i++;
+    start = i;
+    while (i < line->n && line->text[i] != ' ' && line->text[i] != '\t')
+        i++;
+    *out = (struct cell){line->text + start, i - start, (uint32_t)start + 1};
+    *at = i;
+    return i > start;
 }
 
 static enum fusor_status find_reader(const struct reader_input *in,
@@ -103,13 +119,13 @@ static enum fusor_status find_reader(const struct reader_input *in,
                                      struct fusor_error *err)
 {
     const char *path = in->paths[0];
-    char head[4096];
+    char head[READER_HEAD_MAX];
 
     if (!strcmp(path, "-"))
         return fusor_fail(err, FUSOR_EUSAGE,
                           "the format of standard input cannot be guessed: "
                           "give --format");
-    FUSOR_TRY(read_head(path, head, sizeof(head), err));
+    FUSOR_TRY(reader_head(path, head, err));
     for (size_t i = 0; readers[i]; i++) {
         if (in->schema[0] && readers[i]->own_fields)
             continue;
@@ -119,9 +135,15 @@ static enum fusor_status find_reader(const struct reader_input *in,
         }
     }
     return fusor_fail(err, FUSOR_EUSAGE,
-                      "%s: no format fits: give --format (movielens, criteo, "
-                      "csv, tsv, libfm, libsvm)",
-                      path);
+                      "%s: no format fits: give --format: " FORMATS, path);
+}
+
+enum fusor_status reader_find(const char *path, const struct reader_ops **out,
+                              struct fusor_error *err)
+{
+    struct reader_input in = {.paths = {path, "", ""}, .schema = ""};
+
+    return find_reader(&in, out, err);
 }
 
 static enum fusor_status named_reader(const char *format,
@@ -140,10 +162,7 @@ static enum fusor_status named_reader(const char *format,
     }
     near = str_nearest(format, names);
     return fusor_fail(err, FUSOR_EUSAGE, "no format \"%s\"; did you mean %s?",
-                      format,
-                      near ? near
-                           : "movielens, criteo, csv, tsv, "
-                             "libfm or libsvm");
+                      format, near ? near : FORMATS);
 }
 
 enum fusor_status source_open(const char *format, const struct reader_input *in,

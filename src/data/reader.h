@@ -76,12 +76,15 @@ struct source {
     struct source_spec spec;
     struct table *rows[SOURCE_PARTS]; // [0] always
     struct table *query, *item;       // side tables, or NULL
+    char candidates[1024]; // file of given candidates that the format brings
+                           // along, or ""; the user's own wins
 };
 
 struct reader_ops {
     const char *name;
     const char *help; // one line
     int own_fields;   // needs no schema; not guessed when one is given
+    int has_header;   // cells under names: --guess can say more
     /** Is this file or folder of the format? head is its first line, unpacked;
      * "" for a folder. */
     int (*sniff)(const char *path, const char *head);
@@ -91,6 +94,10 @@ struct reader_ops {
 
 /** All formats, ending with NULL. */
 const struct reader_ops *const *reader_list(void);
+/** The format of this file or folder, the first that knows it.
+ * @return FUSOR_EUSAGE: none does */
+enum fusor_status reader_find(const char *path, const struct reader_ops **out,
+                              struct fusor_error *err);
 /** Open a source.
  * @param format a reader's name, or "auto": the first that knows the input
  * @param out large: on the heap; source_close() it after success

@@ -81,11 +81,13 @@ static int sniff_tsv(const char *path, const char *head)
 const struct reader_ops reader_csv = {
     .name = "csv",
     .help = "comma separated, RFC 4180 quotes, header; needs --schema",
+    .has_header = 1,
     .sniff = sniff_csv,
     .open = open_csv};
 
 const struct reader_ops reader_tsv = {
     .name = "tsv",
     .help = "tab separated, header; needs --schema",
+    .has_header = 1,
     .sniff = sniff_tsv,
     .open = open_tsv};

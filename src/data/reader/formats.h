@@ -3,6 +3,7 @@
 #ifndef DATA_READER_FORMATS_H
 #define DATA_READER_FORMATS_H
 
+#include "data/input.h"
 #include "data/reader.h"
 
 extern const struct reader_ops reader_movielens;
@@ -11,6 +12,29 @@ extern const struct reader_ops reader_csv;
 extern const struct reader_ops reader_tsv;
 extern const struct reader_ops reader_libfm;
 extern const struct reader_ops reader_libsvm;
+extern const struct reader_ops reader_libffm;
+extern const struct reader_ops reader_sasrec;
+extern const struct reader_ops reader_s3rec;
+extern const struct reader_ops reader_ncf;
+extern const struct reader_ops reader_recbole;
+
+#define READER_HEAD_MAX 4096
+
+/** The first line, unpacked and cut to what fits; "" for a folder. */
+enum fusor_status reader_head(const char *path, char out[READER_HEAD_MAX],
+                              struct fusor_error *err);
+
+/** The next token between blanks and tabs at or after *at.
+ * @return 0 when there is none left */
+int reader_next_token(const struct input_line *line, size_t *at,
+                      struct cell *out);
+
+#define ATTRIBUTES_SEPARATOR "\n" /* stands in no attribute */
+
+/** Open an item side table {"item": [attribute, ...], ...}; columns item and
+ * attributes, which are separated by ATTRIBUTES_SEPARATOR. */
+enum fusor_status attributes_open(const char *path, struct table **out,
+                                  struct fusor_error *err);
 
 struct delimited_options {
     const char *separator; // one or more bytes

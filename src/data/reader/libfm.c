@@ -118,22 +118,6 @@ static enum fusor_status read_features(const char *path, struct features **out,
     return rc;
 }
 
-/* The next blank-separated token at or after *at. */
-static int next_token(const struct input_line *line, size_t *at,
-                      struct cell *out)
-{
-    size_t i = *at, start;
-
-    while (i < line->n && (line->text[i] == ' ' || line->text[i] == '\t'))
-        i++;
-    start = i;
-    while (i < line->n && line->text[i] != ' ' && line->text[i] != '\t')
-        i++;
-    *out = (struct cell){line->text + start, i - start, (uint32_t)start + 1};
-    *at = i;
-    return i > start;
-}
-
 /* Put a token into the cell of its field. @return NULL, or the fault */
 static const char *place(struct libfm *f, const struct cell *token)
 {
@@ -174,18 +158,18 @@ static enum fusor_status libfm_next(struct table *t, struct table_row *row,
         if (*end)
             return FUSOR_OK;
         at = 0;
-    } while (!next_token(&line, &at, &f->cells[0]));
+    } while (!reader_next_token(&line, &at, &f->cells[0]));
     row->line = line.number;
     row->cells = f->cells;
     if (!f->features) {
-        next_token(&line, &at, &token);
+        reader_next_token(&line, &at, &token);
         f->cells[1] = (struct cell){token.text, line.n - (token.column - 1),
                                     token.column};
         return FUSOR_OK;
     }
     for (size_t c = 1; c < t->n_columns; c++)
         f->cells[c] = (struct cell){"", 0, (uint32_t)line.n};
-    while (!row->fault && next_token(&line, &at, &token)) {
+    while (!row->fault && reader_next_token(&line, &at, &token)) {
         row->fault = place(f, &token);
         row->fault_column = token.column;
     }

@@ -334,5 +334,6 @@ const struct reader_ops reader_movielens = {
     .name = "movielens",
     .help = "a MovieLens folder (u.*, *.dat, *.csv) or its ratings file",
     .own_fields = 1,
+    .has_header = 1,
     .sniff = sniff_movielens,
     .open = open_movielens};

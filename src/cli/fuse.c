@@ -1,5 +1,7 @@
 /* fusor fuse: score files of finished models joined into one score. The maths
  * is in model/combine; here files come in and numbers go out. */
+#include "cli/fuse.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,11 +10,9 @@
 #include "base/mem.h"
 #include "cli/verb.h"
 #include "cli/output.h"
-#include "model/combine/calibrate.h"
-#include "model/combine/normalise.h"
-#include "model/combine/scores.h"
 
 #define MAX_FILE ((size_t)1 << 32)
+#define MAX_HEAD ((size_t)1 << 26)
 
 static const struct arg_spec specs[] = {
     {"scores", 's', "FILE", "scores of one model; give it once for each"},
@@ -26,34 +26,22 @@ static const struct arg_spec specs[] = {
      "(default none)"},
     {"missing", 0, "NAME", "a pair some file lacks: error, zero, drop_tower"},
     {"calibrate", 0, "NAME", "none, platt or isotonic, on the labels"},
+    {"save", 0, "FILE", "write the fitted head, to be applied later"},
+    {"apply", 0, "FILE", "take the head that --save wrote, fit nothing"},
+    {"select", 0, NULL, "try every head on the labels and choose one"},
+    {"metric", 0, "NAME", "what --select judges by (default: by the labels)"},
+    {"folds", 0, "N", "of the cross-validation of --select (default 5)"},
+    {"seed", 0, "N", "of its folds and bootstrap (default 1)"},
+    {"seeds-of", 0, "FILE",
+     "scores of the best model trained with another seed; once for each"},
+    {"test", 0, "FILE", "labels of other pairs, to judge the choice on"},
     {"json", 0, NULL, "weights and scores as JSON on stdout"},
     {"quiet", 'q', NULL, "only the scores"},
     ARG_END,
 };
 
-struct file {
-    char *text;
-    struct score_table table;
-};
-
-struct fuse {
-    struct file files[COMBINE_MAX], labels;
-    size_t n_files;
-    int has_labels;
-    const struct combine_ops *method;
-    enum score_missing missing;
-    struct combine_options options;
-    double given[COMBINE_MAX];
-    struct normaliser normaliser;
-    struct combine_model model;
-    struct calibration calibration;
-    int calibrated;
-    struct score_join all, fit; // every pair; those with a label
-    double *fused;              // [all.n]
-};
-
-static enum fusor_status read_file(const char *path, struct file *out,
-                                   struct fusor_error *err)
+enum fusor_status fuse_read_file(const char *path, struct score_file *out,
+                                 struct fusor_error *err)
 {
     size_t size;
 
@@ -61,19 +49,23 @@ static enum fusor_status read_file(const char *path, struct file *out,
     return score_table_parse(path, out->text, size, &out->table, err);
 }
 
+void fuse_clear_file(struct score_file *file)
+{
+    score_table_clear(&file->table);
+    mem_free(file->text);
+    memset(file, 0, sizeof(*file));
+}
+
 static void fuse_clear(struct fuse *f)
 {
-    for (size_t i = 0; i < f->n_files; i++) {
-        score_table_clear(&f->files[i].table);
-        mem_free(f->files[i].text);
-    }
-    score_table_clear(&f->labels.table);
-    mem_free(f->labels.text);
+    for (size_t i = 0; i < f->n_files; i++)
+        fuse_clear_file(&f->files[i]);
+    fuse_clear_file(&f->labels);
     score_join_clear(&f->all);
     score_join_clear(&f->fit);
-    if (f->calibrated)
-        calibration_clear(&f->calibration);
+    recipe_clear(&f->recipe);
     mem_free(f->fused);
+    mem_free(f->targets);
 }
 
 static enum fusor_status read_weights(struct fuse *f, const char *text,
@@ -104,7 +96,6 @@ static enum fusor_status read_method(struct fuse *f, const struct args *a,
                                      struct fusor_error *err)
 {
     const char *method = args_value(a, "method");
-    const char *missing = args_value(a, "missing");
     const char *ridge = args_value(a, "ridge");
 
     if (!method)
@@ -116,8 +107,6 @@ static enum fusor_status read_method(struct fuse *f, const struct args *a,
     f->method = combine_find(method, err);
     if (!f->method)
         return FUSOR_EUSAGE;
-    if (missing)
-        FUSOR_TRY(score_missing_parse(missing, &f->missing, err));
     f->options.intercept = args_flag(a, "intercept");
     if (ridge &&
         (str_to_double(ridge, &f->options.ridge) || !(f->options.ridge >= 0)))
@@ -147,7 +136,7 @@ static enum fusor_status read_files(struct fuse *f, const struct args *a,
             return fusor_fail(err, FUSOR_EUSAGE,
                               "fuse: more than %d score files", COMBINE_MAX);
         f->n_files = i + 1;
-        FUSOR_TRY(read_file(path, &f->files[i], err));
+        FUSOR_TRY(fuse_read_file(path, &f->files[i], err));
     }
     if (f->n_files == 0)
         return fusor_fail(err, FUSOR_EUSAGE,
@@ -156,7 +145,12 @@ static enum fusor_status read_files(struct fuse *f, const struct args *a,
     if (!args_value(a, "labels"))
         return FUSOR_OK;
     f->has_labels = 1;
-    return read_file(args_value(a, "labels"), &f->labels, err);
+    return fuse_read_file(args_value(a, "labels"), &f->labels, err);
+}
+
+struct recipe_rows fuse_rows(const struct score_join *j, const double *targets)
+{
+    return (struct recipe_rows){j->scores, targets, j->query, j->n, j->m};
 }
 
 /* The weights of the files that a join kept. */
@@ -187,69 +181,77 @@ static enum fusor_status join(struct fuse *f, struct fusor_error *err)
     return FUSOR_OK;
 }
 
-static enum fusor_status apply_calibration(struct fuse *f, const char *kind,
-                                           const double *targets,
-                                           struct fusor_error *err)
-{
-    double *fitted = mem_alloc_raw(f->fit.n, sizeof(*fitted));
-    enum fusor_status rc;
-
-    if (!fitted)
-        return mem_fail(err, "calibration", f->fit.n * sizeof(*fitted));
-    combine_apply(&f->model, f->fit.scores, f->fit.n, fitted);
-    rc = calibration_fit(&f->calibration, kind, fitted, targets, f->fit.n, err);
-    mem_free(fitted);
-    f->calibrated = rc == FUSOR_OK;
-    for (size_t i = 0; rc == FUSOR_OK && i < f->all.n; i++)
-        f->fused[i] = calibration_apply(&f->calibration, f->fused[i]);
-    return rc;
-}
-
-/* Normalise, fit, apply, calibrate: all fitted on the pairs with a label, or on
- * all pairs when there are no labels. */
-static enum fusor_status compute(struct fuse *f, const struct args *a,
-                                 double *targets, struct fusor_error *err)
+/* Fitted on the pairs with a label, or on all pairs when there are no labels.
+ */
+static enum fusor_status fit_head(struct fuse *f, const struct args *a,
+                                  struct fusor_error *err)
 {
     const char *normalise = args_value(a, "normalise");
     const char *calibrate = args_value(a, "calibrate");
-    struct score_join *fit = f->has_labels ? &f->fit : &f->all;
-    struct combine_data data = {fit->scores, f->has_labels ? targets : NULL,
-                                fit->n, fit->m};
+    struct recipe_rows rows = fuse_rows(f->has_labels ? &f->fit : &f->all,
+                                        f->has_labels ? f->targets : NULL);
+    struct recipe_spec spec = {f->method, normalise ? normalise : "none",
+                               calibrate ? calibrate : "none", f->options};
 
-    FUSOR_TRY(normaliser_init(&f->normaliser, normalise ? normalise : "none",
-                              fit->m, err));
-    normaliser_fit(&f->normaliser, fit->scores, fit->n);
-    FUSOR_TRY(normaliser_apply(&f->normaliser, f->all.scores, f->all.n,
-                               f->all.query, err));
-    if (f->has_labels)
-        FUSOR_TRY(normaliser_apply(&f->normaliser, fit->scores, fit->n,
-                                   fit->query, err));
-    keep_weights(f);
-    FUSOR_TRY(combine_fit(f->method, &data, &f->options, &f->model, err));
-    combine_apply(&f->model, f->all.scores, f->all.n, f->fused);
-    if (!calibrate || strcmp(calibrate, "none") == 0)
-        return FUSOR_OK;
-    if (!f->has_labels)
+    if (!f->has_labels && strcmp(spec.calibrate, "none") != 0)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "fuse: --calibrate needs --labels FILE to fit on");
-    return apply_calibration(f, calibrate, targets, err);
+    keep_weights(f);
+    return recipe_fit(&spec, &rows, &f->recipe, err);
 }
 
-static const char *tower_name(const struct fuse *f, size_t i)
+/* The head of a file, over the files there are. */
+static enum fusor_status read_head(struct fuse *f, const char *path,
+                                   struct fusor_error *err)
+{
+    char *text;
+    size_t size;
+    enum fusor_status rc;
+
+    FUSOR_TRY(fs_read(path, MAX_HEAD, &text, &size, err));
+    rc = recipe_read(text, size, path, &f->recipe, err);
+    mem_free(text);
+    FUSOR_TRY(rc);
+    if (f->recipe.model.m != f->n_files)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "fuse: the head in %s joins %zu models, but there "
+                          "are %zu score files: give them in the same order",
+                          path, f->recipe.model.m, f->n_files);
+    return recipe_keep(&f->recipe, f->all.tower, f->all.m, err);
+}
+
+enum fusor_status fuse_save_head(const struct fuse *f, const char *path,
+                                 struct fusor_error *err)
+{
+    const char *names[COMBINE_MAX];
+    struct strbuf text = {0};
+    enum fusor_status rc;
+
+    for (size_t i = 0; i < f->all.m; i++)
+        names[i] = fuse_tower_name(f, i);
+    recipe_write(&f->recipe, names, &text);
+    rc = text.failed ? mem_fail(err, "head", 4096)
+                     : fs_write_atomic(path, text.s, text.len, err);
+    strbuf_clear(&text);
+    return rc;
+}
+
+const char *fuse_tower_name(const struct fuse *f, size_t i)
 {
     return f->files[f->all.tower[i]].table.name;
 }
 
 static void say_model(const struct fuse *f)
 {
-    output_say("%s over %zu files and %zu pairs", f->model.ops->name,
-               f->model.m, f->all.n);
-    for (size_t i = 0; i < f->model.m; i++)
-        output_say("  weight %.6g  %s", f->model.weights[i], tower_name(f, i));
-    if (f->model.bias < 0 || f->model.bias > 0)
-        output_say("  constant %.6g", f->model.bias);
-    if (f->has_labels)
-        output_say("  loss %.6g on %zu pairs with labels", f->model.loss,
+    output_say("%s over %zu files and %zu pairs", f->recipe.model.ops->name,
+               f->recipe.model.m, f->all.n);
+    for (size_t i = 0; i < f->recipe.model.m; i++)
+        output_say("  weight %.6g  %s", f->recipe.model.weights[i],
+                   fuse_tower_name(f, i));
+    if (f->recipe.model.bias < 0 || f->recipe.model.bias > 0)
+        output_say("  constant %.6g", f->recipe.model.bias);
+    if (f->has_labels && !isnan(f->recipe.model.loss))
+        output_say("  loss %.6g on %zu pairs with labels", f->recipe.model.loss,
                    f->fit.n);
     for (size_t i = 0; i < f->n_files; i++)
         if (f->all.n_missing[i])
@@ -303,46 +305,99 @@ static enum fusor_status print_json(const struct fuse *f,
     struct json j = {.pretty = 1};
 
     json_begin_object(&j, NULL);
-    json_string(&j, "method", f->model.ops->name);
+    json_string(&j, "method", f->recipe.model.ops->name);
     json_begin_array(&j, "towers");
-    for (size_t i = 0; i < f->model.m; i++) {
+    for (size_t i = 0; i < f->recipe.model.m; i++) {
         json_begin_object(&j, NULL);
-        json_string(&j, "file", tower_name(f, i));
-        json_number(&j, "weight", f->model.weights[i]);
+        json_string(&j, "file", fuse_tower_name(f, i));
+        json_number(&j, "weight", f->recipe.model.weights[i]);
         json_end_object(&j);
     }
     json_end_array(&j);
-    json_number(&j, "constant", f->model.bias);
-    json_number(&j, "loss", f->model.loss);
+    json_number(&j, "constant", f->recipe.model.bias);
+    json_number(&j, "loss", f->recipe.model.loss);
     json_rows(f, &j);
     json_end_object(&j);
     return output_json(&j, err);
 }
 
-static enum fusor_status fuse(struct fuse *f, const struct args *a,
-                              struct fusor_error *err)
+static enum fusor_status print(const struct fuse *f, const struct args *a,
+                               struct fusor_error *err)
 {
-    double *targets;
-    enum fusor_status rc;
-
-    FUSOR_TRY(read_files(f, a, err));
-    FUSOR_TRY(read_method(f, a, err));
-    FUSOR_TRY(join(f, err));
-    f->fused = mem_alloc(f->all.n + 1, sizeof(*f->fused));
-    targets = mem_alloc(f->fit.n + 1, sizeof(*targets));
-    for (size_t i = 0; targets && i < f->fit.n; i++)
-        targets[i] = f->fit.rows[i].score;
-    rc = f->fused && targets
-             ? compute(f, a, targets, err)
-             : mem_fail(err, "fuse", f->all.n * sizeof(*targets));
-    mem_free(targets);
-    if (rc != FUSOR_OK)
-        return rc;
     if (args_flag(a, "json"))
         return print_json(f, err);
     if (!args_flag(a, "quiet"))
         say_model(f);
     return print_scores(f, err);
+}
+
+/* What does not go together, before anything is read. */
+static enum fusor_status check_words(const struct args *a,
+                                     struct fusor_error *err)
+{
+    static const char *const of_select[] = {"metric",   "folds", "seed",
+                                            "seeds-of", "test",  NULL};
+    static const char *const of_fit[] = {"method",    "weights",   "intercept",
+                                         "normalise", "calibrate", "ridge",
+                                         "select",    "save",      NULL};
+
+    for (int i = 0; !args_flag(a, "select") && of_select[i]; i++)
+        if (args_value(a, of_select[i]))
+            return fusor_fail(err, FUSOR_EUSAGE,
+                              "fuse: --%s is for --select: give that too",
+                              of_select[i]);
+    for (int i = 0; args_flag(a, "apply") && of_fit[i]; i++)
+        if (args_flag(a, of_fit[i]))
+            return fusor_fail(err, FUSOR_EUSAGE,
+                              "fuse: --apply fits nothing: remove --%s",
+                              of_fit[i]);
+    for (int i = 0; args_flag(a, "select") && i < 5; i++)
+        if (args_flag(a, of_fit[i]))
+            return fusor_fail(err, FUSOR_EUSAGE,
+                              "fuse: --select tries everything: remove --%s",
+                              of_fit[i]);
+    if (args_flag(a, "select") && !args_value(a, "labels"))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "fuse: --select needs --labels FILE of rows that no "
+                          "model was trained on");
+    return FUSOR_OK;
+}
+
+static enum fusor_status make_head(struct fuse *f, const struct args *a,
+                                   struct fusor_error *err)
+{
+    if (args_value(a, "apply"))
+        return read_head(f, args_value(a, "apply"), err);
+    FUSOR_TRY(fit_head(f, a, err));
+    return args_value(a, "save") ? fuse_save_head(f, args_value(a, "save"), err)
+                                 : FUSOR_OK;
+}
+
+static enum fusor_status fuse(struct fuse *f, const struct args *a,
+                              struct fusor_error *err)
+{
+    struct recipe_rows all;
+
+    FUSOR_TRY(check_words(a, err));
+    FUSOR_TRY(read_files(f, a, err));
+    if (args_value(a, "missing"))
+        FUSOR_TRY(
+            score_missing_parse(args_value(a, "missing"), &f->missing, err));
+    if (!args_flag(a, "select") && !args_value(a, "apply"))
+        FUSOR_TRY(read_method(f, a, err));
+    FUSOR_TRY(join(f, err));
+    f->fused = mem_alloc(f->all.n + 1, sizeof(*f->fused));
+    f->targets = mem_alloc(f->fit.n + 1, sizeof(*f->targets));
+    if (!f->fused || !f->targets)
+        return mem_fail(err, "fuse", f->all.n * sizeof(*f->targets));
+    for (size_t i = 0; i < f->fit.n; i++)
+        f->targets[i] = f->fit.rows[i].score;
+    if (args_flag(a, "select"))
+        return fuse_select(f, a, err);
+    FUSOR_TRY(make_head(f, a, err));
+    all = fuse_rows(&f->all, NULL);
+    FUSOR_TRY(recipe_apply(&f->recipe, &all, f->fused, err));
+    return print(f, a, err);
 }
 
 static enum fusor_status run(struct args *a, struct fusor_error *err)
@@ -374,11 +429,23 @@ const struct verb verb_fuse = {
         "  simplex        the same with weights of at least 0 and sum 1\n"
         "  softmax        the same with weights softmax(alpha)\n"
         "  logistic       R = sigmoid(sum w_i M_i), least log loss\n"
-        "Fit on rows that no model was trained on.\n",
+        "Fit on rows that no model was trained on.\n"
+        "--select tries every method that is fitted, every normalisation and "
+        "every\ncalibration by cross-validation on the labels, prints how each "
+        "compares with the\nbest single model and with the mean, and takes the "
+        "simplest head within one\nstandard error of the best. With "
+        "--seeds-of it says whether averaging seeds of\none model would do as "
+        "well. A model that is missing when a head is applied is\nleft out "
+        "with "
+        "--missing drop_tower and the other weights grow to the same sum.\n",
     .examples = "  fusor fuse --scores a.tsv --scores b.tsv --method weighted "
                 "--weights .3,.7\n"
                 "  fusor fuse --scores a.tsv --scores b.tsv --labels y.tsv "
-                "--method simplex --normalise zscore > fused.tsv\n",
+                "--method simplex --normalise zscore > fused.tsv\n"
+                "  fusor fuse --scores a.tsv --scores b.tsv --labels y.tsv "
+                "--select --save head.json\n"
+                "  fusor fuse --scores new_a.tsv --scores new_b.tsv --apply "
+                "head.json > fused.tsv\n",
     .args = {"fuse", specs, NULL, NULL, 0, 0},
     .run = run,
 };

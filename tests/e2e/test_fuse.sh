@@ -71,3 +71,51 @@ printf 'A\t1\nB\t1\nC\t0\nD\t0\nE\t0\n' >binary.tsv
 ok "calibrated" "$FUSOR" fuse $files --labels binary.tsv --method mean \
     --calibrate platt
 awk -F'\t' '{ exit !($2 > 0 && $2 < 1) }' out || die "no probability"
+
+# A head is saved, read back, and does without a model that is missing.
+ok "save" "$FUSOR" fuse $files --labels y.tsv --method simplex --save head.json
+cp out fitted
+ok "apply" "$FUSOR" fuse $files --apply head.json
+cmp -s out fitted || die "the head gives other scores when read back"
+fails 2 'joins 3 models' "$FUSOR" fuse --scores 1.tsv --apply head.json
+fails 2 'remove --method' "$FUSOR" fuse $files --apply head.json --method mean
+fails 2 'is for --select' "$FUSOR" fuse $files --method mean --folds 3
+echo '{fusor_head: 1}' >broken.json
+fails 2 'has no "weights"' "$FUSOR" fuse $files --apply broken.json
+ok "save the mean" "$FUSOR" fuse $files --method mean --save mean.json
+ok "apply without the third" "$FUSOR" fuse --scores 1.tsv --scores 2.tsv \
+    --scores short.tsv --apply mean.json --missing drop_tower
+near "renormalised" "$(sed -n 1p out | cut -f2)" .3 1e-9
+
+# Three models with noise of their own; seeds of the first with nearly its
+# noise, and seeds that are as good as other models.
+awk 'function noise() { return rand() + rand() + rand() - 1.5 }
+BEGIN { srand(4)
+    for (u = 0; u < 200; u++) for (i = 0; i < 10; i++) {
+        h = noise(); k = "u" u "\ti" i "\t"
+        print k (h + 0.2 * noise() > 0.3) >(u < 150 ? "l.tsv" : "t.tsv")
+        a = h + 0.75 * noise()
+        print k a >"a.tsv"
+        print k (10 * (h + noise())) >"b.tsv"
+        print k (h + noise() + 5) >"c.tsv"
+        print k (a + 0.02 * noise()) >"a2.tsv"
+        print k (a + 0.02 * noise()) >"a3.tsv"
+        print k (h + 0.3 * noise()) >"s2.tsv"
+        print k (h + 0.3 * noise()) >"s3.tsv"
+    } }' </dev/null
+three="--scores a.tsv --scores b.tsv --scores c.tsv --labels l.tsv"
+ok "select" "$FUSOR" fuse $three --select --test t.tsv --save best.json \
+    --seeds-of a2.tsv --seeds-of a3.tsv
+shows 'against best single'
+shows 'the mean, on --test'
+! grep -q 'ensemble gain only' out || die "seeds without new noise won"
+ok "apply what was selected" "$FUSOR" fuse --scores a.tsv --scores b.tsv \
+    --scores c.tsv --apply best.json -q
+ok "good seeds" "$FUSOR" fuse $three --select --seeds-of s2.tsv \
+    --seeds-of s3.tsv
+shows 'ensemble gain only'
+ok "as json" "$FUSOR" fuse $three --select --metric logloss --json
+shows '"best_single"'
+fails 3 'took no part' "$FUSOR" fuse $three --select --test l.tsv
+fails 2 'take gauc or logloss' "$FUSOR" fuse $three --select --metric auc
+fails 2 '--select needs --labels' "$FUSOR" fuse --scores a.tsv --select

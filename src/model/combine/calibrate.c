@@ -36,8 +36,13 @@ static const struct calibration_ops *const registry[] = {
 
 #define N_KINDS (sizeof(registry) / sizeof(registry[0]))
 
-static const struct calibration_ops *find(const char *kind,
-                                          struct fusor_error *err)
+const struct calibration_ops *calibration_kind(size_t i)
+{
+    return i < N_KINDS ? registry[i] : NULL;
+}
+
+const struct calibration_ops *calibration_find(const char *kind,
+                                               struct fusor_error *err)
 {
     const char *names[N_KINDS + 1] = {NULL};
     const char *near;
@@ -58,7 +63,7 @@ enum fusor_status calibration_fit(struct calibration *c, const char *kind,
                                   const double *scores, const double *labels,
                                   size_t n, struct fusor_error *err)
 {
-    struct calibration fresh = {.ops = find(kind, err)};
+    struct calibration fresh = {.ops = calibration_find(kind, err)};
 
     if (!fresh.ops)
         return FUSOR_EUSAGE;

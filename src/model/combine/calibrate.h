@@ -32,6 +32,12 @@ struct calibration_ops {
     double (*apply)(const struct calibration *c, double score);
 };
 
+/** @return the kind, or NULL with FUSOR_EUSAGE and the nearest name */
+const struct calibration_ops *calibration_find(const char *kind,
+                                               struct fusor_error *err);
+/** Kind i of those there are, or NULL beyond the last. */
+const struct calibration_ops *calibration_kind(size_t i);
+
 /** Fit the calibration called kind.
  * @param scores [n] finite; labels [n]: platt 0 or 1, isotonic any finite
  * @param c filled; release with calibration_clear()

@@ -30,6 +30,11 @@ const struct combine_ops *combine_find(const char *name,
     return NULL;
 }
 
+const struct combine_ops *combine_kind(size_t i)
+{
+    return i < N_METHODS ? registry[i] : NULL;
+}
+
 void combine_list(struct strbuf *out)
 {
     for (size_t i = 0; i < N_METHODS; i++)

@@ -67,6 +67,8 @@ struct combine_ops {
 /** @return the method, or NULL with FUSOR_EUSAGE and the nearest name */
 const struct combine_ops *combine_find(const char *name,
                                        struct fusor_error *err);
+/** Method i of those there are, or NULL beyond the last. */
+const struct combine_ops *combine_kind(size_t i);
 /** All methods, one a line, for help. */
 void combine_list(struct strbuf *out);
 

@@ -116,6 +116,16 @@ int normaliser_per_query(const struct normaliser *z)
     return z->ops->per_query;
 }
 
+const char *normaliser_name(const struct normaliser *z)
+{
+    return z->ops->name;
+}
+
+const char *normaliser_kind(size_t i)
+{
+    return i < N_KINDS ? registry[i].name : NULL;
+}
+
 void normaliser_fit(struct normaliser *z, const double *scores, size_t n)
 {
     if (!z->ops->statistic || z->ops->per_query)

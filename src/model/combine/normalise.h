@@ -29,6 +29,9 @@ struct normaliser {
 enum fusor_status normaliser_init(struct normaliser *z, const char *name,
                                   size_t m, struct fusor_error *err);
 int normaliser_per_query(const struct normaliser *z);
+const char *normaliser_name(const struct normaliser *z);
+/** Name i of the kinds there are, or NULL beyond the last. */
+const char *normaliser_kind(size_t i);
 /** Learn shift and scale from scores [n, m] (no-op for per_query kinds). */
 void normaliser_fit(struct normaliser *z, const double *scores, size_t n);
 /** Change scores [n, m] in place.

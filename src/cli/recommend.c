@@ -17,6 +17,7 @@
 static const struct arg_spec specs[] = {
     {"user", 'u', "ID", "whom for, as written in the raw data"},
     {"users", 0, "FILE", "many: one user a line; TSV on stdout"},
+    {"hash-ids", 0, "KEY", "the key of prepare --hash-ids, or @FILE"},
     {"top", 'k', "N", "how many items (default 10)"},
     {"json", 0, NULL, "as JSON on stdout"},
     ARG_END,
@@ -28,6 +29,7 @@ struct recommend {
     struct recommender *recommender;
     const struct vocab *users, *items; // items NULL: no vocabulary
     const char *user_field;
+    const char *hash_ids;    // KEY or @FILE, or NULL
     struct recommended *top; // [k]
     uint32_t k;
 };
@@ -84,11 +86,22 @@ static enum fusor_status find_user(const struct recommend *r, const char *text,
                                    size_t n, uint32_t *out,
                                    struct fusor_error *err)
 {
+    const struct schema *s = dataset_schema(r->opened->workload->data);
     const char *example = vocab_text(r->users, 1, NULL);
+    char hidden[PRIVACY_DIGITS + 1];
 
-    *out = n ? vocab_find(r->users, text, n) : VOCAB_UNKNOWN;
+    FUSOR_TRY(privacy_lookup(r->hash_ids, s->ids_check, text, n, hidden, err));
+    *out = hidden[0] ? vocab_find(r->users, hidden, PRIVACY_DIGITS)
+           : n       ? vocab_find(r->users, text, n)
+                     : VOCAB_UNKNOWN;
     if (*out != VOCAB_UNKNOWN)
         return FUSOR_OK;
+    if (hidden[0])
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "there is no %s \"%.*s\" among the %u that were "
+                          "prepared",
+                          r->user_field, n < 60 ? (int)n : 60, text,
+                          vocab_size(r->users) - 1);
     return fusor_fail(err, FUSOR_EUSAGE,
                       "there is no %s \"%.*s\" among the %u that were "
                       "prepared; they are written like \"%s\"",
@@ -245,7 +258,7 @@ static enum fusor_status many_users(struct recommend *r, const char *path,
 
 static enum fusor_status run(struct args *a, struct fusor_error *err)
 {
-    struct recommend r = {.k = 10};
+    struct recommend r = {.k = 10, .hash_ids = args_value(a, "hash-ids")};
     int64_t top = 10;
     enum fusor_status rc;
 

@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "data/prepare_private.h"
+#include "data/text.h"
 
 #define T struct prepare_options
 
@@ -24,19 +25,27 @@ const struct option_spec prepare_option_specs[] = {
     OPTION_TEXT(T, out, NULL, "folder to write"),
     OPTION_TEXT(T, protocol, "none",
                 "none, given, kfold-official, kfold-random, loo-full, "
-                "loo-given, time-split or user-split"),
+                "loo-given, loo-sampled, loo-popular, time-split or "
+                "user-split"),
     OPTION_TEXT(T, candidates, "", "loo-given: file of user item n1 n2 ..."),
     OPTION_SIZE(T, folds, "5", 2, SCHEMA_MAX_FOLDS, "kfold-random: how many"),
     OPTION_SIZE(T, seed, "1", 0, 9e15, "of the split and of drawn candidates"),
-    OPTION_SIZE(T, negatives, "99", 1, 1e6, "loo-given: candidates to draw"),
+    OPTION_SIZE(T, negatives, "99", 1, 1e6,
+                "loo: candidates to draw for a test row"),
     OPTION_DOUBLE(T, train_share, "0.8", 0, 1, "time-split, user-split"),
     OPTION_DOUBLE(T, valid_share, "0.1", 0, 1, "the rest is the test part"),
     OPTION_TEXT(T, valid_last, "",
                 "5%: the last rows of the file are valid rows, the others "
                 "train"),
+    OPTION_TEXT(T, split_at, "",
+                "time-split: 2015-01-01,2016-01-01: where valid and test "
+                "rows begin; one date: no valid part"),
     OPTION_BOOL(T, validation, "true", "loo: the row before the last is valid"),
     OPTION_SIZE(T, min_count, "1", 1, 1e9,
                 "rarer values become unknown (keys do not)"),
+    OPTION_SIZE(T, min_query_rows, "1", 1, 1e9,
+                "leave out users with fewer rows, until none has"),
+    OPTION_SIZE(T, min_item_rows, "1", 1, 1e9, "the same of items"),
     OPTION_SIZE(T, max_values, "512", 1, 1e6, "longest list of a field"),
     OPTION_SIZE(T, threads, "0", 0, 1024,
                 "for rows that need no dictionary; 0: all processors"),
@@ -44,6 +53,9 @@ const struct option_spec prepare_option_specs[] = {
     OPTION_BOOL(T, dedupe, "false", "keep the last row of a user and item"),
     OPTION_TEXT(T, label, "", "column to learn, instead of the format's"),
     OPTION_TEXT(T, hash, "", "fields to hash: no vocabulary, any value"),
+    OPTION_TEXT(T, hash_ids, "",
+                "store user ids as keyed hashes (HMAC-SHA-256, 128 bits); a "
+                "secret text, or @FILE with one"),
     OPTION_END};
 
 #undef T
@@ -51,9 +63,10 @@ const struct option_spec prepare_option_specs[] = {
 const char *prepare_cause_text(enum bad_cause cause)
 {
     static const char *const texts[] = {
-        [BAD_MISSING] = "missing value", [BAD_NUMBER] = "not a number",
-        [BAD_RANGE] = "out of range",    [BAD_COLUMNS] = "wrong column count",
-        [BAD_FORMAT] = "unreadable",     [BAD_DUPLICATE] = "duplicate",
+        [BAD_MISSING] = "missing value",  [BAD_NUMBER] = "not a number",
+        [BAD_RANGE] = "out of range",     [BAD_COLUMNS] = "wrong column count",
+        [BAD_FORMAT] = "unreadable",      [BAD_DUPLICATE] = "duplicate",
+        [BAD_RARE] = "rare user or item",
     };
 
     return (unsigned)cause < BAD_CAUSES ? texts[cause] : "?";
@@ -120,6 +133,8 @@ static void fill_schema(struct prep *p)
     s->n_test = p->report->rows[ROW_TEST];
     s->has_time = p->has_time;
     s->has_weight = p->has_weight;
+    if (p->hides_ids)
+        privacy_check(&p->key, s->ids_check);
     s->label_min = p->label_stats.min;
     s->label_max = p->label_stats.max;
     s->seed = p->options->seed;
@@ -218,6 +233,31 @@ static enum fusor_status read_shares(struct prep *p, struct fusor_error *err)
     return FUSOR_OK;
 }
 
+/* "2015-01-01" or "2015-01-01,2016-01-01". */
+static enum fusor_status read_dates(struct prep *p, struct fusor_error *err)
+{
+    const char *text = p->options->split_at, *comma;
+    size_t n;
+
+    if (!text || !text[0])
+        return FUSOR_OK;
+    comma = strchr(text, ',');
+    n = comma ? (size_t)(comma - text) : strlen(text);
+    if (strcmp(p->options->protocol, "time-split") || p->options->valid_last[0])
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "split_at is for protocol time-split, without "
+                          "valid_last");
+    p->n_dates = comma ? 2 : 1;
+    if (text_to_time(text, n, &p->dates[0]) ||
+        (comma && text_to_time(comma + 1, strlen(comma + 1), &p->dates[1])) ||
+        (comma && p->dates[1] <= p->dates[0]))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "split_at: one date or two in order, such as "
+                          "2015-01-01,2016-01-01, not %s",
+                          text);
+    return FUSOR_OK;
+}
+
 static enum fusor_status open_source(struct prep *p, struct fusor_error *err)
 {
     const struct prepare_options *o = p->options;
@@ -227,6 +267,10 @@ static enum fusor_status open_source(struct prep *p, struct fusor_error *err)
     const char *format;
 
     FUSOR_TRY(read_shares(p, err));
+    FUSOR_TRY(read_dates(p, err));
+    p->hides_ids = o->hash_ids && o->hash_ids[0];
+    if (p->hides_ids)
+        FUSOR_TRY(privacy_key_read(o->hash_ids, &p->key, err));
     p->protocol =
         protocol_find(o->valid_last[0] ? "time-split" : o->protocol, err);
     if (!p->protocol)
@@ -244,7 +288,7 @@ static enum fusor_status run(struct prep *p, struct fusor_error *err)
     FUSOR_TRY(open_source(p, err));
     FUSOR_TRY(fs_mkdirs(p->options->out, err));
     FUSOR_TRY(prep_plan(p, err));
-    p->direct = prep_is_direct(p);
+    p->direct = prep_is_direct(p) && !p->n_dates;
     if (p->direct)
         return write_folder(p, err);
     FUSOR_TRY(prep_read_rows(p, err));
@@ -274,6 +318,7 @@ static void clear(struct prep *p)
         vocab_destroy(p->vocabs[i].kept);
         mem_free(p->vocabs[i].counts);
         mem_free(p->vocabs[i].final);
+        mem_free(p->vocabs[i].gone);
     }
     prep_side_clear(&p->sides[0]);
     prep_side_clear(&p->sides[1]);

@@ -19,8 +19,10 @@
  *
  * Bad rows are left out and counted by cause: a missing required value (keys
  * and the label always are), no number where one must be, out of range, wrong
- * number of columns, a line that cannot be read, and with dedupe every earlier
- * row of the same query and item.
+ * number of columns, a line that cannot be read, with dedupe every earlier row
+ * of the same query and item, and with min_query_rows or min_item_rows those
+ * of queries and items that have fewer, again until none has (the k-core).
+ * Duplicates and rare rows do not count against max_bad.
  *
  * Memory: vocabularies; side tables; one group of rows (16,384); and per row 1
  * byte, 8 for the keys (if there are any), 8 for the time, 8 more with dedupe,
@@ -45,11 +47,14 @@ struct prepare_options {
     uint64_t folds, seed, negatives;
     double train_share, valid_share;
     const char *valid_last; // share: time-split without a test part; or ""
+    const char *split_at;   // date[,date]: time-split; or ""
     int validation;
     uint64_t min_count, max_values, max_bad, threads;
+    uint64_t min_query_rows, min_item_rows;
     int dedupe;
-    const char *label; // column; "": the format's or the schema's
-    const char *hash;  // names of fields, separated by commas
+    const char *label;    // column; "": the format's or the schema's
+    const char *hash;     // names of fields, separated by commas
+    const char *hash_ids; // KEY or @FILE: hide the query key's ids; or ""
 };
 
 extern const struct option_spec prepare_option_specs[];
@@ -61,6 +66,7 @@ enum bad_cause {
     BAD_COLUMNS,
     BAD_FORMAT,
     BAD_DUPLICATE,
+    BAD_RARE, // its query or item has too few rows
     BAD_CAUSES
 };
 

@@ -191,7 +191,7 @@ static enum fusor_status give_final_ids(struct prep_vocab *v,
         const char *text;
         size_t len;
 
-        if (v->counts[id] < least)
+        if (v->counts[id] < least || (id < v->n_gone && v->gone[id]))
             continue;
         text = vocab_text(v->vocab, id, &len);
         v->final[id] = vocab_add(v->kept, text, len);

@@ -124,6 +124,33 @@ static enum fusor_status add_vocab(struct prep *p, struct prep_field *f,
     return FUSOR_OK;
 }
 
+/* No field may carry the ids of the query key past their hashing. */
+static enum fusor_status hide_ids(struct prep *p, struct fusor_error *err)
+{
+    int key = p->sides[0].key;
+    const struct prep_field *k;
+
+    if (!p->hides_ids)
+        return FUSOR_OK;
+    if (key < 0)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "hash_ids: there is no key on the query side: a "
+                          "categorical field with side: query");
+    k = &p->fields[key];
+    for (uint32_t i = 0; i < p->n_fields; i++) {
+        const struct prep_field *f = &p->fields[i];
+
+        if (!strcmp(f->source->column, k->source->column) &&
+            f->vocab != k->vocab)
+            return fusor_fail(err, FUSOR_EUSAGE,
+                              "hash_ids: field %s reads the ids of %s too: "
+                              "give it vocab: %s",
+                              f->spec.name, k->spec.name, k->source->vocab);
+    }
+    vocab_hide(p->vocabs[k->vocab].vocab, &p->key);
+    return FUSOR_OK;
+}
+
 static void set_column_spec(struct prep_field *f)
 {
     const struct source_field *s = f->source;
@@ -256,6 +283,11 @@ static enum fusor_status check_needs(const struct prep *p,
                           "%s needs a key on the item side: a categorical "
                           "field with side: item",
                           p->options->dedupe ? "dedupe" : p->protocol->name);
+    if ((p->options->min_query_rows > 1 && p->sides[0].key < 0) ||
+        (p->options->min_item_rows > 1 && p->sides[1].key < 0))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "min_query_rows and min_item_rows need a key on "
+                          "their side");
     if (!(flags & PROTOCOL_FILES) != !files)
         return fusor_fail(err, FUSOR_EUSAGE,
                           files ? "protocol %s splits the rows itself: leave "
@@ -282,6 +314,7 @@ enum fusor_status prep_plan(struct prep *p, struct fusor_error *err)
     FUSOR_TRY(plan_side(p, 0, err));
     FUSOR_TRY(plan_side(p, 1, err));
     FUSOR_TRY(check_needs(p, err));
+    FUSOR_TRY(hide_ids(p, err));
     FUSOR_TRY(optional_columns(p, label, p->label_column, &p->has_label, err));
     FUSOR_TRY(
         optional_columns(p, s->weight, p->weight_column, &p->has_weight, err));

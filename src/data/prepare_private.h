@@ -19,6 +19,8 @@ struct prep_vocab {
     uint64_t *counts; // [size] in the train part
     uint32_t *final;  // [size] id -> final id, 0 when left out
     struct vocab *kept;
+    uint8_t *gone; // [n_gone] ids whose rows were all dropped, or NULL
+    uint32_t n_gone;
 };
 
 /* Welford (1962). */
@@ -101,6 +103,10 @@ struct prep {
     const struct protocol_ops *protocol;
     int direct;                      // one pass: prepare_direct.c
     double train_share, valid_share; // what valid_last says wins
+    struct privacy_key key;          // of hash_ids
+    int hides_ids;
+    int64_t dates[2]; // of split_at
+    int n_dates;
     struct source source;
     struct prep_field *fields;
     uint32_t n_fields;
@@ -167,6 +173,11 @@ enum fusor_status prep_bad_row(struct prep *p, const char *path, uint64_t line,
 
 /* prepare_split.c: duplicates, the protocol */
 enum fusor_status prep_split(struct prep *p, struct fusor_error *err);
+
+/* prepare_rare.c: queries and items of few rows */
+enum fusor_status prep_drop_rare(struct prep *p, struct fusor_error *err);
+/** Items that are candidates stay, with or without rows. */
+void prep_keep_candidates(struct prep *p);
 
 /* prepare_side.c: side tables */
 /** Have room for this key id. */

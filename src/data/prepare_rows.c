@@ -20,7 +20,7 @@ enum fusor_status prep_bad_row(struct prep *p, const char *path, uint64_t line,
                  column, prepare_cause_text(cause), *what ? ": " : "", what);
     r->bad[cause]++;
     for (int i = 0; i < BAD_CAUSES; i++)
-        n += i == BAD_DUPLICATE ? 0 : r->bad[i];
+        n += i == BAD_DUPLICATE || i == BAD_RARE ? 0 : r->bad[i];
     if (n > p->options->max_bad && cause != BAD_DUPLICATE)
         return fusor_fail(err, FUSOR_EDATA,
                           "more than %llu bad rows (max_bad), the first: %s",

@@ -92,11 +92,14 @@ static void facts_for_protocol(const struct prep *p, uint64_t n,
         .time = p->facts.time,
         .input = o->input,
         .candidates = o->candidates[0] ? o->candidates : p->source.candidates,
+        .candidates_given = o->candidates[0] != '\0',
         .seed = o->seed,
         .folds = o->folds,
         .negatives = o->negatives,
         .train = p->train_share,
         .valid = p->valid_share,
+        .dates = {p->dates[0], p->dates[1]},
+        .n_dates = p->n_dates,
         .validation = o->validation,
     };
     if (query >= 0)
@@ -112,12 +115,14 @@ enum fusor_status prep_split(struct prep *p, struct fusor_error *err)
 
     if (p->options->dedupe)
         FUSOR_TRY(drop_duplicates(p, err));
+    FUSOR_TRY(prep_drop_rare(p, err));
     n = close_gaps(&p->facts);
     p->split.part = mem_alloc(n, 1);
     if (!p->split.part)
         return mem_fail(err, "parts", n);
     facts_for_protocol(p, n, &facts);
     FUSOR_TRY(p->protocol->assign(&facts, &p->split, err));
+    prep_keep_candidates(p);
     for (uint64_t row = 0; row < p->facts.n; row++) {
         if (p->facts.part[row] == ROW_DROPPED)
             continue;

@@ -31,8 +31,11 @@ struct split_facts {
     struct vocab *items;    // given candidates may be new
     const char *input;      // path that the user gave: file or folder
     const char *candidates; // file of "user item n1 n2 ...", or ""
+    int candidates_given;   // by the user, not found beside the input
     uint64_t seed, folds, negatives;
     double train, valid; // shares; the rest is the test part
+    int64_t dates[2];    // time-split: where the parts after train begin
+    int n_dates;         // 0: by shares; 1: no valid part
     int validation;      // leave-one-out: the row before the last is valid
 };
 

@@ -39,7 +39,7 @@ static const struct option_spec field_specs[] = {
 struct schema_text {
     uint64_t fusor_schema, protocol_version, n_folds, n_train, n_valid, n_test;
     uint64_t n_queries, n_items;
-    const char *protocol, *label, *candidates_hash, *seed;
+    const char *protocol, *label, *candidates_hash, *seed, *ids_check;
     double label_min, label_max;
     int has_time, has_weight;
     struct yaml_node *fields;
@@ -62,6 +62,7 @@ static const struct option_spec schema_specs[] = {
     OPTION_DOUBLE(struct schema_text, label_max, "0", -1e300, 1e300, "raw"),
     OPTION_TEXT(struct schema_text, seed, "0", "of the split"),
     OPTION_TEXT(struct schema_text, candidates_hash, "0", "XXH3"),
+    OPTION_TEXT(struct schema_text, ids_check, "", "of the key that hid ids"),
     OPTION_NODE(struct schema_text, fields, "list of fields"),
     OPTION_END};
 
@@ -177,10 +178,11 @@ static enum fusor_status read_root(struct yaml_node *root, struct schema *s,
     s->label_max = t.label_max;
     if (copy_text(s->protocol, sizeof(s->protocol), t.protocol) ||
         copy_text(s->label, sizeof(s->label), t.label) ||
+        copy_text(s->ids_check, sizeof(s->ids_check), t.ids_check) ||
         str_to_u64(t.seed, &s->seed) ||
         str_to_u64(t.candidates_hash, &s->candidates_hash))
         return yaml_fail(root, err,
-                         "protocol, label, seed or candidates_hash "
+                         "protocol, label, seed, ids_check or candidates_hash "
                          "is too long or no number");
     return read_fields(s, t.fields, err);
 }
@@ -276,6 +278,11 @@ static void put_schema(const struct schema *s, struct strbuf *b)
     put_text(b, s->label);
     strbuf_addf(b, "\nlabel_min: %.17g\nlabel_max: %.17g\n", s->label_min,
                 s->label_max);
+    if (s->ids_check[0]) {
+        strbuf_add(b, "ids_check: ");
+        put_text(b, s->ids_check);
+        strbuf_add(b, "\n");
+    }
     strbuf_addf(b, "seed: \"%llu\"\ncandidates_hash: \"%llu\"\nfields:%s\n",
                 (unsigned long long)s->seed,
                 (unsigned long long)s->candidates_hash,

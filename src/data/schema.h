@@ -33,6 +33,7 @@
 
 #include "base/batch.h"
 #include "base/str.h"
+#include "data/privacy.h"
 #include "fusor/status.h"
 
 #define SCHEMA_VERSION 1u
@@ -60,7 +61,10 @@ struct schema {
                                  // when there was none and every label is 1
     double label_min, label_max; // raw, of the train part
     uint64_t seed;               // of the split and of made candidates
-    uint64_t candidates_hash;    // XXH3 of candidates.part's ids, or 0
+    char ids_check[PRIVACY_CHECK_DIGITS + 1]; // the ids of the query key are
+                                              // hashed with a key that has
+                                              // this check; "": they are not
+    uint64_t candidates_hash; // XXH3 of candidates.part's ids, or 0
     uint32_t n_fields;
     struct schema_field fields[SCHEMA_MAX_FIELDS];
     int query_key, item_key;     // indices into fields, or -1
@@ -93,6 +97,9 @@ uint32_t vocab_find(const struct vocab *v, const char *text, size_t n);
  * there is no such id. @param n its length; may be NULL */
 const char *vocab_text(const struct vocab *v, uint32_t id, size_t *n);
 uint32_t vocab_size(const struct vocab *v); // id 0 included
+/** From now on vocab_add() and vocab_find() take raw texts and hold their
+ * hashes. @param key borrowed while v lives */
+void vocab_hide(struct vocab *v, const struct privacy_key *key);
 enum fusor_status vocab_write(const struct vocab *v, const char *path,
                               struct fusor_error *err);
 enum fusor_status vocab_read(const char *path, struct vocab **out,

@@ -23,7 +23,8 @@ struct vocab {
     size_t n, ends_cap;
     struct slot *slots; // [mask + 1]
     size_t mask;
-    size_t n_slots; // taken
+    size_t n_slots;                // taken
+    const struct privacy_key *key; // NULL: texts are kept as they are
 };
 
 struct vocab_header {
@@ -145,14 +146,33 @@ static int room_for_slot(struct vocab *v)
     return slots_make(v, (v->mask + 1) * 2);
 }
 
+void vocab_hide(struct vocab *v, const struct privacy_key *key)
+{
+    v->key = key;
+}
+
+/* The text that stands for this one. */
+static const char *hide(const struct vocab *v, const char *text, size_t *n,
+                        char out[PRIVACY_DIGITS + 1])
+{
+    if (!v->key)
+        return text;
+    privacy_hash(v->key, text, *n, out);
+    *n = PRIVACY_DIGITS;
+    return out;
+}
+
 uint32_t vocab_add(struct vocab *v, const char *text, size_t n)
 {
-    uint64_t hash = hash_bytes(text, n, 0);
+    char hidden[PRIVACY_DIGITS + 1];
     struct slot *slot;
+    uint64_t hash;
     uint32_t id;
 
     if (n == 0)
         return VOCAB_UNKNOWN;
+    text = hide(v, text, &n, hidden);
+    hash = hash_bytes(text, n, 0);
     slot = slot_of(v, text, n, hash);
     if (slot->id)
         return slot->id;
@@ -195,8 +215,11 @@ uint32_t vocab_append(struct vocab *v, const char *text, size_t n)
 
 uint32_t vocab_find(const struct vocab *v, const char *text, size_t n)
 {
+    char hidden[PRIVACY_DIGITS + 1];
+
     if (n == 0)
         return VOCAB_UNKNOWN;
+    text = hide(v, text, &n, hidden);
     return slot_of(v, text, n, hash_bytes(text, n, 0))->id;
 }
 

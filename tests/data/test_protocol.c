@@ -144,6 +144,117 @@ static void drawn_candidates_were_never_seen(void)
     done(e);
 }
 
+/* Each list: n items, distinct, in no row of the user. */
+static void check_lists(const struct example *e, uint64_t n)
+{
+    const struct split_result *r = &e->result;
+
+    for (uint32_t u = 2; u <= N_USERS; u++) {
+        uint64_t list = r->list_of[u];
+        char used[N_ITEMS + 1] = {0};
+
+        REQUIRE(list > 0);
+        CHECK(n == 0 || r->lists[list] - r->lists[list - 1] == n);
+        for (int row = 0; row < N_ROWS; row++)
+            if (e->query[row] == u)
+                used[e->item[row]] = 1;
+        for (uint64_t i = r->lists[list - 1]; i < r->lists[list]; i++) {
+            CHECK(r->candidates[i] >= 1 && r->candidates[i] <= N_ITEMS);
+            CHECK(!used[r->candidates[i]]);
+            used[r->candidates[i]] = 1;
+        }
+    }
+}
+
+static void sampled_candidates_come_from_the_seed(void)
+{
+    static const char *const names[] = {"loo-sampled", "loo-popular"};
+
+    for (int i = 0; i < 2; i++) {
+        struct example *e = example(), *again = example(), *other = example();
+
+        other->facts.seed = 2;
+        REQUIRE(assign(e, names[i]) == FUSOR_OK);
+        REQUIRE(assign(again, names[i]) == FUSOR_OK);
+        REQUIRE(assign(other, names[i]) == FUSOR_OK);
+        check_leave_one_out(e, 1);
+        check_lists(e, 20);
+        CHECK(e->result.n_lists == N_USERS - 1);
+        REQUIRE(e->result.n_candidates == other->result.n_candidates);
+        CHECK(!memcmp(e->result.candidates, again->result.candidates,
+                      4 * e->result.n_candidates));
+        CHECK(memcmp(e->result.candidates, other->result.candidates,
+                     4 * e->result.n_candidates));
+        done(e);
+        done(again);
+        done(other);
+    }
+}
+
+/* Asked for more than there are, all are given. */
+static void sampled_candidates_end_with_the_items(void)
+{
+    struct example *e = example();
+    char used[N_ITEMS + 1] = {0};
+    uint64_t list, n = N_ITEMS;
+
+    e->facts.negatives = 1000;
+    REQUIRE(assign(e, "loo-sampled") == FUSOR_OK);
+    check_lists(e, 0);
+    for (int row = 0; row < N_ROWS; row++) {
+        n -= e->query[row] == 2 && !used[e->item[row]];
+        used[e->query[row] == 2 ? e->item[row] : 0] = 1;
+    }
+    list = e->result.list_of[2];
+    CHECK(e->result.lists[list] - e->result.lists[list - 1] == n);
+    done(e);
+}
+
+/* One item takes 90 of 149 train rows, each of the 59 others one. Of 200 users
+ * that have none of them, each draws one candidate: the frequent item's number
+ * has mean 200 * 90 / 149 = 120.8 and standard deviation 6.9; of 200 uniform
+ * draws it would be 3.3. The bound is five deviations. */
+static void popular_items_are_drawn_more_often(void)
+{
+    struct example *e = example();
+    uint64_t n = 0;
+    char text[16];
+
+    e->facts.time = NULL;
+    e->facts.n = 149 + 2 + 2 * 200;
+    for (int i = N_USERS + 1; i <= 300; i++)
+        vocab_add(e->queries, text, (size_t)sprintf(text, "u%d", i));
+    vocab_add(e->items, "own", 3);
+    for (uint64_t row = 0; row < e->facts.n; row++) {
+        e->query[row] = row < 151 ? 1 : 2 + (uint32_t)(row - 151) / 2;
+        e->item[row] = row < 90    ? 1
+                       : row < 149 ? (uint32_t)(row - 88)
+                                   : N_ITEMS + 1; // of the drawing users
+    }
+    e->facts.validation = 0;
+    e->facts.negatives = 1;
+    REQUIRE(assign(e, "loo-popular") == FUSOR_OK);
+    for (uint32_t u = 2; u < 202; u++) {
+        uint64_t list = e->result.list_of[u];
+
+        REQUIRE(list > 0);
+        n += e->result.candidates[e->result.lists[list - 1]] == 1;
+    }
+    CHECK(n > 120 - 35 && n < 121 + 35);
+    done(e);
+}
+
+static void sampled_candidates_cannot_be_given(void)
+{
+    struct example *e = example();
+
+    e->facts.candidates = "file";
+    e->facts.candidates_given = 1;
+    CHECK(assign(e, "loo-sampled") == FUSOR_EUSAGE);
+    CHECK(strstr(err.text, "loo-given") != NULL);
+    done(e);
+}
+
 static void given_candidates_name_the_test_rows(void)
 {
     struct example *e = example();
@@ -222,6 +333,33 @@ static void time_split_keeps_the_order(void)
     done(e);
 }
 
+static void time_split_takes_dates(void)
+{
+    struct example *e = example();
+
+    e->facts.dates[0] = 100;
+    e->facts.dates[1] = 250;
+    e->facts.n_dates = 2;
+    REQUIRE(assign(e, "time-split") == FUSOR_OK);
+    for (int row = 0; row < N_ROWS; row++)
+        CHECK(e->result.part[row] ==
+              (e->time[row] >= 100) + (e->time[row] >= 250));
+    e->facts.n_dates = 1;
+    REQUIRE(assign(e, "time-split") == FUSOR_OK);
+    for (int row = 0; row < N_ROWS; row++)
+        CHECK(e->result.part[row] ==
+              (e->time[row] >= 100 ? ROW_TEST : ROW_TRAIN));
+    e->facts.dates[0] = 0;
+    CHECK(assign(e, "time-split") == FUSOR_EUSAGE);
+    CHECK(strstr(err.text, "no row is before") != NULL);
+    e->facts.dates[0] = 1000;
+    CHECK(assign(e, "time-split") == FUSOR_EUSAGE);
+    e->facts.time = NULL;
+    CHECK(assign(e, "time-split") == FUSOR_EUSAGE);
+    CHECK(strstr(err.text, "no time") != NULL);
+    done(e);
+}
+
 static void user_split_keeps_users_whole(void)
 {
     struct example *e = example();
@@ -267,12 +405,21 @@ int main(void)
         {"leave one out takes the last row, by time or by order",
          leave_one_out_takes_the_last},
         {"drawn candidates were never seen", drawn_candidates_were_never_seen},
+        {"sampled candidates come from the seed and were never seen",
+         sampled_candidates_come_from_the_seed},
+        {"sampled candidates end with the items",
+         sampled_candidates_end_with_the_items},
+        {"popular items are drawn more often",
+         popular_items_are_drawn_more_often},
+        {"sampled candidates cannot be given",
+         sampled_candidates_cannot_be_given},
         {"given candidates name the test rows",
          given_candidates_name_the_test_rows},
         {"bad candidates name their line", bad_candidates_name_their_line},
         {"random folds are a partition, by the seed alone",
          random_folds_are_a_partition},
         {"a split by time keeps the order", time_split_keeps_the_order},
+        {"a split by time takes dates", time_split_takes_dates},
         {"a split by user keeps users whole", user_split_keeps_users_whole},
         {"unknown names get a hint", unknown_names_get_a_hint},
         {"impossible folds are refused", impossible_folds_are_refused},

@@ -12,37 +12,6 @@
 #include "data/input.h"
 #include "data/protocol/all.h"
 
-/* Rows by query: rows[start[q] .. start[q + 1]). */
-struct by_query {
-    uint64_t *start, *rows;
-};
-
-static enum fusor_status group_rows(const struct split_facts *f,
-                                    struct by_query *g, struct fusor_error *err)
-{
-    size_t n = vocab_size(f->queries);
-    uint64_t *next;
-
-    g->start = mem_alloc(n + 2, sizeof(*g->start));
-    g->rows = mem_alloc(f->n, sizeof(*g->rows));
-    if (!g->start || !g->rows)
-        return mem_fail(err, "leave one out", (n + f->n) * sizeof(*g->rows));
-    next = g->start + 1; // filling moves each start to its end
-    for (uint64_t row = 0; row < f->n; row++)
-        next[f->query[row] + 1]++;
-    for (size_t q = 1; q <= n; q++)
-        next[q] += next[q - 1];
-    for (uint64_t row = 0; row < f->n; row++)
-        g->rows[next[f->query[row]]++] = row;
-    return FUSOR_OK;
-}
-
-static void ungroup(struct by_query *g)
-{
-    mem_free(g->start);
-    mem_free(g->rows);
-}
-
 /* Blanks, commas and brackets separate. @return 0 at the end of the line */
 static int next_word(const struct input_line *line, size_t *at,
                      const char **word, size_t *n)
@@ -190,7 +159,7 @@ static enum fusor_status assign(const struct split_facts *facts,
                                 struct fusor_error *err)
 {
     struct by_query g = {0};
-    enum fusor_status rc = group_rows(facts, &g, err);
+    enum fusor_status rc = by_query_make(facts, &g, err);
 
     if (rc == FUSOR_OK && facts->candidates[0])
         rc = read_file(facts, &g, out, err);
@@ -198,7 +167,7 @@ static enum fusor_status assign(const struct split_facts *facts,
         rc = draw_all(facts, &g, out, err);
     if (rc == FUSOR_OK && facts->candidates[0] && facts->validation)
         rc = split_leave_last(facts, out->part, 0, 1, err);
-    ungroup(&g);
+    by_query_clear(&g);
     return rc;
 }
 

@@ -1,7 +1,7 @@
 /* The hand-over queue: a ring under a mutex, a condition for the consumer that
  * waits here and an eventfd for the one that waits in poll(2). The eventfd is
  * set when the ring stops being empty and cleared when it is found empty, so a
- * busy queue makes no system call. */
+ * busy queue makes no system call, and one that nobody polls never does. */
 #include "base/queue.h"
 
 #include <errno.h>
@@ -21,6 +21,8 @@ struct queue {
     size_t first;
     size_t n;
     int fd;
+    int watched; // somebody has asked for fd
+    int lit;     // fd is readable
     int closed;
 };
 
@@ -85,6 +87,9 @@ static void fd_set_readable(struct queue *q)
 {
     uint64_t one = 1;
 
+    if (!q->watched || q->lit)
+        return;
+    q->lit = 1;
     while (write(q->fd, &one, sizeof(one)) < 0 && errno == EINTR) {
     }
 }
@@ -93,6 +98,9 @@ static void fd_clear(struct queue *q)
 {
     uint64_t count;
 
+    if (!q->lit)
+        return;
+    q->lit = 0;
     while (read(q->fd, &count, sizeof(count)) < 0 && errno == EINTR) {
     }
 }
@@ -181,5 +189,12 @@ int queue_is_closed(struct queue *q)
 
 int queue_fd(struct queue *q)
 {
+    pthread_mutex_lock(&q->lock);
+    if (!q->watched) {
+        q->watched = 1;
+        if (q->n > 0 || q->closed)
+            fd_set_readable(q);
+    }
+    pthread_mutex_unlock(&q->lock);
     return q->fd;
 }

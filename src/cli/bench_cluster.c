@@ -33,12 +33,12 @@ static void *network_main(void *arg)
     while (!atomic_load(&b->over)) {
         struct fusor_error err = {0};
         struct message msg;
-        enum fusor_status rc;
-        int wait;
+        enum fusor_status rc = client_pump_rest(b->client, &err);
 
         client_pump_submissions(b->client);
-        wait = client_pump_tick(b->client);
-        rc = messenger_receive(b->messenger, &msg, wait, &err);
+        if (rc == FUSOR_OK)
+            rc = messenger_receive(b->messenger, &msg,
+                                   client_pump_tick(b->client), &err);
         if (rc == FUSOR_OK)
             client_pump_message(b->client, &msg);
         else if (rc != FUSOR_EAGAIN) {

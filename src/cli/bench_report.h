@@ -22,15 +22,16 @@ struct bench_options {
                     "rows of the table; ids are drawn evenly from them, " \
                     "unsorted")
 
-#define BENCH_SHARED_OPTIONS(repeats_default, warmup_default)                  \
-    OPTION_SIZE(struct bench_options, servers, "1", 1, BENCH_SERVERS_MAX,      \
-                "server processes of one shard each"),                         \
-        OPTION_ENUM(                                                           \
-            struct bench_options, transport, "shm", bench_transport_names,     \
-            "shm: shared memory, as a job on one host; zmq: TCP on loopback"), \
-        OPTION_SIZE(struct bench_options, repeats, repeats_default, 1, 1e7,    \
-                    "requests that are measured"),                             \
-        OPTION_SIZE(struct bench_options, warmup, warmup_default, 0, 1e7,      \
+#define BENCH_SHARED_OPTIONS(repeats_default, warmup_default)               \
+    OPTION_SIZE(struct bench_options, servers, "1", 1, BENCH_SERVERS_MAX,   \
+                "server processes of one shard each"),                      \
+        OPTION_ENUM(                                                        \
+            struct bench_options, transport, "shm", bench_transport_names,  \
+            "shm: shared memory, as a job on one host; zmq: TCP on "        \
+            "loopback; mux: shared memory where both are listened to"),     \
+        OPTION_SIZE(struct bench_options, repeats, repeats_default, 1, 1e7, \
+                    "requests that are measured"),                          \
+        OPTION_SIZE(struct bench_options, warmup, warmup_default, 0, 1e7,   \
                     "requests before them that are not")
 
 /** The options every benchmark has besides its settings. */

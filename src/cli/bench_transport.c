@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-const char *const bench_transport_names[] = {"shm", "zmq", NULL};
+const char *const bench_transport_names[] = {"shm", "zmq", "mux", NULL};
 
 enum fusor_status bench_address_open(uint32_t server, struct bench_address *out,
                                      struct fusor_error *err)
@@ -19,7 +19,7 @@ enum fusor_status bench_address_open(uint32_t server, struct bench_address *out,
 const char *bench_address_text(const struct bench_address *a,
                                enum bench_transport kind)
 {
-    return kind == BENCH_SHM ? a->shm : a->tcp;
+    return kind == BENCH_ZMQ ? a->tcp : a->shm;
 }
 
 enum fusor_status bench_transport_create(enum bench_transport kind,
@@ -42,5 +42,7 @@ enum fusor_status bench_transport_create(enum bench_transport kind,
 
     if (kind == BENCH_ZMQ)
         return transport_zmq_create(&zmq, out, err);
+    if (kind == BENCH_SHM)
+        return transport_shm_create(&shm, out, err);
     return transport_mux_create(&shm, &zmq, out, err);
 }

@@ -1,6 +1,7 @@
 /* How the processes of a benchmark reach one another: as those of a job on one
- * host do (shared memory), or by ZeroMQ over TCP on loopback, the way to other
- * hosts. Owner and threads: see transport/transport.h. */
+ * host do (shared memory), by ZeroMQ over TCP on loopback, the way to other
+ * hosts, or by shared memory at endpoints that listen to both, as where a job
+ * spans hosts. Owner and threads: see transport/transport.h. */
 #ifndef CLI_BENCH_TRANSPORT_H
 #define CLI_BENCH_TRANSPORT_H
 
@@ -8,9 +9,9 @@
 
 #define BENCH_JOB 0xbe9c4 /* the id of a benchmark's messages */
 
-enum bench_transport { BENCH_SHM, BENCH_ZMQ };
+enum bench_transport { BENCH_SHM, BENCH_ZMQ, BENCH_MUX };
 
-/** "shm", "zmq"; ends with NULL. */
+/** "shm", "zmq", "mux"; ends with NULL. */
 extern const char *const bench_transport_names[];
 
 /* Where a server listens. */

@@ -115,6 +115,10 @@ static enum fusor_status turn(struct desk *d, int *over,
     struct command command;
     struct message msg;
 
+    if (ready && client_pump_rest(d->client, err) != FUSOR_OK) {
+        *over = 1; // as when link_step() says so
+        return err->status;
+    }
     tell_progress(d, ready);
     if (ready) {
         client_pump_submissions(d->client);

@@ -29,7 +29,7 @@ static enum fusor_status init_worker(struct client *c, struct client_worker *w,
 {
     uint32_t n = c->config.n_shards;
 
-    w->inbox = queue_create(AHEAD_MAX + PUSHES_MAX, err);
+    w->inbox = queue_create(AHEAD_MAX + PUSHES_MAX + 1, err);
     if (!w->inbox)
         return FUSOR_ENOMEM;
     for (unsigned i = 0; i < AHEAD_MAX; i++)
@@ -112,10 +112,12 @@ static void take_back_valued(struct client *c, struct client_worker *w)
 
 static void clear_worker(struct client *c, struct client_worker *w)
 {
-    struct exchange *x;
+    void *item;
 
-    while (w->inbox && (x = queue_take(w->inbox, 0)) != NULL)
-        exchange_destroy(x, c->config.n_shards);
+    while (w->inbox && (item = queue_take(w->inbox, 0)) != NULL)
+        if (item != &w->token)
+            exchange_destroy(item, c->config.n_shards);
+    destroy_list(c, w->fetched);
     destroy_list(c, w->free);
     for (unsigned i = 0; i < AHEAD_MAX; i++) {
         struct announced *a = &w->ahead[i];
@@ -156,12 +158,13 @@ void client_destroy(struct client *c)
     mem_free(c->dense_size);
     mem_free(c->dense_at);
     pthread_mutex_destroy(&c->mutex);
+    lead_clear(&c->lead);
     mem_free(c);
 }
 
 /* Hand-over between threads. */
 
-static enum fusor_status stopped(struct client *c, struct fusor_error *err)
+enum fusor_status client_stopped(struct client *c, struct fusor_error *err)
 {
     struct fusor_error why;
 
@@ -184,9 +187,11 @@ void client_stop(struct client *c, const struct fusor_error *why)
     if (c->why.status == FUSOR_OK)
         c->why = *why;
     pthread_mutex_unlock(&c->mutex);
+    atomic_store(&c->stopped, 1);
     queue_close(c->submissions);
     for (unsigned w = 0; w < c->config.n_workers; w++)
         queue_close(c->workers[w].inbox);
+    messenger_wake(c->config.messenger); // who leads looks at its inbox
 }
 
 struct exchange *client_take_free(struct client *c, struct client_worker *w,
@@ -213,10 +218,13 @@ enum fusor_status client_submit(struct client *c, struct client_worker *w,
                                 struct exchange *x, struct fusor_error *err)
 {
     x->worker = (unsigned)(w - c->workers);
+    if (client_lead_submit(c, x))
+        return FUSOR_OK;
     if (queue_put(c->submissions, x) != 0) {
         client_give_back(c, w, x);
-        return stopped(c, err);
+        return client_stopped(c, err);
     }
+    lead_call(&c->lead);
     messenger_wake(c->config.messenger);
     return FUSOR_OK;
 }
@@ -242,9 +250,9 @@ enum fusor_status client_accept(struct client *c, struct client_worker *w,
 enum fusor_status client_take_one(struct client *c, struct client_worker *w,
                                   struct fusor_error *err)
 {
-    struct exchange *x = queue_take(w->inbox, c->config.wait_ms);
+    struct exchange *x = client_lead_wait(c, w);
 
-    return x ? client_accept(c, w, x, err) : stopped(c, err);
+    return x ? client_accept(c, w, x, err) : client_stopped(c, err);
 }
 
 static void client_store_destroy(struct param_store *store)
@@ -277,7 +285,9 @@ enum fusor_status client_create(const struct client_config *config,
         c->config.wait_ms = DEADLINE_HANG_MS;
     pthread_mutex_init(&c->mutex, NULL);
     bucket_map_default(config->n_shards, c->map);
-    rc = init_all(c, err);
+    rc = lead_init(&c->lead, err);
+    if (rc == FUSOR_OK)
+        rc = init_all(c, err);
     if (rc != FUSOR_OK) {
         client_destroy(c);
         return rc;
@@ -301,18 +311,6 @@ void client_set_lease(struct client *c, unsigned worker,
 
 /* The network thread. */
 
-static void deliver_done(struct client *c)
-{
-    struct exchange *x;
-
-    while ((x = exchange_core_take_done(c->core)) != NULL) {
-        if (queue_put(c->workers[x->worker].inbox, x) == 0)
-            continue;
-        x->next = c->stranded; // everything stops, but its worker may look at
-        c->stranded = x;       // it until it has noticed
-    }
-}
-
 void client_pump_submissions(struct client *c)
 {
     struct exchange *x;
@@ -324,13 +322,13 @@ void client_pump_submissions(struct client *c)
 void client_pump_message(struct client *c, const struct message *msg)
 {
     exchange_core_on_message(c->core, msg);
-    deliver_done(c);
+    client_deliver_done(c, NULL);
 }
 
 int client_pump_tick(struct client *c)
 {
     exchange_core_tick(c->core);
-    return exchange_core_timeout_ms(c->core);
+    return c->resting ? 0 : exchange_core_timeout_ms(c->core);
 }
 
 void client_pump_waits(const struct client *c, struct member_progress *out)

@@ -4,8 +4,11 @@
  *
  * A compute thread cuts its keys and gradients by shard, writes them into
  * payloads and hands them to the network thread through a queue; answers come
- * back through a queue of its own. Values stay where they arrived: rows point
- * into the replies. A push is kept until every shard acknowledged it.
+ * back through a queue of its own. While a single compute thread waits, the
+ * network thread lends it the endpoint (lead.h): it sends small requests and
+ * fetches answers itself, and no thread is switched to. Values stay where they
+ * arrived: rows point into the replies. A push is kept until every shard
+ * acknowledged it.
  *
  * Threads: param_store calls from each worker's thread; client_pump_* from the
  * network thread. */
@@ -42,6 +45,12 @@ void client_destroy(struct client *c);
 void client_set_lease(struct client *c, unsigned worker,
                       const struct lease *lease, uint64_t epoch);
 
+/** Network thread, first in every turn: while exactly one compute thread waits,
+ * or did a moment ago, let it use the messenger and core. Whatever uses the
+ * messenger besides a client_ function must not run meanwhile; what came for it
+ * is given by the next receive.
+ * @return as messenger_receive(), not EAGAIN: a compute thread's failed */
+enum fusor_status client_pump_rest(struct client *c, struct fusor_error *err);
 /** Network thread: take what compute threads handed over and send it. */
 void client_pump_submissions(struct client *c);
 /** Network thread: take a shard's answer. */

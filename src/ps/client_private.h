@@ -3,10 +3,12 @@
 #define PS_CLIENT_PRIVATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/queue.h"
 #include "ps/client.h"
 #include "ps/exchange.h"
+#include "ps/lead.h"
 #include "ps/recode.h"
 #include "ps/split.h"
 #include "store/block_slice.h"
@@ -22,6 +24,12 @@ struct announced {
 
 struct client_worker {
     struct queue *inbox;
+    char token; // in the inbox: lead, the network thread rests
+    atomic_int token_is_out;
+    atomic_int waits;
+    atomic_uint delivered;             // exchanges put into the inbox
+    unsigned taken;                    // of them
+    struct exchange *fetched;          // by its thread while it led
     struct announced ahead[AHEAD_MAX]; // ring: first is the oldest
     unsigned first, n_ahead;
     struct announced *valued; // the step whose values are in use
@@ -48,8 +56,12 @@ struct client {
     uint16_t map[BUCKET_COUNT];
     struct block_segment **segments; // [n_shards][n_segments]
     size_t *n_segments;
-    uint64_t *dense_size;  // [n_shards]
-    uint64_t *dense_at;    // [n_shards] sum of those before
+    uint64_t *dense_size;    // [n_shards]
+    uint64_t *dense_at;      // [n_shards] sum of those before
+    struct lead lead;        // who may use messenger, core and submissions
+    struct fusor_error lost; // why a compute thread could not receive
+    atomic_int stopped;
+    int resting;           // the network thread rested last, and may go on
     pthread_mutex_t mutex; // guards why
     struct fusor_error why;
 };
@@ -84,6 +96,20 @@ enum fusor_status client_accept(struct client *c, struct client_worker *w,
 /** Wait for one to come back. */
 enum fusor_status client_take_one(struct client *c, struct client_worker *w,
                                   struct fusor_error *err);
+
+/** Why a wait came back with nothing. */
+enum fusor_status client_stopped(struct client *c, struct fusor_error *err);
+
+/* client_lead.c */
+/** Send it from this thread if nobody else uses the endpoint.
+ * @return 1: the network thread is not needed */
+int client_lead_submit(struct client *c, struct exchange *x);
+/** Wait for an answer of this worker's, as leader where that is possible.
+ * @return NULL: stopped, or the time is over */
+struct exchange *client_lead_wait(struct client *c, struct client_worker *w);
+/** Whoever leads: give answered exchanges to their workers.
+ * @param leader whose thread this is, or NULL: the network thread */
+void client_deliver_done(struct client *c, struct client_worker *leader);
 
 /* client_pull.c */
 enum fusor_status client_announce(struct param_store *store, unsigned worker,

@@ -31,6 +31,7 @@ struct messenger {
     struct assembler *assembler;
     struct outbox *outboxes;
     struct payload_buffer *held; // of the message handed out last
+    struct message again;        // put back: kind WIRE_NONE is none
     int64_t expire_ms;
     uint64_t malformed;
 };
@@ -236,6 +237,11 @@ static void flush(struct messenger *m)
     }
 }
 
+void messenger_put_back(struct messenger *m, const struct message *msg)
+{
+    m->again = *msg;
+}
+
 int messenger_is_waiting(const struct messenger *m)
 {
     return m->outboxes != NULL;
@@ -303,6 +309,11 @@ enum fusor_status messenger_receive(struct messenger *m, struct message *out,
     int64_t patience = timeout_ms > 0 ? timeout_ms : PATIENCE_MS;
     int64_t spent = 0;
 
+    if (m->again.header.kind != WIRE_NONE) {
+        *out = m->again;
+        m->again = (struct message){0};
+        return FUSOR_OK;
+    }
     payload_buffer_unref(m->held);
     m->held = NULL;
     if (start >= m->expire_ms) {

@@ -6,7 +6,7 @@
  * queue is bounded by what senders have outstanding, and a message over its
  * bound is refused.
  *
- * Threads: one, the endpoint's. */
+ * Threads: one at a time (as with the endpoint), except messenger_wake(). */
 #ifndef TRANSPORT_MESSENGER_H
 #define TRANSPORT_MESSENGER_H
 
@@ -50,6 +50,9 @@ enum fusor_status messenger_send_bytes(struct messenger *m, struct peer to,
  * pipe that was full), or a failure of the transport */
 enum fusor_status messenger_receive(struct messenger *m, struct message *out,
                                     int timeout_ms, struct fusor_error *err);
+/** Let the next receive give this message, the last one received, once more:
+ * another thread is to see it. */
+void messenger_put_back(struct messenger *m, const struct message *msg);
 /** Does anything wait for room in a pipe? Then receive again after 1 ms. */
 int messenger_is_waiting(const struct messenger *m);
 /** Forget what waits for a peer that has gone and the halves of messages that

@@ -12,7 +12,8 @@
  * and are sent again. Nothing is ever queued without bound: a full pipe gives
  * EAGAIN.
  *
- * Threads: an endpoint belongs to one thread, except transport_wake(). */
+ * Threads: one at a time, which a lock between them must see to (libzmq asks
+ * for the fence), except transport_wake(). */
 #ifndef TRANSPORT_TRANSPORT_H
 #define TRANSPORT_TRANSPORT_H
 

@@ -3,6 +3,7 @@
 #include "ps/client.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -35,6 +36,8 @@ struct site {
     struct messenger *messenger;
     struct client *client;
     pthread_t network;
+    atomic_int n_foreign; // messages that the network thread saw
+    int foreign_wrong;
 };
 
 struct compute { // one compute thread
@@ -70,19 +73,36 @@ static void *shard_main(void *arg)
     return NULL;
 }
 
+static void take_foreign(struct site *site, const struct message *msg)
+{
+    int n = atomic_load(&site->n_foreign) + 1;
+
+    if (msg->size != 4 || memcmp(msg->data, "pong", 4) != 0 ||
+        msg->header.clock != (uint64_t)n)
+        site->foreign_wrong++;
+    atomic_store(&site->n_foreign, n);
+}
+
 static void *network_main(void *arg)
 {
     struct site *site = arg;
     struct message msg;
 
     while (!atomic_load(&site->stop)) {
+        struct fusor_error err;
         int ms;
 
+        if (client_pump_rest(site->client, &err) != FUSOR_OK)
+            break;
         client_pump_submissions(site->client);
         ms = client_pump_tick(site->client);
         if (messenger_receive(site->messenger, &msg, ms < 100 ? ms : 100,
-                              NULL) == FUSOR_OK)
+                              NULL) != FUSOR_OK)
+            continue;
+        if (msg.from.kind == PEER_SHARD)
             client_pump_message(site->client, &msg);
+        else
+            take_foreign(site, &msg);
     }
     return NULL;
 }
@@ -312,6 +332,49 @@ static void a_shard_that_does_not_answer_ends_the_wait(void)
     close_site(&site);
 }
 
+/* What comes for the network thread while a compute thread leads is the network
+ * thread's, once and whole. */
+static void a_leader_hands_on_what_is_not_its_own(void)
+{
+    static struct site site;
+    struct peer coordinator = {PEER_COORDINATOR, 0, 1};
+    struct transport_zmq_options zmq = {.job = JOB,
+                                        .self = coordinator,
+                                        .bind = "tcp://127.0.0.1:*",
+                                        .listen_fd = -1};
+    struct wire_header h = {.kind = WIRE_PING, .job = JOB};
+    struct toy_state state;
+    struct transport *t;
+    struct messenger *m;
+    struct message msg;
+    struct toy toy;
+
+    toy_init(&toy, 3, 0, 4, 1, 0);
+    toy_state_init(&toy, &state);
+    open_site(&site, &toy, 20000);
+    REQUIRE(!transport_zmq_create(&zmq, &t, NULL));
+    REQUIRE(!messenger_create(t, 1 << 20, &m, NULL));
+    coordinator.incarnation = 0;
+    REQUIRE(!transport_connect(site.transport, coordinator,
+                               transport_zmq_endpoint(t), NULL));
+    REQUIRE(
+        !messenger_send_bytes(site.messenger, coordinator, &h, "?", 1, NULL));
+    REQUIRE(!messenger_receive(m, &msg, 10000, NULL));
+    start_site(&site);
+    for (int i = 1; i <= 200; i++) {
+        h.clock = (uint64_t)i;
+        REQUIRE(!messenger_send_bytes(m, msg.from, &h, "pong", 4, NULL));
+        peek_all(&site, &state);
+    }
+    while (atomic_load(&site.n_foreign) < 200)
+        sched_yield();
+    CHECK(site.foreign_wrong == 0);
+    close_site(&site);
+    messenger_destroy(m);
+    transport_destroy(t);
+    toy_state_clear(&state);
+}
+
 /* Stopped while requests are under way, in queues and in use. */
 static void a_stop_lets_every_wait_return_its_cause(void)
 {
@@ -407,6 +470,8 @@ int main(void)
          threads_over_sockets_give_the_bits_of_home},
         {"a shard that does not answer ends the wait",
          a_shard_that_does_not_answer_ends_the_wait},
+        {"a leader hands on what is not its own",
+         a_leader_hands_on_what_is_not_its_own},
         {"a stop lets every wait return its cause",
          a_stop_lets_every_wait_return_its_cause},
         {"wrong use is refused", wrong_use_is_refused},

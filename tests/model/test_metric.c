@@ -152,10 +152,25 @@ static void nothing_is_undefined_not_zero(void)
 #define GROUP 12 /* rows a group */
 
 static const char *const all_names[] = {
-    "auc",    "gauc",     "logloss",     "rmse", "mae",    "hr@3",
-    "ndcg@4", "recall@2", "precision@5", "mrr",  "mrr@20", NULL};
+    "auc",        "gauc",   "logloss",   "rmse",        "mae",
+    "hr@3",       "ndcg@4", "recall@2",  "precision@5", "mrr",
+    "mrr@20",     "pr_auc", "ece@9",     "ace",         "map@4",
+    "coverage@3", "gini@3", "novelty@4", "diversity@3", NULL};
+#define N_ALL 19
+
+#define ITEMS 50
 
 static float row_scores[ROWS], row_labels[ROWS], row_weights[ROWS];
+static uint32_t row_items[ROWS];
+static uint64_t item_counts[ITEMS];
+static float item_vectors[2 * ITEMS];
+static const struct metric_items items = {
+    .n = ITEMS,
+    .counts = item_counts,
+    .total = 3 * ITEMS,
+    .vectors = item_vectors,
+    .width = 2,
+};
 
 static void make_rows(uint64_t seed)
 {
@@ -165,6 +180,12 @@ static void make_rows(uint64_t seed)
         row_scores[i] = (float)rng_below(&r, 40) / 40; // with ties
         row_labels[i] = rng_below(&r, 3) == 0;
         row_weights[i] = rng_float(&r) * 3;
+        row_items[i] = (uint32_t)rng_below(&r, ITEMS);
+    }
+    for (size_t i = 0; i < ITEMS; i++) {
+        item_counts[i] = rng_below(&r, 6);
+        item_vectors[2 * i] = rng_float(&r);
+        item_vectors[2 * i + 1] = rng_float(&r);
     }
 }
 
@@ -177,8 +198,10 @@ static void deal(uint64_t seed, size_t n, const struct metric_options *o,
     struct rng_permutation rows = rng_permutation_make(ROWS, r);
     struct rng_permutation groups = rng_permutation_make(ROWS / GROUP, r);
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         sets[i] = make_set(all_names, o);
+        metric_set_items(sets[i], &items);
+    }
     for (size_t i = 0; i < ROWS; i++) {
         size_t j = rng_permute(&rows, i);
 
@@ -189,8 +212,9 @@ static void deal(uint64_t seed, size_t n, const struct metric_options *o,
     for (size_t i = 0; i < ROWS / GROUP; i++) {
         size_t j = rng_permute(&groups, i) * GROUP;
 
-        CHECK(metric_set_group(sets[rng_below(&r, n)], j, &row_scores[j],
-                               &row_labels[j], GROUP, NULL, NULL) == FUSOR_OK);
+        CHECK(metric_set_shown(sets[rng_below(&r, n)], j, &row_scores[j],
+                               &row_labels[j], &row_items[j], GROUP, NULL,
+                               NULL) == FUSOR_OK);
     }
     for (size_t i = n - 1; i > 0; i--) // a chain in reverse
         CHECK(metric_set_merge(sets[i - 1], sets[i], NULL) == FUSOR_OK);
@@ -204,7 +228,7 @@ static void any_split_gives_the_same_bits(void)
 {
     for (int exact = 0; exact < 2; exact++) {
         struct metric_options o = {.exact = exact};
-        struct metric_result want[11], got[11];
+        struct metric_result want[N_ALL], got[N_ALL];
         struct strbuf first = {0};
 
         make_rows(3);
@@ -213,7 +237,7 @@ static void any_split_gives_the_same_bits(void)
             struct strbuf other = {0};
 
             deal(n + 7, n, &o, got, &other);
-            for (int i = 0; i < 11; i++) {
+            for (int i = 0; i < N_ALL; i++) {
                 CHECK(want[i].defined && got[i].defined);
                 CHECK(!memcmp(&got[i].value, &want[i].value, sizeof(double)));
                 CHECK(!memcmp(&got[i].error, &want[i].error, sizeof(double)));

@@ -103,10 +103,16 @@ enum fusor_status select_units(const struct recipe_rows *rows,
     struct grouped g = {0};
     enum fusor_status rc;
 
-    if (strcmp(metric->name, "auc") == 0)
+    if (!metric_has_units(metric))
         return fusor_fail(err, FUSOR_EUSAGE,
-                          "auc is no mean over rows or queries, so that "
-                          "differences have no error: take gauc or logloss");
+                          "%s is no mean over rows or queries, so that "
+                          "differences have no error: take gauc or logloss",
+                          metric->name);
+    if (metric_over_lists(metric))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "%s needs to know the items, which files of scores "
+                          "do not tell: take gauc or logloss",
+                          metric->name);
     if (metric_over_groups(metric) && !rows->query)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "%s is a mean over queries: key the scores by user "

@@ -1,4 +1,4 @@
-/* What the two accumulators of AUC (bins, exact) share. */
+/* What the accumulators of AUC and of average precision (bins, exact) share. */
 #ifndef MODEL_METRIC_AUC_H
 #define MODEL_METRIC_AUC_H
 
@@ -28,6 +28,22 @@ enum fusor_status auc_too_large(struct fusor_error *err);
 void auc_walk_run(struct auc_walk *w, int64_t pos, int64_t neg);
 void auc_walk_result(const struct auc_walk *w, struct metric_result *out);
 
-extern const struct metric_state_ops auc_bins_state, auc_exact_state;
+/* Average precision summed while walking down the scores, one tied run at a
+ * time. */
+struct pr_walk {
+    int64_t total_pos;
+    int64_t least; // weight of the lightest positive; 0: runs are truly tied
+    int64_t pos;   // weight so far, in steps
+    int64_t neg;
+    uint64_t n_runs;
+    double sum;   // of weight of positives * precision
+    double slack; // how far the order within runs could move the sum
+};
+
+void pr_walk_run(struct pr_walk *w, int64_t pos, int64_t neg);
+void pr_walk_result(const struct pr_walk *w, struct metric_result *out);
+
+extern const struct metric_state_ops auc_bins_state, auc_exact_state,
+    pr_bins_state, pr_exact_state;
 
 #endif

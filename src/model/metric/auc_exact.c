@@ -1,4 +1,5 @@
-/* AUC from every score: 8 bytes a row, sorted when the result is asked for. */
+/* AUC and average precision from every score: 8 bytes a row, sorted when the
+ * result is asked for. */
 #include "model/metric/auc.h"
 
 #include "base/mem.h"
@@ -14,8 +15,9 @@ struct auc_exact {
     uint64_t n_bad;
 };
 
-static void *exact_create(void)
+static void *exact_create(const struct metric_spec *spec)
 {
+    (void)spec;
     return mem_alloc(1, sizeof(struct auc_exact));
 }
 
@@ -165,18 +167,31 @@ static void walk_rows(const uint64_t *rows, size_t n, struct auc_walk *walk)
     }
 }
 
-static enum fusor_status exact_result(const void *state,
-                                      const struct metric_spec *spec,
-                                      struct metric_result *out,
-                                      struct fusor_error *err)
+/* The same from the highest score down. */
+static void walk_rows_down(const uint64_t *rows, size_t n, struct pr_walk *walk)
 {
-    const struct auc_exact *e = state;
-    struct auc_walk walk = {0};
+    for (size_t i = n; i > 0;) {
+        uint64_t key = rows[i - 1] >> 32;
+        int64_t pos = 0, neg = 0;
+
+        for (; i > 0 && rows[i - 1] >> 32 == key; i--) {
+            float w = weight_of(rows[i - 1]);
+
+            *(w > 0 ? &pos : &neg) += auc_weight(fabsf(w));
+        }
+        pr_walk_run(walk, pos, neg);
+    }
+}
+
+/* Walk the sorted rows, for one result or the other. */
+static enum fusor_status walk_sorted(const struct auc_exact *e,
+                                     struct auc_walk *up, struct pr_walk *down,
+                                     struct fusor_error *err)
+{
     uint64_t *rows = mem_alloc_raw(e->n, 2 * sizeof(*rows));
     size_t *starts = mem_alloc_raw(65536, sizeof(*starts));
     enum fusor_status rc = FUSOR_OK;
 
-    (void)spec;
     if (!rows || !starts) {
         rc = mem_fail(err, "metric auc (exact)", e->n * 16);
         goto out;
@@ -184,14 +199,46 @@ static enum fusor_status exact_result(const void *state,
     if (e->n)
         memcpy(rows, e->rows, e->n * sizeof(*rows));
     sort_rows(rows, rows + e->n, e->n, starts);
-    walk_rows(rows, e->n, &walk);
-    auc_walk_result(&walk, out);
-    out->n = e->n;
-    out->n_bad = e->n_bad;
+    if (up)
+        walk_rows(rows, e->n, up);
+    else
+        walk_rows_down(rows, e->n, down);
 out:
     mem_free(starts);
     mem_free(rows);
     return rc;
+}
+
+static enum fusor_status exact_result(const void *state,
+                                      const struct metric_spec *spec,
+                                      struct metric_result *out,
+                                      struct fusor_error *err)
+{
+    const struct auc_exact *e = state;
+    struct auc_walk walk = {0};
+
+    (void)spec;
+    FUSOR_TRY(walk_sorted(e, &walk, NULL, err));
+    auc_walk_result(&walk, out);
+    out->n = e->n;
+    out->n_bad = e->n_bad;
+    return FUSOR_OK;
+}
+
+static enum fusor_status exact_pr_result(const void *state,
+                                         const struct metric_spec *spec,
+                                         struct metric_result *out,
+                                         struct fusor_error *err)
+{
+    const struct auc_exact *e = state;
+    struct pr_walk walk = {.total_pos = e->total_pos};
+
+    (void)spec;
+    FUSOR_TRY(walk_sorted(e, NULL, &walk, err));
+    pr_walk_result(&walk, out);
+    out->n = e->n;
+    out->n_bad = e->n_bad;
+    return FUSOR_OK;
 }
 
 const struct metric_state_ops auc_exact_state = {
@@ -202,4 +249,14 @@ const struct metric_state_ops auc_exact_state = {
     .write = exact_write,
     .read = exact_read,
     .result = exact_result,
+};
+
+const struct metric_state_ops pr_exact_state = {
+    .create = exact_create,
+    .destroy = exact_destroy,
+    .rows = exact_rows,
+    .merge = exact_merge,
+    .write = exact_write,
+    .read = exact_read,
+    .result = exact_pr_result,
 };

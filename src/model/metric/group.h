@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fusor/status.h"
+#include "model/metric/items.h"
 
 struct metric_ranked {
     uint32_t rank; // 1 = best; ties count against us
@@ -22,6 +23,9 @@ struct metric_group {
     int graded;                         // labels other than 0 and 1
     const struct metric_ranked *ranked; // [n_pos] best rank first
     const float *ideal;                 // [n_pos] labels, highest first
+    const uint32_t *list;               // [n_list] the items shown, best first
+    uint32_t n_list;                    // 0 without metrics of lists
+    const struct metric_items *items;
     uint64_t won2; // twice the positive-negative pairs won, a tie is one half
 };
 

@@ -16,8 +16,9 @@ struct mean {
     uint64_t n_bad;
 };
 
-static void *mean_create(void)
+static void *mean_create(const struct metric_spec *spec)
 {
+    (void)spec;
     return mem_alloc(1, sizeof(struct mean));
 }
 

@@ -7,8 +7,11 @@
 #include "model/metric/ops.h"
 
 static const struct metric_ops *const registry[] = {
-    &metric_auc, &metric_gauc, &metric_logloss, &metric_rmse,      &metric_mae,
-    &metric_hr,  &metric_ndcg, &metric_recall,  &metric_precision, &metric_mrr,
+    &metric_auc,     &metric_pr_auc,    &metric_gauc,     &metric_logloss,
+    &metric_rmse,    &metric_mae,       &metric_ece,      &metric_ace,
+    &metric_hr,      &metric_ndcg,      &metric_recall,   &metric_precision,
+    &metric_map,     &metric_mrr,       &metric_coverage, &metric_gini,
+    &metric_novelty, &metric_diversity,
 };
 
 #define N_METRICS (sizeof(registry) / sizeof(registry[0]))
@@ -25,6 +28,7 @@ static enum fusor_status fail_unknown(const char *text, const char *name,
                                       struct fusor_error *err)
 {
     const char *names[N_METRICS + 1] = {NULL};
+    struct strbuf all = {0};
     const char *near;
 
     for (size_t i = 0; i < N_METRICS; i++)
@@ -34,45 +38,94 @@ static enum fusor_status fail_unknown(const char *text, const char *name,
         return fusor_fail(err, FUSOR_EUSAGE,
                           "no metric \"%s\": did you mean %s%s?", text, near,
                           find(near)->cut == METRIC_NEEDS_K ? "@10" : "");
-    return fusor_fail(err, FUSOR_EUSAGE,
-                      "no metric \"%s\": there are auc, gauc, logloss, rmse, "
-                      "mae, hr@k, ndcg@k, recall@k, precision@k, mrr",
-                      text);
+    for (size_t i = 0; i < N_METRICS; i++)
+        strbuf_addf(&all, "%s%s%s", i ? ", " : "", registry[i]->name,
+                    registry[i]->cut == METRIC_NEEDS_K ? "@k" : "");
+    fusor_fail(err, FUSOR_EUSAGE, "no metric \"%s\": there are %s", text,
+               all.s ? all.s : "auc, ...");
+    strbuf_clear(&all);
+    return FUSOR_EUSAGE;
+}
+
+/* Cut "/FIELD" off. */
+static enum fusor_status take_field(char *text, const char *whole,
+                                    struct metric_spec *spec,
+                                    struct fusor_error *err)
+{
+    char *slash = strchr(text, '/');
+
+    if (!slash)
+        return FUSOR_OK;
+    *slash++ = '\0';
+    if (!*slash)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "metric \"%s\": no field after the /", whole);
+    snprintf(spec->field, sizeof(spec->field), "%s", slash);
+    return FUSOR_OK;
+}
+
+static enum fusor_status check_cut(const char *text, const char *name,
+                                   const char *at,
+                                   const struct metric_spec *spec,
+                                   struct fusor_error *err)
+{
+    if (spec->field[0] && !spec->ops->takes_field)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "metric \"%s\": %s takes no /field", text, name);
+    if (at && spec->ops->cut == METRIC_NO_K)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "metric \"%s\": %s takes no @k: write %s", text, name,
+                          name);
+    if (!at && spec->ops->cut == METRIC_NEEDS_K)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "metric \"%s\" needs a cut: write %s@10", text, name);
+    return FUSOR_OK;
+}
+
+static enum fusor_status read_cut(const char *text, const char *name,
+                                  const char *at, struct metric_spec *spec,
+                                  struct fusor_error *err)
+{
+    uint64_t most = spec->ops->k_max ? spec->ops->k_max : 1000000000, k;
+
+    if (str_to_u64(at + 1, &k) || k < 1 || k > most)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "metric \"%s\": what follows the @ is a whole number "
+                          "from 1 to %llu, as in %s@10",
+                          text, (unsigned long long)most, name);
+    spec->k = (uint32_t)k;
+    return FUSOR_OK;
 }
 
 enum fusor_status metric_parse(const char *text, struct metric_spec *out,
                                struct fusor_error *err)
 {
-    const char *at = strchr(text, '@');
-    size_t n = at ? (size_t)(at - text) : strlen(text);
     struct metric_spec spec = {0};
     char name[METRIC_NAME_MAX];
-    uint64_t k = 0;
+    char *at;
 
     if (strlen(text) >= METRIC_NAME_MAX)
         return fusor_fail(err, FUSOR_EUSAGE, "no metric \"%.60s\"", text);
-    memcpy(name, text, n);
-    name[n] = '\0';
+    snprintf(name, sizeof(name), "%s", text);
+    FUSOR_TRY(take_field(name, text, &spec, err));
+    at = strchr(name, '@');
+    if (at)
+        *at = '\0';
     spec.ops = find(name);
     if (!spec.ops)
         return fail_unknown(text, name, err);
-    if (at && spec.ops->cut == METRIC_NO_K)
-        return fusor_fail(err, FUSOR_EUSAGE,
-                          "metric \"%s\": %s takes no @k: write %s", text, name,
-                          name);
-    if (!at && spec.ops->cut == METRIC_NEEDS_K)
-        return fusor_fail(err, FUSOR_EUSAGE,
-                          "metric \"%s\" needs a cut: write %s@10", text, name);
-    if (at && (str_to_u64(at + 1, &k) || k < 1 || k > 1000000000))
-        return fusor_fail(err, FUSOR_EUSAGE,
-                          "metric \"%s\": the cut is a whole number from 1, as "
-                          "in %s@10",
-                          text, name);
-    spec.k = (uint32_t)k;
-    if (at) // @010 is @10
+    FUSOR_TRY(check_cut(text, name, at, &spec, err));
+    /* The text as it was, but @010 is @10. */
+    if (at)
+        FUSOR_TRY(read_cut(text, name, at, &spec, err));
+    snprintf(spec.name, sizeof(spec.name), "%s", text);
+    if (at)
         snprintf(spec.name, sizeof(spec.name), "%.15s@%u", name, spec.k);
-    else
-        snprintf(spec.name, sizeof(spec.name), "%.31s", name);
+    if (spec.field[0]) {
+        size_t n = strlen(spec.name);
+
+        snprintf(spec.name + n, sizeof(spec.name) - n, "/%s", spec.field);
+    }
     *out = spec;
     return FUSOR_OK;
 }
@@ -97,5 +150,20 @@ int metric_higher_is_better(const struct metric_spec *spec)
 
 int metric_over_groups(const struct metric_spec *spec)
 {
-    return spec->ops->group != NULL;
+    return metric_ops_over_groups(spec->ops);
+}
+
+int metric_over_lists(const struct metric_spec *spec)
+{
+    return spec->ops->over_lists;
+}
+
+int metric_takes_field(const struct metric_spec *spec)
+{
+    return spec->ops->takes_field;
+}
+
+int metric_has_units(const struct metric_spec *spec)
+{
+    return spec->ops->group || spec->ops->row;
 }

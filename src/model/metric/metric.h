@@ -28,12 +28,28 @@
  *                  (Zhu et al. 2017, "Optimized cost per click")
  *   logloss rmse mae   weighted over rows; logloss clips p to
  *                  [1e-7, 1 - 1e-7] unless scores are logits
+ *   pr_auc         average precision: sum (R_i - R_i-1) P_i over the distinct
+ *                  scores from the highest down, weighted
+ *   ece, ece@b     sum over b (15) bins of equal width of weight share *
+ *                  |mean p - mean label|; ace, ace@b: bins of equal mass, rows
+ *                  of equal score together (scores as in auc's bins)
  *   hr@k           1 when a positive has rank <= k
  *   recall@k precision@k  positives with rank <= k, over positives, over k
  *   ndcg@k         gain / log2(rank + 1) over that of the best order; gain is
  *                  1, or 2^label - 1 in a group with labels other than 0, 1
+ *   map, map@k     sum over positives (of rank <= k) of positives up to that
+ *                  rank / rank, over the number of positives (at most k)
  *   mrr, mrr@k     1 / rank of the best positive (0 beyond k)
  * Groups without a positive are left out of all group metrics (n_skipped).
+ *
+ * Metrics of lists look at the k best items of each group (top.h), relevant or
+ * not, and so take groups without a positive too; k is at most 1000:
+ *   coverage@k     items in at least one list, over all items
+ *   gini@k         of how often each item is shown, items never shown included:
+ *                  sum (2 i - n - 1) x_i / (n sum x), x ascending; 0 = equal
+ *   novelty@k      mean over lists of the mean of -log2(share of train rows)
+ *   diversity@k    mean over lists of the mean distance (items.h) of two items;
+ *                  diversity@k/FIELD says by which field of the items
  *
  * Threads: one set belongs to one thread. Opens no file, knows no rank. */
 #ifndef MODEL_METRIC_METRIC_H
@@ -44,6 +60,7 @@
 
 #include "base/str.h"
 #include "fusor/status.h"
+#include "model/metric/items.h"
 
 #define METRIC_NAME_MAX 32
 #define METRIC_SET_MAX 64
@@ -54,9 +71,10 @@ struct metric_spec {
     const struct metric_ops *ops;
     uint32_t k; // the cut, 0: none
     char name[METRIC_NAME_MAX];
+    char field[METRIC_NAME_MAX]; // what follows a /, or ""
 };
 
-/** Read a name such as "auc" or "ndcg@10".
+/** Read a name such as "auc", "ndcg@10" or "diversity@10/genres".
  * @return FUSOR_EUSAGE with the nearest name, or that @k is needed */
 enum fusor_status metric_parse(const char *text, struct metric_spec *out,
                                struct fusor_error *err);
@@ -65,6 +83,12 @@ void metric_list(struct strbuf *out);
 int metric_higher_is_better(const struct metric_spec *spec);
 /** Is it fed by metric_set_group() (else by metric_set_rows())? */
 int metric_over_groups(const struct metric_spec *spec);
+/** Is it over the items of lists: fed by metric_set_shown() alone? */
+int metric_over_lists(const struct metric_spec *spec);
+int metric_takes_field(const struct metric_spec *spec);
+/** Has each row or group a value of its own, of which the metric is a mean?
+ * Without it (auc, ece, coverage, ...) there are no units to test. */
+int metric_has_units(const struct metric_spec *spec);
 
 struct metric_options {
     int exact;       // auc gathers every score (8 bytes a row) and sorts
@@ -107,6 +131,18 @@ enum fusor_status metric_set_group(struct metric_set *set, uint64_t key,
                                    size_t n, double *values,
                                    struct fusor_error *err);
 
+/** Say what the items are, before the first group: metrics of lists need it.
+ * @param items the caller's, as long as groups are added */
+void metric_set_items(struct metric_set *set, const struct metric_items *items);
+
+/** metric_set_group() with the item of each candidate: metrics of lists too.
+ * @param items [n] ids; 0 is unknown and in no list. NULL: there must be no
+ * metric of lists (FUSOR_EUSAGE) */
+enum fusor_status metric_set_shown(struct metric_set *set, uint64_t key,
+                                   const float *scores, const float *labels,
+                                   const uint32_t *items, size_t n,
+                                   double *values, struct fusor_error *err);
+
 /** What one row adds to a metric over rows that is a mean: the row's loss
  * (rmse: its square), the unit of a paired test.
  * @return NaN for auc, for group metrics and for unusable scores */
@@ -125,8 +161,9 @@ enum fusor_status metric_set_merge(struct metric_set *into,
 enum fusor_status metric_set_serialise(const struct metric_set *set,
                                        struct strbuf *out,
                                        struct fusor_error *err);
-/** A set from bytes that came from anywhere. Memory used: 16 MiB for auc's
- * bins, else no more than in proportion to size.
+/** A set from bytes that came from anywhere. Memory used: 16 MiB for the
+ * bins of auc and of pr_auc, 24 MiB for ace, else no more than in proportion to
+ * size.
  * @return FUSOR_EPROTO naming what is wrong */
 enum fusor_status metric_set_deserialise(const void *bytes, size_t size,
                                          struct metric_set **out,

@@ -8,16 +8,21 @@
 #include "model/metric/bytes.h"
 #include "model/metric/group.h"
 #include "model/metric/metric.h"
+#include "model/metric/top.h"
 
 /* How a metric accumulates. state is what create() gave. */
 struct metric_state_ops {
-    void *(*create)(void); // NULL: no memory
+    void *(*create)(const struct metric_spec *spec); // NULL: no memory
     void (*destroy)(void *state);
     /* Arguments are checked; weights may be NULL. */
     enum fusor_status (*rows)(void *state, const struct metric_spec *spec,
                               const struct metric_options *options,
                               const float *scores, const float *labels,
                               const float *weights, size_t n,
+                              struct fusor_error *err);
+    /* Metrics over groups that are no mean: the group's list. */
+    enum fusor_status (*list)(void *state, const struct metric_spec *spec,
+                              const struct metric_group *g,
                               struct fusor_error *err);
     enum fusor_status (*merge)(void *into, const void *from,
                                struct fusor_error *err);
@@ -31,20 +36,26 @@ struct metric_state_ops {
                                 struct fusor_error *err);
 };
 
+#define METRIC_LIST_MAX 1000 /* lists are made by insertion */
+
 enum metric_cut { METRIC_NO_K, METRIC_MAY_K, METRIC_NEEDS_K };
 
 struct metric_ops {
     const char *name;
     const char *help;
     enum metric_cut cut;
+    uint32_t k_max; // 0: 10^9
     int higher_is_better;
-    int labels_01; // labels must lie in [0, 1]
+    int labels_01;   // labels must lie in [0, 1]
+    int over_lists;  // looks at the items a group shows, positives or not
+    int takes_field; // may be followed by /FIELD
     const struct metric_state_ops *state;
     const struct metric_state_ops *exact_state; // with options.exact, or NULL
     /* The term of a row; not finite when the score is unusable. */
     double (*row)(const struct metric_options *options, float score,
                   float label);
-    /* The term of a group with a positive, and its weight.
+    /* The term of a group (over_lists: any; else one with a positive), and its
+     * weight.
      * @return 0, or -1 when the metric is not defined for it */
     int (*group)(uint32_t k, const struct metric_group *g, double *value,
                  double *weight);
@@ -58,6 +69,8 @@ struct metric_set {
     struct metric_spec specs[METRIC_SET_MAX];
     void *states[METRIC_SET_MAX];
     struct metric_group_space space;
+    struct metric_top top;            // of the longest list
+    const struct metric_items *items; // the caller's, or NULL
 };
 
 static inline const struct metric_state_ops *
@@ -69,8 +82,14 @@ metric_state_of(const struct metric_set *set, size_t i)
                                                   : ops->state;
 }
 
-extern const struct metric_ops metric_auc, metric_gauc, metric_logloss,
-    metric_rmse, metric_mae, metric_hr, metric_ndcg, metric_precision,
-    metric_recall, metric_mrr;
+static inline int metric_ops_over_groups(const struct metric_ops *ops)
+{
+    return ops->group || ops->over_lists;
+}
+
+extern const struct metric_ops metric_auc, metric_pr_auc, metric_gauc,
+    metric_logloss, metric_rmse, metric_mae, metric_ece, metric_ace, metric_hr,
+    metric_ndcg, metric_precision, metric_recall, metric_map, metric_mrr,
+    metric_coverage, metric_gini, metric_novelty, metric_diversity;
 
 #endif

@@ -1,5 +1,6 @@
-/* Metrics over the ranks of a group's positives: hr, recall, precision, ndcg
- * (Järvelin and Kekäläinen 2002, with the gains of Burges et al. 2005), mrr. */
+/* Metrics over the ranks of a group's positives: hr, recall, precision, map,
+ * ndcg (Järvelin and Kekäläinen 2002, with the gains of Burges et al. 2005),
+ * mrr. */
 #include "model/metric/mean.h"
 
 /* Positives among the first k places. */
@@ -46,6 +47,27 @@ static int mrr_group(uint32_t k, const struct metric_group *g, double *value,
     return 0;
 }
 
+/* Positives that are tied share the last of their ranks: each has the precision
+ * there, as in average precision over thresholds. */
+static int map_group(uint32_t k, const struct metric_group *g, double *value,
+                     double *weight)
+{
+    uint32_t n_hits = hits(k ? k : g->n, g);
+    uint32_t most = k && k < g->n_pos ? k : g->n_pos;
+    double sum = 0;
+
+    for (uint32_t i = 0, above = 0; i < n_hits; i++) {
+        uint32_t rank = g->ranked[i].rank;
+
+        while (above < n_hits && g->ranked[above].rank <= rank)
+            above++;
+        sum += (double)above / rank;
+    }
+    *value = sum / most;
+    *weight = 1;
+    return 0;
+}
+
 static double gain_at(const struct metric_group *g, float label, uint32_t rank)
 {
     double gain = g->graded ? exp2((double)label) - 1 : 1;
@@ -85,6 +107,15 @@ const struct metric_ops metric_ndcg = {
     .higher_is_better = 1,
     .state = &metric_mean_state,
     .group = ndcg_group,
+};
+
+const struct metric_ops metric_map = {
+    .name = "map",
+    .help = "mean over groups of the precision at each positive",
+    .cut = METRIC_MAY_K,
+    .higher_is_better = 1,
+    .state = &metric_mean_state,
+    .group = map_group,
 };
 
 const struct metric_ops metric_precision = {

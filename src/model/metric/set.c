@@ -24,6 +24,16 @@ static enum fusor_status check_specs(const struct metric_spec *specs, size_t n,
     return FUSOR_OK;
 }
 
+static uint32_t longest_list(const struct metric_set *set)
+{
+    uint32_t k = 0;
+
+    for (size_t i = 0; i < set->n; i++)
+        if (set->specs[i].ops->over_lists && set->specs[i].k > k)
+            k = set->specs[i].k;
+    return k;
+}
+
 enum fusor_status metric_set_create(const struct metric_spec *specs, size_t n,
                                     const struct metric_options *options,
                                     struct metric_set **out,
@@ -43,14 +53,24 @@ enum fusor_status metric_set_create(const struct metric_spec *specs, size_t n,
     set->options = o;
     for (; set->n < n; set->n++) {
         set->specs[set->n] = specs[set->n];
-        set->states[set->n] = metric_state_of(set, set->n)->create();
+        set->states[set->n] =
+            metric_state_of(set, set->n)->create(&specs[set->n]);
         if (!set->states[set->n]) {
             metric_set_destroy(set);
             return mem_fail(err, "metric set", 0);
         }
     }
+    if (metric_top_init(&set->top, longest_list(set), err)) {
+        metric_set_destroy(set);
+        return FUSOR_ENOMEM;
+    }
     *out = set;
     return FUSOR_OK;
+}
+
+void metric_set_items(struct metric_set *set, const struct metric_items *items)
+{
+    set->items = items;
 }
 
 void metric_set_destroy(struct metric_set *set)
@@ -60,6 +80,7 @@ void metric_set_destroy(struct metric_set *set)
     for (size_t i = 0; i < set->n; i++)
         metric_state_of(set, i)->destroy(set->states[i]);
     metric_group_space_clear(&set->space);
+    metric_top_clear(&set->top);
     mem_free(set);
 }
 
@@ -92,7 +113,8 @@ static enum fusor_status check_rows(const struct metric_set *set,
         return fusor_fail(
             err, FUSOR_EDATA, "metrics: row %zu: label %g is not %s", bad,
             (double)labels[bad],
-            binary ? "in [0, 1], as logloss needs: map the label" : "a number");
+            binary ? "in [0, 1], as logloss and ece need: map the label"
+                   : "a number");
     for (size_t i = 0; weights && i < n; i++)
         if (!(weights[i] >= 0 && weights[i] <= WEIGHT_MAX))
             return fusor_fail(err, FUSOR_EDATA,
@@ -109,7 +131,7 @@ enum fusor_status metric_set_rows(struct metric_set *set, const float *scores,
     for (size_t i = 0; i < set->n; i++) {
         const struct metric_spec *spec = &set->specs[i];
 
-        if (spec->ops->group)
+        if (metric_ops_over_groups(spec->ops))
             continue;
         FUSOR_TRY(metric_state_of(set, i)->rows(set->states[i], spec,
                                                 &set->options, scores, labels,
@@ -132,7 +154,7 @@ static enum fusor_status group_terms(const struct metric_set *set, uint64_t key,
         const struct metric_spec *spec = &set->specs[i];
 
         t->value[i] = NAN;
-        if (!spec->ops->group || g->n_pos == 0 ||
+        if (!spec->ops->group || (g->n_pos == 0 && !spec->ops->over_lists) ||
             spec->ops->group(spec->k, g, &t->value[i], &t->weight[i]))
             continue;
         if (!isfinite(t->value[i]))
@@ -151,9 +173,13 @@ static enum fusor_status add_group(struct metric_set *set,
                                    struct fusor_error *err)
 {
     for (size_t i = 0; i < set->n; i++) {
+        const struct metric_ops *ops = set->specs[i].ops;
         int left_out = isnan(t->value[i]);
 
-        if (!set->specs[i].ops->group)
+        if (!ops->group && ops->over_lists)
+            FUSOR_TRY(metric_state_of(set, i)->list(set->states[i],
+                                                    &set->specs[i], g, err));
+        if (!ops->group)
             continue;
         if (!left_out)
             FUSOR_TRY(metric_mean_group(set->states[i], &set->specs[i],
@@ -163,10 +189,43 @@ static enum fusor_status add_group(struct metric_set *set,
     return FUSOR_OK;
 }
 
+/* The group's list, whose items the caller must have told of. */
+static enum fusor_status show_list(struct metric_set *set, const float *scores,
+                                   const uint32_t *items, size_t n,
+                                   struct metric_group *g,
+                                   struct fusor_error *err)
+{
+    if (set->top.k == 0)
+        return FUSOR_OK;
+    if (!items || !set->items)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "metrics of lists (coverage, gini, novelty, "
+                          "diversity) need to know the items: they are not "
+                          "known here");
+    for (size_t i = 0; i < n; i++)
+        if (items[i] >= set->items->n)
+            return fusor_fail(err, FUSOR_EDATA,
+                              "metrics: candidate %zu is item %u of %u", i,
+                              items[i], set->items->n);
+    metric_top_fill(&set->top, scores, items, n);
+    g->list = set->top.items;
+    g->n_list = set->top.n;
+    g->items = set->items;
+    return FUSOR_OK;
+}
+
 enum fusor_status metric_set_group(struct metric_set *set, uint64_t key,
                                    const float *scores, const float *labels,
                                    size_t n, double *values,
                                    struct fusor_error *err)
+{
+    return metric_set_shown(set, key, scores, labels, NULL, n, values, err);
+}
+
+enum fusor_status metric_set_shown(struct metric_set *set, uint64_t key,
+                                   const float *scores, const float *labels,
+                                   const uint32_t *items, size_t n,
+                                   double *values, struct fusor_error *err)
 {
     struct metric_group g;
     struct group_terms t;
@@ -183,6 +242,7 @@ enum fusor_status metric_set_group(struct metric_set *set, uint64_t key,
                           "2^31",
                           (unsigned long long)key, n);
     FUSOR_TRY(metric_group_rank(&set->space, scores, labels, n, &g, err));
+    FUSOR_TRY(show_list(set, scores, items, n, &g, err));
     FUSOR_TRY(group_terms(set, key, &g, &t, err));
     FUSOR_TRY(add_group(set, &g, &t, err));
     if (values)

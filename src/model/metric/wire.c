@@ -10,7 +10,7 @@
 #include "model/metric/ops.h"
 
 #define WIRE_MAGIC 0x4d535546u // "FUSM"
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 
 static void put_metric(struct strbuf *out, const struct metric_set *set,
                        size_t i)

@@ -10,27 +10,7 @@ static const struct option_spec settings[] = {
 
 static enum fusor_status run(struct args *a, struct fusor_error *err)
 {
-    struct bench_exchange e = {0};
-    struct bench_options o;
-    struct bench_exchange_config config;
-    enum fusor_status rc;
-
-    FUSOR_TRY(bench_options_read(a, &o, err));
-    config = (struct bench_exchange_config){
-        .n_ids = o.rows,
-        .width = o.width,
-        .distinct = o.distinct,
-        .n_servers = (uint32_t)o.servers,
-        .transport = (enum bench_transport)o.transport,
-        .warmup = o.warmup,
-        .repeats = o.repeats,
-        .with_push = 0,
-    };
-    rc = bench_exchange_run(&config, &e, err);
-    if (rc == FUSOR_OK)
-        rc = bench_report(a, &e, 1, err);
-    bench_exchange_clear(&e);
-    return rc;
+    return bench_run(a, BENCH_PULL, err);
 }
 
 const struct verb verb_bench_pull = {

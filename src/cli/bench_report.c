@@ -10,15 +10,6 @@ const struct arg_spec bench_args[] = {
     ARG_END,
 };
 
-enum fusor_status bench_options_read(const struct args *a,
-                                     struct bench_options *out,
-                                     struct fusor_error *err)
-{
-    *out = (struct bench_options){0};
-    return option_read(a->table->settings, yaml_root(a->settings),
-                       a->table->command, out, err);
-}
-
 double bench_quantile(const double *ascending, size_t n, double q)
 {
     size_t at;
@@ -186,9 +177,9 @@ static void describe(const struct bench_exchange *e, struct strbuf *out)
                 (unsigned long long)e->usage.huge_wanted);
 }
 
-enum fusor_status bench_report(const struct args *a,
-                               const struct bench_exchange *e, int with_pull,
-                               struct fusor_error *err)
+static enum fusor_status report(const struct args *a,
+                                const struct bench_exchange *e, int with_pull,
+                                struct fusor_error *err)
 {
     struct strbuf text = {0};
 
@@ -198,4 +189,33 @@ enum fusor_status bench_report(const struct args *a,
     describe(e, &text);
     FUSOR_TRY(output_text(&text, err));
     return print_table(e, with_pull, err);
+}
+
+/* A setting that a benchmark does not have stays 0: no rows, or no block. */
+enum fusor_status bench_run(const struct args *a, unsigned phases,
+                            struct fusor_error *err)
+{
+    struct bench_exchange_config config;
+    struct bench_exchange e = {0};
+    struct bench_options o = {0};
+    enum fusor_status rc;
+
+    FUSOR_TRY(option_read(a->table->settings, yaml_root(a->settings),
+                          a->table->command, &o, err));
+    config = (struct bench_exchange_config){
+        .n_ids = o.rows,
+        .width = o.width,
+        .distinct = o.distinct,
+        .n_dense = o.size / sizeof(float),
+        .n_servers = (uint32_t)o.servers,
+        .transport = (enum bench_transport)o.transport,
+        .warmup = o.warmup,
+        .repeats = o.repeats,
+        .with_push = (phases & BENCH_PUSH) != 0,
+    };
+    rc = bench_exchange_run(&config, &e, err);
+    if (rc == FUSOR_OK)
+        rc = report(a, &e, (phases & BENCH_PULL) != 0, err);
+    bench_exchange_clear(&e);
+    return rc;
 }

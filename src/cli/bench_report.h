@@ -56,15 +56,13 @@ extern const struct arg_spec bench_args[];
     "  huge pages how many 2 MiB pages the servers' rows got of those they\n"  \
     "             asked for\n"
 
-/** Read the settings of a benchmark. */
-enum fusor_status bench_options_read(const struct args *a,
-                                     struct bench_options *out,
-                                     struct fusor_error *err);
-/** Print the phases that were measured.
- * @param with_pull print this phase; of the push config.with_push decides */
-enum fusor_status bench_report(const struct args *a,
-                               const struct bench_exchange *e, int with_pull,
-                               struct fusor_error *err);
+enum bench_phases { BENCH_PULL = 1, BENCH_PUSH = 2 };
+
+/** Measure what the settings of a benchmark say, and print it.
+ * @param phases enum bench_phases that are shown; without BENCH_PUSH gradients
+ *        stay empty */
+enum fusor_status bench_run(const struct args *a, unsigned phases,
+                            struct fusor_error *err);
 
 /** Value at a share q of n ascending numbers: the smallest that at least
  * q * n of them do not exceed; for q = 0.5 the mean of the middle two. n > 0 */

@@ -50,6 +50,13 @@ const struct option_spec cluster_section_specs[] = {
                 "how values and gradients travel: f32; bf16, half the bytes; "
                 "int8 with a scale a row, a third of them; weights and sums "
                 "stay f32 where they are kept"),
+    OPTION_SIZE(struct cluster_section, cache, "0", 0, 1e15,
+                "bytes of a worker process for values of rows it needs again "
+                "and again: to evaluate at any staleness, to train with "
+                "staleness and read: early; 0: none"),
+    OPTION_SIZE(struct cluster_section, cache_age, "0", 0, 1e6,
+                "units that kept values may lack, at most staleness; needed "
+                "with staleness -1; 0: as many as staleness says"),
     OPTION_NODE(struct cluster_section, durability, "none"),
     OPTION_END,
 };
@@ -99,6 +106,20 @@ static enum fusor_status read_ports(struct yaml_node *root,
                      why.text);
 }
 
+/* Without a bound nothing says how long values may be kept to train on. */
+static enum fusor_status check_cache(struct yaml_node *root,
+                                     const struct cluster_section *c,
+                                     struct fusor_error *err)
+{
+    if (!c->cache || c->staleness >= 0 || c->read != JOB_READ_EARLY ||
+        c->cache_age)
+        return FUSOR_OK;
+    return yaml_fail(yaml_path(root, "cluster.cache"), err,
+                     "cluster.cache: with cluster.staleness -1 nothing says "
+                     "how old kept values may get: give cluster.cache_age, "
+                     "such as 100");
+}
+
 static uint32_t micro_batches_of(const struct train_options *t)
 {
     if (t->train.micro_batches)
@@ -118,6 +139,7 @@ enum fusor_status job_options_read(struct yaml *job, struct job_options *out,
     FUSOR_TRY(option_read(memory_section_specs, yaml_get(root, "memory"),
                           "memory", &out->memory, err));
     FUSOR_TRY(read_ports(root, out, err));
+    FUSOR_TRY(check_cache(root, &out->cluster, err));
     FUSOR_TRY(
         check_only(out->cluster.durability, "cluster.durability", "none", err));
     FUSOR_TRY(train_options_read(root, &train, err));

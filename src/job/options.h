@@ -29,6 +29,8 @@ struct cluster_section {
     int transport;         // enum job_transport
     double hang_timeout;   // seconds
     int wire;              // enum encoding
+    uint64_t cache;        // bytes of a worker process's kept rows; 0: none
+    uint64_t cache_age;    // units they may lack; 0: as staleness says
     struct yaml_node *durability;
 };
 extern const struct option_spec cluster_section_specs[];

@@ -191,6 +191,8 @@ static void on_failure(void *context, const struct fusor_error *why)
 static enum fusor_status make_client(struct desk *d, struct fusor_error *err)
 {
     const struct boot *b = d->context->boot;
+    const struct cluster_section *o = &d->context->options.cluster;
+    uint32_t n_threads = b->ranks[b->rank].place.n_threads;
     int64_t wait_ms = 10 * d->context->hang_ms;
     struct client_config config = {
         .params = d->workload->params,
@@ -199,8 +201,12 @@ static enum fusor_status make_client(struct desk *d, struct fusor_error *err)
         .job = b->job,
         .incarnation = b->incarnation,
         .n_shards = b->n_shards,
-        .encoding = (enum encoding)d->context->options.cluster.wire,
-        .n_workers = b->ranks[b->rank].place.n_threads,
+        .encoding = (enum encoding)o->wire,
+        .n_workers = n_threads,
+        .cache_bytes = o->cache / n_threads,
+        .cache_age = o->cache_age,
+        .staleness = (int)o->staleness,
+        .read_early = o->read == JOB_READ_EARLY,
         /* The coordinator, who sees progress everywhere, gives up earlier and
          * knows the cause. */
         .wait_ms = wait_ms < INT_MAX ? (int)wait_ms : INT_MAX,
@@ -253,6 +259,8 @@ static enum fusor_status work(struct desk *d, struct fusor_error *err)
     while ((c = queue_take(d->commands, -1)) != NULL) {
         o = mem_alloc(1, sizeof(*o));
         if (o && atomic_load(&d->ready) && !atomic_load(&d->over)) {
+            if (c->kind == COMMAND_EVALUATE) // perhaps of other values
+                client_forget_rows(d->client);
             o->status = trainer_run(d->trainer, c, &o->result, &o->err);
             hand_out(d, o);
         } else {

@@ -46,7 +46,10 @@ static enum fusor_status init_worker(struct client *c, struct client_worker *w,
         !w->places_at || !w->counts)
         return mem_fail(err, "client",
                         c->config.params->n_dense * sizeof(float));
-    return FUSOR_OK;
+    if (!c->config.cache_bytes)
+        return FUSOR_OK;
+    return cache_create(c->config.params, c->config.cache_bytes, &w->cache,
+                        err);
 }
 
 static enum fusor_status init_segments(struct client *c,
@@ -133,6 +136,7 @@ static void clear_worker(struct client *c, struct client_worker *w)
     mem_free(w->keys_at);
     mem_free(w->places_at);
     mem_free(w->counts);
+    cache_destroy(w->cache);
 }
 
 void client_destroy(struct client *c)
@@ -304,6 +308,7 @@ struct param_store *client_store(struct client *c)
 void client_set_lease(struct client *c, unsigned worker,
                       const struct lease *lease, uint64_t epoch)
 {
+    client_forget_worker(c, &c->workers[worker]); // clocks start over
     c->workers[worker].lease = *lease;
     c->workers[worker].epoch = epoch;
     c->workers[worker].index = 0;

@@ -32,6 +32,12 @@ struct client_config {
     uint32_t n_shards;
     unsigned n_workers;     // compute threads of this process
     enum encoding encoding; // of values to train on and of gradients
+    /* Values of hot rows kept from step to step: to evaluate always, as nothing
+     * changes meanwhile; to train where they may lack the reader's own
+     * gradients (read_early), as every row that is read is then trained. */
+    uint64_t cache_bytes; // of each compute thread; 0: none are kept
+    uint64_t cache_age;   // units they may lack; 0: as staleness says
+    int staleness, read_early;
     int wait_ms; // a wait longer than this fails; 0: DEADLINE_HANG_MS
 };
 
@@ -44,6 +50,10 @@ void client_destroy(struct client *c);
 /** Tell which lease a worker holds from now on, before its first step. */
 void client_set_lease(struct client *c, unsigned worker,
                       const struct lease *lease, uint64_t epoch);
+
+/** Values have changed in a way that no clock tells: forget those kept. Between
+ * a command and the next, when no thread is in a call. */
+void client_forget_rows(struct client *c);
 
 /** Network thread, first in every turn: while exactly one compute thread waits,
  * or did a moment ago, let it use the messenger and core. Whatever uses the

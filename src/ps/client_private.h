@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/queue.h"
+#include "ps/cache.h"
 #include "ps/client.h"
 #include "ps/exchange.h"
 #include "ps/lead.h"
@@ -43,7 +44,9 @@ struct client_worker {
     float **grads_at; // [n_shards] write position while a push is made
     uint64_t **keys_at;
     uint32_t **places_at;
-    uint32_t *counts; // [PARAM_MAX_NODES][n_tables][n_shards]
+    uint32_t *counts;      // [PARAM_MAX_NODES][n_tables][n_shards]
+    struct cache *cache;   // NULL: none
+    enum pull_mode cached; // what its values were read for
 };
 
 struct client {
@@ -121,6 +124,22 @@ enum fusor_status client_values(struct param_store *store, unsigned worker,
                                 struct fusor_error *err);
 /** The values of the step valued last are not needed any more. */
 void client_drop_valued(struct client *c, struct client_worker *w);
+
+/* client_cache.c */
+
+/** Of the keys cut just now, find those whose values are held: the values need
+ * not travel. They are held until client_release_rows().
+ * @return the oldest clock of those, or UINT64_MAX: none are */
+uint64_t client_hold_rows(struct client *c, struct client_worker *w,
+                          struct announced *a, enum pull_mode mode,
+                          uint64_t clock);
+void client_release_rows(struct client *c, struct client_worker *w,
+                         struct announced *a);
+/** Values have come: offer them to the cache. */
+void client_keep_rows(struct client *c, struct client_worker *w,
+                      struct announced *a, const struct step_rows *tables);
+/** A worker's; see client_forget_rows(). */
+void client_forget_worker(struct client *c, struct client_worker *w);
 
 /* client_push.c */
 enum fusor_status client_push(struct param_store *store, unsigned worker,

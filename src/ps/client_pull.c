@@ -5,15 +5,26 @@
 #include "ps/client_private.h"
 #include "ps/payloads.h"
 
+static void write_held(const struct announced *a, uint32_t n_tables,
+                       uint32_t shard, struct payload_writer *writer)
+{
+    uint64_t *held = payload_reserve_u64s(writer, n_tables);
+
+    for (uint32_t t = 0; held && t < n_tables; t++)
+        held[t] = a->tables[t].n_of[shard] - a->tables[t].want_of[shard];
+}
+
+/* A push needs the keys of held rows too; a peek has none.
+ * @param held some are */
 static enum fusor_status write_keys(struct client *c, struct client_worker *w,
-                                    struct announced *a,
+                                    struct announced *a, int peek, int held,
                                     struct fusor_error *err)
 {
     uint32_t n_tables = c->config.params->n_tables, n = c->config.n_shards;
     struct payload_writer writer[SHARD_MAX];
 
     for (uint32_t s = 0; s < n; s++) {
-        size_t room = 8;
+        size_t room = 8 + payload_section_bytes(n_tables, 8);
 
         for (uint32_t t = 0; t < n_tables; t++)
             room += payload_section_bytes(a->tables[t].n_of[s], 8);
@@ -23,12 +34,17 @@ static enum fusor_status write_keys(struct client *c, struct client_worker *w,
     }
     for (uint32_t t = 0; t < n_tables; t++) {
         const struct table_split *split = &a->tables[t];
+        const uint32_t *n_of = peek ? split->want_of : split->n_of;
 
         for (uint32_t s = 0; s < n; s++)
-            w->keys_at[s] = payload_reserve_u64s(&writer[s], split->n_of[s]);
+            w->keys_at[s] = payload_reserve_u64s(&writer[s], n_of[s]);
         for (uint32_t i = 0; i < split->n; i++)
-            w->keys_at[split->shard[i]][split->place[i]] = a->keys[t].keys[i];
+            if (split->place[i] < n_of[split->shard[i]])
+                w->keys_at[split->shard[i]][split->place[i]] =
+                    a->keys[t].keys[i];
     }
+    for (uint32_t s = 0; s < n && held; s++)
+        write_held(a, n_tables, s, &writer[s]);
     for (uint32_t s = 0; s < n; s++)
         FUSOR_TRY(
             payload_writer_finish(&writer[s], a->exchange->legs[s].out, err));
@@ -44,6 +60,8 @@ enum fusor_status client_announce(struct param_store *store, unsigned worker,
     struct client_worker *w = &c->workers[worker];
     struct announced *a = &w->ahead[(w->first + w->n_ahead) % AHEAD_MAX];
     enum fusor_status rc = FUSOR_OK;
+    int peek = mode == PULL_PEEK, held;
+    uint64_t oldest;
 
     if (w->n_ahead == AHEAD_MAX - 1)
         return fusor_fail(err, FUSOR_EINVAL, "more than %d steps announced",
@@ -55,9 +73,13 @@ enum fusor_status client_announce(struct param_store *store, unsigned worker,
     for (uint32_t t = 0; rc == FUSOR_OK && t < c->config.params->n_tables; t++)
         rc = table_split_keys(&a->tables[t], t, &tables[t], c->map,
                               c->config.n_shards, err);
+    oldest =
+        rc == FUSOR_OK ? client_hold_rows(c, w, a, mode, clock) : UINT64_MAX;
+    held = !peek && oldest != UINT64_MAX;
     if (rc == FUSOR_OK)
-        rc = write_keys(c, w, a, err);
+        rc = write_keys(c, w, a, peek, held, err);
     if (rc != FUSOR_OK) {
+        client_release_rows(c, w, a);
         client_give_back(c, w, a->exchange);
         a->exchange = NULL;
         return rc;
@@ -68,15 +90,17 @@ enum fusor_status client_announce(struct param_store *store, unsigned worker,
         .lease = w->lease.id,
         .term = w->lease.term,
         .clock = clock,
-        .flags =
-            (mode == PULL_PEEK ? PS_PEEK : recode_flags(c->config.encoding)) |
-            PS_WANT_DENSE,
+        .index = held ? oldest : 0,
+        .flags = (peek ? PS_PEEK : recode_flags(c->config.encoding)) |
+                 PS_WANT_DENSE | (held ? PS_HELD : 0),
     };
     rc = client_submit(c, w, a->exchange, err);
     if (rc == FUSOR_OK)
         w->n_ahead++;
-    else
+    else {
+        client_release_rows(c, w, a);
         a->exchange = NULL;
+    }
     return rc;
 }
 
@@ -110,16 +134,18 @@ static enum fusor_status read_replies(struct client *c, struct client_worker *w,
 
         for (uint32_t s = 0; s < c->config.n_shards; s++) {
             rows_of[s] = payload_get_f32s(&readers[s], &n);
-            if (readers[s].failed || n != (size_t)split->n_of[s] * width)
+            if (readers[s].failed || n != (size_t)split->want_of[s] * width)
                 return fusor_fail(err, FUSOR_EPROTO,
                                   "shard %u answered %zu floats of table %s "
                                   "for %u rows of %u",
-                                  s, n, p->tables[t].name, split->n_of[s],
+                                  s, n, p->tables[t].name, split->want_of[s],
                                   width);
         }
         for (uint32_t i = 0; i < split->n; i++)
-            tables[t].rows[i] =
-                rows_of[split->shard[i]] + (size_t)split->place[i] * width;
+            tables[t].rows[i] = split->n_held && split->entry[i] != SPLIT_WANTED
+                                    ? cache_row(w->cache, t, split->entry[i])
+                                    : rows_of[split->shard[i]] +
+                                          (size_t)split->place[i] * width;
     }
     for (uint32_t s = 0; s < c->config.n_shards; s++) {
         const float *dense = payload_get_f32s(&readers[s], &n);
@@ -155,6 +181,7 @@ void client_drop_valued(struct client *c, struct client_worker *w)
 {
     if (!w->valued)
         return;
+    client_release_rows(c, w, w->valued);
     client_give_back(c, w, w->valued->exchange);
     w->valued->exchange = NULL;
     w->valued = NULL;
@@ -178,5 +205,7 @@ enum fusor_status client_values(struct param_store *store, unsigned worker,
     w->valued = a;
     *dense = w->dense;
     FUSOR_TRY(decode_replies(c, a, err));
-    return read_replies(c, w, a, tables, err);
+    FUSOR_TRY(read_replies(c, w, a, tables, err));
+    client_keep_rows(c, w, a, tables);
+    return FUSOR_OK;
 }

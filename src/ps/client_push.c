@@ -69,10 +69,16 @@ static void write_node_rows(struct client *c, struct client_worker *w,
         *w->places_at[split->shard[u]]++ = split->place[u];
     }
     for (uint32_t r = 0; r < rows->n; r++) {
-        uint16_t s = split->shard[rows->index[r]];
+        uint32_t u = rows->index[r];
+        uint16_t s = split->shard[u];
 
         if (r + AHEAD < rows->n)
             __builtin_prefetch(rows->grads[r + AHEAD]);
+        if (all) { // the order of the keys, where held ones come last
+            row_copy(w->grads_at[s] + (size_t)split->place[u] * width,
+                     rows->grads[r], width);
+            continue;
+        }
         row_copy(w->grads_at[s], rows->grads[r], width);
         w->grads_at[s] += width;
     }
@@ -195,6 +201,7 @@ enum fusor_status client_push(struct param_store *store, unsigned worker,
         .samples = g->n_samples,
         .a = w->valued->exchange->header.request, // the ticket
     };
+    x->keys_flags = w->valued->exchange->header.flags & PS_HELD;
     for (uint32_t s = 0; s < c->config.n_shards; s++)
         x->legs[s].keys = payload_buffer_ref(w->valued->exchange->legs[s].out);
     rc = encode_push(c, w, x, err);

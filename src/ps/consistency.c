@@ -7,6 +7,16 @@ int consistency_may_read(int staleness, uint64_t clock, uint64_t edge)
            clock - edge <= (uint64_t)staleness;
 }
 
+int consistency_may_serve(int staleness, uint64_t age, uint64_t clock,
+                          uint64_t read)
+{
+    uint64_t most = staleness < 0 ? age : (uint64_t)staleness;
+
+    if (age && age < most)
+        most = age;
+    return most > 0 && (read >= clock || clock - read <= most);
+}
+
 int consistency_is_late(uint64_t last_request, uint64_t request)
 {
     return request <= last_request;

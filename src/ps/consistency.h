@@ -14,6 +14,14 @@
  * @param edge all units below it are applied */
 int consistency_may_read(int staleness, uint64_t clock, uint64_t edge);
 
+/** May values that were read at one clock, and kept since, serve the step of
+ * another?
+ * @param age most units they may lack; needed where staleness has no bound
+ * (-1), and may be the closer bound else; 0: none given
+ * @param read all units below it are in the values */
+int consistency_may_serve(int staleness, uint64_t age, uint64_t clock,
+                          uint64_t read);
+
 /** The unit that push number index of a lease is for: units of an epoch count
  * from 0 and are dealt out as lease_make() does. */
 static inline uint64_t consistency_unit(int staleness, uint32_t lease,

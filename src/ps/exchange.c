@@ -158,7 +158,7 @@ static void renew_ticket(struct exchange_core *c, struct exchange *x,
     if (!leg->keys || attempt + 1 != leg->attempt)
         return;
     h.kind = WIRE_KEYS;
-    h.flags = PS_RENEW;
+    h.flags = PS_RENEW | x->keys_flags;
     h.shard = shard;
     h.samples = 0;
     h.attempt = attempt;
@@ -199,6 +199,7 @@ void exchange_core_on_message(struct exchange_core *c,
         leg->reply = keep_reply(c, msg);
         if (!leg->reply)
             return; // no room now: it is asked for again
+        leg->clock = msg->header.clock;
     }
     if (msg->header.kind == WIRE_REFUSED)
         (*at)->status = FUSOR_ECLOSED;

@@ -17,6 +17,7 @@ struct exchange_leg {             // one shard's part
                                   // its step carried, in case the shard has
                                   // forgotten them; or NULL
     struct payload_buffer *reply; // VALUES, a private copy or reference
+    uint64_t clock;               // of a reply: the values hold all units below
     int answered;
     uint32_t attempt;
     int64_t resend_ms, backoff_ms;
@@ -24,9 +25,10 @@ struct exchange_leg {             // one shard's part
 
 struct exchange {
     struct wire_header
-        header;      // kind, lease, term, index, clock, flags, samples
-    unsigned worker; // in this process: who waits for it
-    uint32_t n_open; // legs not yet answered
+        header;          // kind, lease, term, index, clock, flags, samples
+    unsigned worker;     // in this process: who waits for it
+    uint32_t keys_flags; // a push's: PS_HELD where its legs' keys have it
+    uint32_t n_open;     // legs not yet answered
     int64_t sent_ms;
     enum fusor_status status; // FUSOR_OK, or why it failed
     int returned;             // set by the worker once it has it back

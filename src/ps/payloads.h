@@ -1,11 +1,14 @@
 /* The payloads of keys, values and push, written and read in one place.
  *
  *   KEYS    per table: u64s keys
- *   VALUES  per table: f32s [n_keys, width]; then f32s the shard's dense floats
- *           (empty when flags lack PS_WANT_DENSE)
- *   PUSH    u64 n_nodes; per node: u64 lo, u64 span, f32s dense or empty, per
- *           table: u64s keys, f32s gradients [n, width]
- *           With a ticket (header.a is the request of the KEYS of its step):
+ *           With PS_HELD: then u64s [n_tables], how many of each table's last
+ *           keys are held by the reader already: their rows are looked up, for
+ *           the push, but their values are not wanted. header.index is the
+ *           oldest clock that held values were read at
+ *   VALUES  per table: f32s [n_wanted, width]; then f32s the shard's dense
+ * floats (empty when flags lack PS_WANT_DENSE) PUSH    u64 n_nodes; per node:
+ * u64 lo, u64 span, f32s dense or empty, per table: u64s keys, f32s gradients
+ * [n, width] With a ticket (header.a is the request of the KEYS of its step):
  *           u32s places among that step's keys in place of the keys; empty when
  *           they are all of them in order
  *   KEYS with PS_RENEW: the keys of an earlier pull (header.a) again, because
@@ -22,6 +25,7 @@
 #define PS_WANT_DENSE 2u // header.flags of KEYS
 #define PS_RENEW 4u      // header.flags of KEYS: only remember the rows
 #define PS_DENSE_F32 8u  // header.flags of PUSH: only its rows are encoded
+#define PS_HELD 64u      // header.flags of KEYS: some values are not wanted
 /* Bits 4 and 5 of header.flags of KEYS (wanted), VALUES and PUSH: how floats
  * are encoded, recode.h. */
 

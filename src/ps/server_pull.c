@@ -11,6 +11,32 @@
 
 #define AHEAD 8 /* rows a prefetch runs in front: see store/shard_apply.c */
 
+/* No table can have more held keys than keys. r stands behind the keys. */
+static enum fusor_status check_held(const struct server *s,
+                                    const struct message *msg,
+                                    struct payload_reader *r,
+                                    struct fusor_error *err)
+{
+    uint32_t n_tables = s->config.params->n_tables;
+    struct payload_reader keys;
+    size_t n;
+    const uint64_t *held = payload_get_u64s(r, &n);
+
+    FUSOR_TRY(payload_reader_finish(r, "keys", err));
+    if (n != n_tables)
+        return fusor_fail(err, FUSOR_EPROTO, "keys: held keys of %zu tables",
+                          n);
+    payload_reader_init(&keys, msg->data, msg->size);
+    for (uint32_t t = 0; t < n_tables; t++) {
+        payload_get_u64s(&keys, &n);
+        if (held[t] > n)
+            return fusor_fail(err, FUSOR_EPROTO,
+                              "keys: %llu of %zu keys are held",
+                              (unsigned long long)held[t], n);
+    }
+    return FUSOR_OK;
+}
+
 /* Is the payload what KEYS must be? Nothing is made of one that is not.
  * @param n_keys of all tables */
 static enum fusor_status check_keys(const struct server *s,
@@ -34,6 +60,8 @@ static enum fusor_status check_keys(const struct server *s,
         payload_get_u64s(&r, &n);
         *n_keys += n;
     }
+    if (h->flags & PS_HELD)
+        return check_held(s, msg, &r, err);
     return payload_reader_finish(&r, "keys", err);
 }
 
@@ -57,6 +85,13 @@ fill_ticket(struct server *s, const struct message *msg, enum resolve_mode mode,
             memcpy(ticket->keys + ticket->begin[t], keys, n * sizeof(*keys));
         FUSOR_TRY(shard_resolve(s->config.shard, t, keys, n, mode, clock,
                                 ticket->refs + ticket->begin[t], err));
+    }
+    if (msg->header.flags & PS_HELD) {
+        size_t n;
+        const uint64_t *held = payload_get_u64s(&r, &n);
+
+        for (uint32_t t = 0; t < s->config.params->n_tables; t++)
+            ticket->held[t] = (size_t)held[t];
     }
     return FUSOR_OK;
 }
@@ -106,6 +141,7 @@ static size_t values_room(const struct server *s, const struct lane_pull *pull,
         size_t n;
 
         ticket_refs(pull->ticket, t, &n);
+        n -= pull->ticket->held[t];
         room += payload_section_bytes(n * s->config.params->tables[t].width,
                                       sizeof(float));
     }
@@ -125,13 +161,14 @@ static enum fusor_status fill_values(struct server *s,
     for (uint32_t t = 0; t < p->n_tables; t++) {
         size_t n;
         const uint32_t *refs = ticket_refs(pull->ticket, t, &n);
-        float *rows = payload_reserve_f32s(&w, n * p->tables[t].width);
+        size_t wanted = n - pull->ticket->held[t];
+        float *rows = payload_reserve_f32s(&w, wanted * p->tables[t].width);
 
         FUSOR_TRY(find_again(s, pull, t, err));
         if (!peek)
             shard_catch_up(s->config.shard, t, refs, n, server_now(s));
         if (rows)
-            copy_rows(s, t, refs, ticket_keys(pull->ticket, t), n, rows);
+            copy_rows(s, t, refs, ticket_keys(pull->ticket, t), wanted, rows);
     }
     payload_put_f32s(&w, n_dense ? shard_dense(s->config.shard) : NULL,
                      n_dense);
@@ -157,6 +194,25 @@ make_answer(struct server *s, const struct lane_pull *pull, size_t n_dense,
     return FUSOR_OK;
 }
 
+/* The reader's held values may be older than what it is sent. */
+static void note_read(struct server *s, const struct lane_pull *pull)
+{
+    const struct wire_header *h = &pull->header;
+    const struct ticket *ticket = pull->ticket;
+    enum encoding e = recode_encoding(h->flags);
+    uint64_t edge = s->n_applied;
+
+    if (h->flags & PS_HELD && h->index < edge)
+        edge = h->index;
+    lane_note_read(&s->lanes[h->lease], h->clock, edge);
+    for (uint32_t t = 0; t < s->config.params->n_tables; t++) {
+        s->counters.rows_asked += ticket->begin[t + 1] - ticket->begin[t];
+        s->counters.rows_held += ticket->held[t];
+        s->counters.bytes_held += encoding_bytes(
+            e, ticket->held[t], s->config.params->tables[t].width);
+    }
+}
+
 /* No room for the answer now: its readers are slow. It is asked for again. */
 static void answer_pull(struct server *s, const struct lane_pull *pull)
 {
@@ -178,8 +234,7 @@ static void answer_pull(struct server *s, const struct lane_pull *pull)
         messenger_send(m, pull->peer, &h, b, NULL); // lost: asked for again
     payload_buffer_unref(b);
     if (!(pull->header.flags & PS_PEEK))
-        lane_note_read(&s->lanes[pull->header.lease], pull->header.clock,
-                       s->n_applied);
+        note_read(s, pull);
     s->counters.pulls++;
 }
 

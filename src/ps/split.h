@@ -12,7 +12,14 @@ struct table_split {
     uint16_t *shard; // [n] who owns key i
     uint32_t *place; // [n] its place among that shard's keys
     uint32_t *n_of;  // [n_shards] keys of each shard
+    /* Keys whose values the worker holds already (ps/cache.h) come last. */
+    uint32_t *want_of; // [n_shards] of n_of, those whose values are wanted
+    uint32_t *entry;   // [n] where values are held, or SPLIT_WANTED; the
+                       // caller's to fill before table_split_hold()
+    uint32_t n_held;   // 0: entry says nothing
 };
+
+#define SPLIT_WANTED UINT32_MAX
 
 enum fusor_status table_split_init(struct table_split *s, uint32_t n_shards,
                                    struct fusor_error *err);
@@ -22,5 +29,7 @@ enum fusor_status table_split_keys(struct table_split *s, uint32_t table,
                                    const struct step_keys *keys,
                                    const uint16_t *map, uint32_t n_shards,
                                    struct fusor_error *err);
+/** Of the keys cut last, entry says which are held: give places anew. */
+void table_split_hold(struct table_split *s, uint32_t n_shards);
 
 #endif

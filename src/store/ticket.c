@@ -17,11 +17,14 @@ enum fusor_status ticket_book_init(struct ticket_book *b, uint32_t n_tables,
     b->n_tables = n_tables;
     b->keep_keys = keep_keys;
     b->budget = budget;
-    b->begins = mem_alloc(TICKETS_MAX * each, sizeof(*b->begins));
+    b->begins = mem_alloc(2 * TICKETS_MAX * each, sizeof(*b->begins));
     if (!b->begins)
-        return mem_fail(err, "tickets", TICKETS_MAX * each * sizeof(size_t));
-    for (size_t i = 0; i < TICKETS_MAX; i++)
-        b->tickets[i].begin = b->begins + i * each;
+        return mem_fail(err, "tickets",
+                        2 * TICKETS_MAX * each * sizeof(size_t));
+    for (size_t i = 0; i < TICKETS_MAX; i++) {
+        b->tickets[i].begin = b->begins + 2 * i * each;
+        b->tickets[i].held = b->tickets[i].begin + each;
+    }
     return FUSOR_OK;
 }
 
@@ -122,6 +125,7 @@ enum fusor_status ticket_open(struct ticket_book *b,
     t->name = *name;
     t->clock = clock;
     t->opened = ++b->n_opened;
+    memset(t->held, 0, b->n_tables * sizeof(*t->held));
     *out = t;
     return FUSOR_OK;
 }

@@ -30,6 +30,8 @@ struct ticket {
     uint64_t opened;         // counts up: the smallest is the oldest
     int in_use;              // a pull or a push that waits needs it
     size_t *begin;           // [n_tables + 1] each table's first reference
+    size_t *held;            // [n_tables] of each table's last ones, so many
+                             // whose values the holder has already
     uint32_t *refs;          // [begin[n_tables]]
     uint64_t *keys;          // [begin[n_tables]] where the book keeps them
     size_t cap;
@@ -59,7 +61,7 @@ struct ticket *ticket_find(struct ticket_book *b,
 /** A ticket to be filled: the one of this name again, a free one, or the oldest
  * that nobody waits for.
  * @param n_refs room for so many in all; begin, refs and keys are the caller's
- * to fill
+ * to fill, and held, which is zeros
  * @return FUSOR_OK, FUSOR_EAGAIN (all, or the one of this name, are in use),
  * FUSOR_ENOMEM (the cap: the text names memory.per_server) */
 enum fusor_status ticket_open(struct ticket_book *b,

@@ -55,6 +55,11 @@ ok "two threads" "$FUSOR" train job.yaml -q --run-dir runs/two --threads 2
 same runs/two
 cluster 1 1
 cluster 2 1
+ok "kept rows to evaluate" mpirun --oversubscribe -n 3 "$FUSOR" train job.yaml \
+    -q --run-dir runs/kept --servers 1 --set cluster.cache=1M
+same runs/kept
+[ "$(value runs/kept/result.json auc)" = "$(value runs/2x1/result.json auc)" ] ||
+    die "kept rows change the evaluation"
 cluster 3 2
 [ "$(value runs/3x2/result.json workers)" = 3 ] || die "not three workers"
 [ "$(value runs/3x2/result.json shards)" = 2 ] || die "not two shards"

@@ -36,7 +36,7 @@ static void values_are_read(void)
 
     REQUIRE(read_text("cluster: {servers: 2, threads: 3, staleness: -1, "
                       "placement: split, security: curve, transport: zmq,\n"
-                      "          durability: none}\n"
+                      "          cache: 2M, cache_age: 9, durability: none}\n"
                       "memory: {per_server: 2GiB}\n"
                       "train: {global_batch: 64, micro_batches: 4}\n",
                       &o, NULL) == FUSOR_OK);
@@ -46,6 +46,7 @@ static void values_are_read(void)
     CHECK(o.cluster.security == JOB_CURVE);
     CHECK(o.cluster.transport == JOB_ZMQ);
     CHECK(o.memory.per_server == (uint64_t)2 << 30);
+    CHECK(o.cluster.cache == 2000000 && o.cluster.cache_age == 9);
     CHECK(o.micro_batches == 4);
 }
 
@@ -62,6 +63,8 @@ static void refuse(const char *text, const char *place, const char *word)
 static void what_there_is_not_is_refused_by_name(void)
 {
     refuse("cluster: {wire: bf8}", "job.yaml:1:", "wire");
+    refuse("cluster: {staleness: -1, read: early, cache: 1M}",
+           "job.yaml:1:", "cache_age");
     refuse("cluster: {durability: node}", "job.yaml:1:", "durability");
     refuse("memory: {when_full: evict_oldes}", "job.yaml:1:", "evict_oldest");
     refuse("cluster: {staleness: -2}", "job.yaml:1:", "staleness");

@@ -451,7 +451,11 @@ static enum fusor_status add_worker(struct cluster *c, uint32_t number)
                                    .incarnation = 1,
                                    .n_shards = c->config->n_shards,
                                    .n_workers = 1,
-                                   .encoding = c->config->encoding};
+                                   .encoding = c->config->encoding,
+                                   .cache_bytes = c->config->cache_bytes,
+                                   .cache_age = c->config->cache_age,
+                                   .staleness = c->config->staleness,
+                                   .read_early = !c->config->fresh};
 
     FUSOR_TRY(add_node(c, PEER_WORKER, number));
     n->ring = mem_alloc(c->config->depth + 1, sizeof(*n->ring));
@@ -586,6 +590,9 @@ static void sum_counters(struct server_counters *sum,
     sum->malformed += c->malformed;
     sum->no_room += c->no_room;
     sum->need_keys += c->need_keys;
+    sum->rows_asked += c->rows_asked;
+    sum->rows_held += c->rows_held;
+    sum->bytes_held += c->bytes_held;
     for (int i = 0; i < 64; i++)
         sum->staleness_count[i] += c->staleness_count[i];
 }

@@ -30,7 +30,8 @@ struct sim_cluster_config {
     double forgetful;     // share before which a shard loses its tickets
     double confused;      // a bug: share before which tickets are mixed up
     enum encoding encoding;
-    struct peer crash; // kind 0: nobody
+    uint64_t cache_bytes, cache_age; // of each worker
+    struct peer crash;               // kind 0: nobody
     int64_t crash_ns;
     uint32_t fail_worker; // 1 + the worker process that gives up, or 0
     uint64_t fail_step;   // when it has done so many steps

@@ -283,6 +283,52 @@ static void staleness_is_measured_within_its_bound(void)
         CHECK(r.counters.staleness_count[i] == 0);
 }
 
+/* With a cache the bound holds for what was kept, too; check_read() of the
+ * simulated cluster looks at every value. */
+static void kept_rows_stay_within_the_bound(void)
+{
+    uint64_t held = 0;
+
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct sim_cluster_config c = random_config(seed, seed % 2 ? 6 : -1);
+        struct sim_cluster_result r;
+        struct toy toy;
+
+        c.cache_bytes = (uint64_t)(seed % 3 ? 32 : 2) << 10;
+        c.cache_age = seed % 2 ? 0 : 4;
+        c.fresh = 0;
+        c.forgetful = seed % 4 ? 0 : 0.1;
+        toy_init(&toy, seed, 0, 1 + seed % 12, 2, 0);
+        check_sums(&toy, &c, &r);
+        CHECK(r.stale == 0);
+        held += r.counters.rows_held;
+        if (!r.counters.rows_held)
+            CHECK(r.counters.bytes_held == 0);
+        for (int i = 2 * 6 + 1; seed % 2 && i < 64; i++) // k more by others
+            CHECK(r.counters.staleness_count[i] == 0);
+    }
+    CHECK(held > 0);
+}
+
+static void nothing_is_kept_for_fresh_values_or_staleness_0(void)
+{
+    for (int k = 0; k < 7; k += 3) {
+        struct sim_cluster_config c = {.seed = 5,
+                                       .n_shards = 2,
+                                       .n_workers = 2,
+                                       .staleness = k,
+                                       .fresh = k > 0,
+                                       .depth = 2,
+                                       .cache_bytes = 32 << 10};
+        struct sim_cluster_result r;
+        struct toy toy;
+
+        toy_init(&toy, 5, 0, 12, 2, 0);
+        check_sums(&toy, &c, &r);
+        CHECK(r.counters.rows_held == 0 && r.counters.rows_asked > 0);
+    }
+}
+
 /* A process dies: the coordinator says who, in time, and everyone leaves. */
 static void check_crash(struct peer who, const char *name, int staleness)
 {
@@ -387,6 +433,9 @@ int main(int argc, char **argv)
          large_messages_come_through_small_pipes},
         {"equal bits on any cluster and at home",
          equal_bits_on_any_cluster_and_at_home},
+        {"kept rows stay within the bound", kept_rows_stay_within_the_bound},
+        {"nothing is kept for fresh values or staleness 0",
+         nothing_is_kept_for_fresh_values_or_staleness_0},
         {"staleness is measured within its bound",
          staleness_is_measured_within_its_bound},
         {"a dead shard is named in time", a_dead_shard_is_named_in_time},

@@ -16,6 +16,24 @@ static void values_wait_for_the_units_their_bound_asks_for(void)
     CHECK(consistency_may_read(3, UINT64_MAX, UINT64_MAX - 1));
 }
 
+/* The model: the values lack no more units than either bound says. */
+static void kept_values_serve_within_their_bound(void)
+{
+    for (int k = -1; k < 5; k++)
+        for (uint64_t age = 0; age < 5; age++)
+            for (uint64_t clock = 0; clock < 9; clock++)
+                for (uint64_t read = 0; read < 9; read++) {
+                    uint64_t lack = read < clock ? clock - read : 0;
+                    int want = k != 0 && (k > 0 || age > 0);
+
+                    if ((k > 0 && lack > (uint64_t)k) || (age && lack > age))
+                        want = 0;
+                    CHECK(!consistency_may_serve(k, age, clock, read) == !want);
+                }
+    CHECK(!consistency_may_serve(9, 0, UINT64_MAX, 0)); // nothing wraps
+    CHECK(consistency_may_serve(9, 0, 0, UINT64_MAX));
+}
+
 static void a_push_is_new_once(void)
 {
     CHECK(consistency_judge_push(1, 4, 1, 4) == PUSH_NEW);
@@ -57,6 +75,8 @@ int main(void)
     static const struct test_case cases[] = {
         {"values wait for the units their bound asks for",
          values_wait_for_the_units_their_bound_asks_for},
+        {"kept values serve within their bound",
+         kept_values_serve_within_their_bound},
         {"a push is new once", a_push_is_new_once},
         {"a lower term is refused whatever it brings",
          a_lower_term_is_refused_whatever_it_brings},

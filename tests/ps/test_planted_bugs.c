@@ -10,6 +10,7 @@
 #include "sim_cluster.h"
 
 #define SEEDS 40
+#define KEEPS 5 /* a staleness at which rows are kept */
 
 enum bug {
     NO_BUG,
@@ -17,6 +18,7 @@ enum bug {
     GAPS_ARE_NEW,        // a push is taken though the one before is missing
     GAPS_ARE_DUPLICATES, // ... or acknowledged without being taken
     ONE_CLOCK_TOO_EARLY, // values are read one unit before they may
+    KEPT_TOO_LONG,       // a worker uses a value it has kept once too often
     TICKETS_MIXED_UP     // a push is applied to other rows than its pull's
 };
 
@@ -28,6 +30,14 @@ int consistency_may_read(int staleness, uint64_t clock, uint64_t edge)
     uint64_t k = (uint64_t)staleness + (bug == ONE_CLOCK_TOO_EARLY);
 
     return staleness < 0 || edge + k >= clock;
+}
+
+int consistency_may_serve(int staleness, uint64_t age, uint64_t clock,
+                          uint64_t read)
+{
+    uint64_t most = staleness < 0 ? age : (uint64_t)staleness;
+
+    return read + most + (bug == KEPT_TOO_LONG) >= clock;
 }
 
 int consistency_is_late(uint64_t last_request, uint64_t request)
@@ -59,12 +69,16 @@ static int run_is_right(uint64_t seed, int staleness)
                                    .capacity = 8,
                                    .max_delay_ns = 4000000,
                                    .duplicated = 0.1,
-                                   .forgetful = 0.05};
+                                   .forgetful = 0.05,
+                                   .cache_bytes = 32 << 10,
+                                   .cache_age = 3};
     struct sim_cluster_result r;
     struct toy_state want, got;
     struct toy toy;
     int right;
 
+    if (staleness == KEEPS) // ahead of oneself, kept values are soon too old
+        c.depth = 1;
     c.confused = bug == TICKETS_MIXED_UP ? 0.02 : 0;
     toy_init(&toy, seed, 0, 12, 2, 0);
     toy_state_init(&toy, &want);
@@ -96,6 +110,7 @@ static void nothing_is_wrong_without_a_bug(void)
 {
     CHECK(n_wrong(NO_BUG, 0) == 0);
     CHECK(n_wrong(NO_BUG, 2) == 0);
+    CHECK(n_wrong(NO_BUG, KEEPS) == 0);
     CHECK(n_wrong(NO_BUG, -1) == 0);
     CHECK(n_doubled == 0);
 }
@@ -123,6 +138,11 @@ static void values_read_too_early_show(void)
     CHECK(n_wrong(ONE_CLOCK_TOO_EARLY, 2) > 0);
 }
 
+static void a_value_kept_too_long_shows(void)
+{
+    CHECK(n_wrong(KEPT_TOO_LONG, KEEPS) > 0);
+}
+
 static void a_ticket_of_other_rows_shows(void)
 {
     CHECK(n_wrong(TICKETS_MIXED_UP, 0) > 0);
@@ -138,6 +158,7 @@ int main(void)
         {"a push acknowledged and lost shows",
          a_push_acknowledged_and_lost_shows},
         {"values read too early show", values_read_too_early_show},
+        {"a value kept too long shows", a_value_kept_too_long_shows},
         {"a ticket of other rows shows", a_ticket_of_other_rows_shows},
     };
 

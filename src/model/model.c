@@ -84,7 +84,7 @@ static enum fusor_status parse_tower(struct model *m, const char *name,
                              err);
     t->index = m->owner = (int)m->n_towers;
     t->as_vector = m->fusion.over == OVER_VECTORS;
-    t->trained = 1;
+    t->trained = !t->kind->built;
     m->n_towers++; // from here on destroyed with the model
     return t->kind->build(m, t, at, err);
 }
@@ -322,7 +322,7 @@ enum fusor_status model_set_trained(struct model *m, const char *const *names,
                                     struct fusor_error *err)
 {
     for (uint32_t t = 0; t < m->n_towers; t++)
-        m->towers[t].trained = names == NULL;
+        m->towers[t].trained = names == NULL && !m->towers[t].kind->built;
     for (uint32_t e = 0; e < m->n_encoders; e++)
         m->encoders[e].trained = names == NULL;
     m->fusion.trained = names == NULL;

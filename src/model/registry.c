@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+extern const struct tower_kind tower_content, tower_ease, tower_ials,
+    tower_knn; // built, not trained
 extern const struct tower_kind tower_cnn, tower_cross, tower_dot, tower_fm,
     tower_gru, tower_linear, tower_lstm, tower_mlp, tower_rnn,
     tower_transformer;
@@ -11,9 +13,10 @@ extern const struct fusion_kind fusion_weighted, fusion_concat,
 extern const struct loss_kind loss_bce, loss_bpr, loss_huber, loss_mse;
 
 /* KIND(name, prefix) lines, so that names and pointers cannot differ. */
-#define TOWERS(X) \
-    X(cnn)        \
-    X(cross) X(dot) X(fm) X(gru) X(linear) X(lstm) X(mlp) X(rnn) X(transformer)
+#define TOWERS(X)                                                        \
+    X(content)                                                           \
+    X(ease) X(ials) X(knn) X(cnn) X(cross) X(dot) X(fm) X(gru) X(linear) \
+        X(lstm) X(mlp) X(rnn) X(transformer)
 #define FUSIONS(X) X(weighted) X(concat) X(attention)
 #define LOSSES(X) X(bce) X(bpr) X(huber) X(mse)
 

@@ -5,6 +5,8 @@
 
 #include "model/run.h"
 
+struct built;
+
 /* A kind of tower. All functions get the tower whose self build() made. */
 struct tower_kind {
     const char *name;
@@ -33,6 +35,8 @@ struct tower_kind {
     const float *(*query)(const struct tower *t, const struct model_run *r,
                           const struct model_step *s, uint32_t i);
     uint32_t (*query_width)(const struct tower *t);
+    /** What a stage computes for it, in t->self; NULL: it is trained. */
+    const struct built *(*built)(const struct tower *t);
 };
 
 /* A kind of fusion. Its inputs are r->mixed (towers' outputs after the link),

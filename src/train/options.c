@@ -68,7 +68,7 @@ static const struct option_spec plateau_specs[] = {
 };
 
 struct stage_section {
-    struct yaml_node *train;
+    struct yaml_node *train, *build;
     int rows;
     int64_t epochs;
     struct yaml_node *optimizer, *stop, *plateau;
@@ -79,6 +79,9 @@ static const char *const rows_names[] = {"train", "validation", NULL};
 static const struct option_spec stage_specs[] = {
     OPTION_NODE(struct stage_section, train,
                 "[towers, encoders, fusion] to train"),
+    OPTION_NODE(struct stage_section, build,
+                "[towers] to build from the train rows instead: ease, knn, "
+                "ials, content"),
     OPTION_ENUM(struct stage_section, rows, "train", rows_names,
                 "which rows it is fitted on"),
     OPTION_INT(struct stage_section, epochs, "-1", -1, 1e6,
@@ -137,11 +140,26 @@ static enum fusor_status read_names(struct yaml_node *node, struct stage *out,
         return FUSOR_OK;
     if (node->kind != YAML_LIST || node->n == 0 || node->n > TRAIN_MAX_NAMES)
         return yaml_fail(node, err,
-                         "stages: train wants a list of 1 to %d tower names",
+                         "stages: train and build want a list of 1 to %d tower "
+                         "names",
                          TRAIN_MAX_NAMES);
     for (size_t i = 0; i < node->n; i++)
         FUSOR_TRY(yaml_to_text(node->items[i], &out->names[i], err));
     return FUSOR_OK;
+}
+
+/* Rows are computed once: nothing of what trains has a meaning. */
+static enum fusor_status read_build(struct yaml_node *node,
+                                    const struct stage_section *s,
+                                    struct stage *out, struct fusor_error *err)
+{
+    if (node->n > 1)
+        return yaml_fail(node, err,
+                         "stages: a stage that builds is {build: [TOWER, ...]} "
+                         "and nothing else");
+    *out = (struct stage){
+        .build = 1, .split = SPLIT_TRAIN, .epochs = 1, .plateau = {1, 0}};
+    return read_names(s->build, out, err);
 }
 
 static enum fusor_status read_stage(struct yaml_node *node,
@@ -152,6 +170,8 @@ static enum fusor_status read_stage(struct yaml_node *node,
     struct stage_section s;
 
     FUSOR_TRY(option_read(stage_specs, node, "stages", &s, err));
+    if (s.build)
+        return read_build(node, &s, out, err);
     *out = *fallback;
     FUSOR_TRY(read_names(s.train, out, err));
     out->split = s.rows == 0 ? SPLIT_TRAIN : SPLIT_VALID;

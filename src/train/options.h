@@ -41,6 +41,7 @@ struct plateau_rule {
 struct stage {
     const char
         *names[TRAIN_MAX_NAMES + 1]; // towers or "fusion"; all NULL: everything
+    int build;                       // names are built towers: one epoch
     uint32_t split;                  // enum split of its rows
     int64_t epochs;
     struct stop_rule stop;

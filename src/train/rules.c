@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "model/built.h"
+
 static int is_rule(const char *key)
 {
     for (int k = 0; k < OPTIM_N_KINDS; k++)
@@ -232,6 +234,19 @@ static enum fusor_status apply_table(const struct model *m, uint32_t table,
     return FUSOR_OK;
 }
 
+/* Rows of a built tower become what is pushed. */
+static void apply_built(const struct model *m, struct optim_spec *tables)
+{
+    for (uint32_t t = 0; t < model_n_towers(m); t++) {
+        const struct built *b = model_built(m, t);
+
+        for (uint32_t k = 0; b && k < b->n_tables; k++) {
+            optim_spec_default(OPTIM_EMA, &tables[b->tables[k]]);
+            tables[b->tables[k]].momentum = 1;
+        }
+    }
+}
+
 /* Batch statistics and biases keep to their own. */
 static void apply_kind(const struct block_spec *b, struct optim_spec *spec)
 {
@@ -267,6 +282,7 @@ enum fusor_status rules_read(struct yaml_node *job,
     FUSOR_TRY(model_set_trained(m, NULL, err));
     for (uint32_t t = 0; t < p->n_tables; t++)
         FUSOR_TRY(apply_table(m, t, &tables[t], err));
+    apply_built(m, tables);
     for (uint32_t b = 0; b < p->n_blocks; b++)
         apply_kind(&p->blocks[b], &blocks[b]);
     return FUSOR_OK;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "train/build_push.h"
 #include "train/evaluate.h"
 #include "train/worker.h"
 
@@ -26,6 +27,7 @@ struct trainer {
     uint32_t n_ready; // workers initialised
     struct plan_order *order;
     struct plan plan;
+    struct build build;           // of a build stage under way
     struct evaluate_order judged; // of the split evaluated last
     const struct command *command;
 };
@@ -41,6 +43,8 @@ static enum fusor_status worker_micros(const struct trainer *t, uint32_t number,
     for (uint32_t s = 0; s < w->options.n_stages; s++) {
         struct lease l;
 
+        if (w->options.stages[s].build)
+            continue; // has no batches
         FUSOR_TRY(workload_plan(w, s, &p, err));
         l = lease_make(t->config.first_worker + number, t->config.n_workers,
                        p.micro_batches, t->config.staleness, 0, plan_units(&p));
@@ -61,6 +65,8 @@ static enum fusor_status init_threads(struct trainer *t,
         FUSOR_TRY(workload_plan(w, s, &p, err));
         FUSOR_TRY(lease_check(t->config.n_workers, p.micro_batches,
                               t->config.staleness, err));
+        if (w->options.stages[s].build)
+            p.global_batch = p.micro_batches * PLAN_MICRO_ROWS; // evaluation
         if (workload_capacity(w, &p) > capacity)
             capacity = workload_capacity(w, &p);
     }
@@ -119,8 +125,12 @@ static void train_share(struct thread *th, unsigned number)
     if (t->config.set_lease)
         t->config.set_lease(t->config.context, number, &lease,
                             t->command->epoch);
-    th->status = worker_train(&th->worker, &lease, &t->plan, t->order,
-                              t->command, &th->err);
+    if (t->build.n_parts)
+        th->status =
+            build_push(&th->worker, &lease, &t->plan, &t->build, &th->err);
+    else
+        th->status = worker_train(&th->worker, &lease, &t->plan, t->order,
+                                  t->command, &th->err);
 }
 
 static void *thread_main(void *arg)
@@ -180,6 +190,21 @@ static enum fusor_status run_threads(struct trainer *t, struct fusor_error *err)
     return worst->status;
 }
 
+/* Before the first thread pushes. Progress shows as steps of the first. */
+static enum fusor_status compute_build(struct trainer *t,
+                                       const struct command *c,
+                                       struct fusor_error *err)
+{
+    struct crew crew = {.n_threads = t->config.n_threads,
+                        .done = &t->threads[0].worker.steps};
+    enum fusor_status rc =
+        build_compute(t->config.workload, c->stage, &crew, &t->build, err);
+
+    if (rc != FUSOR_OK && t->config.on_failure)
+        t->config.on_failure(t->config.context, err);
+    return rc;
+}
+
 static enum fusor_status prepare_epoch(struct trainer *t,
                                        const struct command *c,
                                        struct fusor_error *err)
@@ -192,6 +217,8 @@ static enum fusor_status prepare_epoch(struct trainer *t,
                                 err));
     plan_order_destroy(t->order);
     t->order = NULL;
+    if (stage->build)
+        return compute_build(t, c, err);
     return plan_order_build(&t->plan, w->data,
                             c->epoch + ((uint64_t)c->stage << 32), &t->order,
                             err);
@@ -258,8 +285,12 @@ enum fusor_status trainer_run(struct trainer *t, const struct command *c,
                               struct strbuf *result, struct fusor_error *err)
 {
     t->command = c;
-    if (c->kind == COMMAND_EPOCH)
-        return train_epoch(t, c, result, err);
+    if (c->kind == COMMAND_EPOCH) {
+        enum fusor_status rc = train_epoch(t, c, result, err);
+
+        build_clear(&t->build);
+        return rc;
+    }
     if (c->kind == COMMAND_EVALUATE)
         return trainer_evaluate(t, c, NULL, result, err);
     return fusor_fail(err, FUSOR_EINVAL, "a worker cannot do %s",

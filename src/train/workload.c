@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "tensor/gemm.h"
+#include "train/build.h"
 #include "train/rules.h"
 
 #define LOG_MODULE "train"
@@ -234,6 +235,30 @@ static enum fusor_status read_frozen(struct workload *w, struct yaml_node *root,
     return model_set_trained(w->model, NULL, err);
 }
 
+/* A job of nothing but built towers needs no stages: they are built. */
+static enum fusor_status read_builds(struct workload *w, struct yaml_node *root,
+                                     struct fusor_error *err)
+{
+    uint32_t n = model_n_towers(w->model), n_built = 0;
+    struct stage *only = &w->options.stages[0];
+
+    for (uint32_t t = 0; t < n; t++)
+        n_built += model_built(w->model, t) != NULL;
+    if (n_built == 0)
+        return build_check_stages(w, root, err);
+    if (!yaml_get(root, "stages") && n_built == n && n <= TRAIN_MAX_NAMES) {
+        *only = (struct stage){
+            .build = 1, .split = SPLIT_TRAIN, .epochs = 1, .plateau = {1, 0}};
+        for (uint32_t t = 0; t < n; t++)
+            only->names[t] = model_tower_name(w->model, t);
+    }
+    if (dataset_n_queries(w->data) == 0 || dataset_n_items(w->data) == 0)
+        return yaml_fail(yaml_get(root, "towers"), err,
+                         "towers that are built want rows with a query and an "
+                         "item: prepare with categorical fields of both sides");
+    return build_check_stages(w, root, err);
+}
+
 /* Every process that trains asks, so that all compute alike or none starts. */
 static enum fusor_status ask_for_arithmetic(struct workload *w,
                                             struct yaml_node *root,
@@ -265,6 +290,7 @@ static enum fusor_status fill_shape(struct workload *w, struct yaml_node *root,
         FUSOR_TRY(ask_for_arithmetic(w, root, err));
     FUSOR_TRY(open_data(w, root, outline, err));
     FUSOR_TRY(build_model(w, root, err));
+    FUSOR_TRY(read_builds(w, root, err));
     FUSOR_TRY(read_frozen(w, root, err));
     return read_rules(w, root, err);
 }
@@ -337,6 +363,8 @@ enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
     enum split split = (enum split)w->options.stages[stage].split;
     uint64_t n = dataset_rows(w->data, split);
 
+    if (w->options.stages[stage].build)
+        return build_plan(w, stage, out, err);
     if (n == 0)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "stage %u trains on the %s rows, but the prepared "

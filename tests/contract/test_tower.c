@@ -113,7 +113,7 @@ static void every_kind_is_here(void)
 
     for (size_t k = 0; names[k]; k++) {
         char type[64];
-        int found = 0;
+        int found = registry_tower(names[k])->built != NULL; // train.build
 
         snprintf(type, sizeof(type), "type: %s,", names[k]);
         for (size_t i = 0; i < N_JOBS; i++)

@@ -1,0 +1,49 @@
+/* Towers that are built, not trained: a stage `build` of the training computes
+ * the rows of their tables from the train rows, the store keeps them like any
+ * others (they shard, are saved and served), and the tower only reads them.
+ * This is what such a tower wants computed.
+ *
+ * Three layouts of a row:
+ *   by item, dense    table 0, key an item: [n_items] the weight of each item
+ *                     of the history
+ *   by item, lists    the same as [2 most]: ids (0: none) as floats, weights
+ *   by query          table 0, key a query: [n_items] its scores
+ *   factors           table 0 by query, table 1 by item: [dim] each
+ *
+ * Constant after the model was made. */
+#ifndef MODEL_BUILT_H
+#define MODEL_BUILT_H
+
+#include <stdint.h>
+
+#define BUILT_MAX_FIELDS 16
+#define BUILT_MAX_ID (1u << 24) /* ids up to here are exact as floats */
+
+enum built_method { BUILT_EASE, BUILT_KNN, BUILT_IALS, BUILT_CONTENT };
+
+struct built {
+    enum built_method method;
+    uint32_t n_items, n_queries; // ids are below; queries 0: not asked
+    uint32_t n_tables;
+    uint32_t tables[2];
+    uint32_t rows[2];     // keys 0 .. rows - 1
+    uint32_t width[2];    // floats in a row
+    uint32_t most;        // neighbours in a list; 0: rows are dense
+    int by_query;         // knn: queries are neighbours, not items
+    int similarity;       // knn, content: enum similar_kind of the index layer
+    float shrink;         // knn, content
+    float lambda;         // ease, ials
+    float alpha;          // ials: weight of what nobody saw
+    float exponent;       // ials: of the number of events in the regularisation
+    uint32_t dim, sweeps; // ials
+    int idf;              // content
+    uint32_t fields[BUILT_MAX_FIELDS]; // content: of the item
+    uint32_t n_fields;
+};
+
+struct model;
+
+/** What tower number `tower` wants built; NULL: it is trained. */
+const struct built *model_built(const struct model *m, uint32_t tower);
+
+#endif

@@ -83,6 +83,20 @@ size_t checkpoint_n_parts(const struct checkpoint *cp);
 enum fusor_status checkpoint_digest(struct checkpoint *cp, uint64_t *out,
                                     struct fusor_error *err);
 
+struct checkpoint_row {
+    const char *table;
+    uint64_t key;
+};
+
+/** Take rows out of ROOT/NAME, in place: the folder is replaced by one that is
+ * the same without them, whole or not at all; ROOT/latest stays. No shard may
+ * write there meanwhile.
+ * @param removed set to the rows that were there; 0: nothing was changed
+ * @return FUSOR_EIO, FUSOR_EDATA (the text names the file), FUSOR_ENOMEM */
+enum fusor_status checkpoint_forget(const char *root, const char *name,
+                                    const struct checkpoint_row *rows, size_t n,
+                                    uint64_t *removed, struct fusor_error *err);
+
 enum checkpoint_use {
     CHECKPOINT_RESUME, // go on: every table and block must be there with the
                        // same shape and rule; takes rates and position too

@@ -46,13 +46,34 @@ static void must(enum fusor_status rc)
     REQUIRE(rc == FUSOR_OK);
 }
 
-static struct vocab *open_vocab(const char *name)
+static inline struct vocab *open_vocab(const char *name)
 {
     char path[FS_PATH_MAX];
     struct vocab *v = NULL;
 
     must(vocab_read(fs_join(path, out, name), &v, &err));
     return v;
+}
+
+/* Does any file of the folder hold the text? */
+static inline int folder_holds(const char *text)
+{
+    size_t n = strlen(text), n_found = 0;
+    struct fs_list list = {0};
+
+    must(fs_list_dir(out, &list, &err));
+    for (size_t i = 0; i < list.n; i++) {
+        char path[FS_PATH_MAX], *data = NULL;
+        size_t size;
+
+        must(fs_read(fs_join(path, out, list.names[i]), 1 << 20, &data, &size,
+                     &err));
+        for (size_t at = 0; at + n <= size; at++)
+            n_found += !memcmp(data + at, text, n);
+        mem_free(data);
+    }
+    fs_list_clear(&list);
+    return n_found > 0;
 }
 
 #endif

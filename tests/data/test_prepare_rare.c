@@ -58,6 +58,26 @@ static void candidates_keep_their_items(void)
     vocab_destroy(items);
 }
 
+/* z went with its rows: it is drawn for nobody. */
+static void what_went_is_not_drawn(void)
+{
+    static const char *const protocols[] = {"loo-given", "loo-sampled",
+                                            "loo-popular"};
+
+    for (int i = 0; i < 3; i++) {
+        char options[128];
+        struct vocab *items;
+
+        snprintf(options, sizeof(options),
+                 "min_item_rows: 2\nprotocol: %s\nnegatives: 9\n",
+                 protocols[i]);
+        must(prepare_csv(rows, schema, options));
+        items = open_vocab("item.vocab");
+        CHECK(vocab_size(items) == 3);
+        vocab_destroy(items);
+    }
+}
+
 static void nothing_left_is_an_error(void)
 {
     CHECK(prepare_csv(rows, schema, "min_query_rows: 9\n") == FUSOR_EDATA);
@@ -105,6 +125,7 @@ int main(void)
          rare_ids_go_until_none_is_left},
         {"one side alone is looked at once", one_side_alone_is_looked_at_once},
         {"candidates keep their items", candidates_keep_their_items},
+        {"what went is not drawn", what_went_is_not_drawn},
         {"nothing left is an error", nothing_left_is_an_error},
         {"parts begin at dates", parts_begin_at_dates},
         {"wrong dates are refused", wrong_dates_are_refused},

@@ -93,28 +93,6 @@ static const char rows[] = "user,item,t\n"
                            "bartholomew,apple,3\n"
                            "bartholomew,plum,4\n";
 
-/* Does any file of the folder hold the text? */
-static int folder_holds(const char *text)
-{
-    size_t n = strlen(text), n_found = 0;
-    struct fs_list list = {0};
-
-    must(fs_list_dir(out, &list, &err));
-    REQUIRE(list.n > 0);
-    for (size_t i = 0; i < list.n; i++) {
-        char path[FS_PATH_MAX], *data = NULL;
-        size_t size;
-
-        must(fs_read(fs_join(path, out, list.names[i]), 1 << 20, &data, &size,
-                     &err));
-        for (size_t at = 0; at + n <= size; at++)
-            n_found += !memcmp(data + at, text, n);
-        mem_free(data);
-    }
-    fs_list_clear(&list);
-    return n_found > 0;
-}
-
 static void no_raw_id_is_stored(void)
 {
     char options[FS_PATH_MAX + 128], hash[PRIVACY_DIGITS + 1];

@@ -121,10 +121,12 @@ static int has_seen(const struct split_facts *f, const struct by_query *g,
 }
 
 /* Walk the items in a random order and take the first that fit: distinct by
- * construction, and an end is certain. */
+ * construction, and an end is certain. Items whose rows were all left out are
+ * none. */
 static enum fusor_status draw(const struct split_facts *f,
-                              const struct by_query *g, uint32_t query,
-                              struct split_result *out, struct fusor_error *err)
+                              const struct by_query *g, const uint8_t *has_row,
+                              uint32_t query, struct split_result *out,
+                              struct fusor_error *err)
 {
     uint64_t n_items = vocab_size(f->items) - 1, taken = 0;
     struct rng_permutation p =
@@ -134,7 +136,7 @@ static enum fusor_status draw(const struct split_facts *f,
     for (uint64_t i = 0; i < n_items && taken < f->negatives; i++) {
         uint32_t item = (uint32_t)rng_permute(&p, i) + 1;
 
-        if (has_seen(f, g, query, item))
+        if (!has_row[item] || has_seen(f, g, query, item))
             continue;
         FUSOR_TRY(split_add_candidate(out, item, err));
         taken++;
@@ -147,11 +149,19 @@ static enum fusor_status draw_all(const struct split_facts *f,
                                   struct split_result *out,
                                   struct fusor_error *err)
 {
-    FUSOR_TRY(split_leave_last(f, out->part, 1, f->validation, err));
+    uint8_t *has_row = mem_alloc(vocab_size(f->items), 1);
+    enum fusor_status rc;
+
+    if (!has_row)
+        return mem_fail(err, "candidates", vocab_size(f->items));
     for (uint64_t row = 0; row < f->n; row++)
+        has_row[f->item[row]] = 1;
+    rc = split_leave_last(f, out->part, 1, f->validation, err);
+    for (uint64_t row = 0; row < f->n && rc == FUSOR_OK; row++)
         if (out->part[row] == ROW_TEST)
-            FUSOR_TRY(draw(f, g, f->query[row], out, err));
-    return FUSOR_OK;
+            rc = draw(f, g, has_row, f->query[row], out, err);
+    mem_free(has_row);
+    return rc;
 }
 
 static enum fusor_status assign(const struct split_facts *facts,

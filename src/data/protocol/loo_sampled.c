@@ -37,11 +37,14 @@ static enum fusor_status make_weights(struct sampler *s, const uint8_t *part,
     s->mark = mem_alloc(s->n_items, sizeof(*s->mark));
     if (!s->ends || !s->mark)
         return mem_fail(err, "candidates", s->n_items * 16);
-    for (uint64_t row = 0; by_popularity && row < f->n; row++)
-        s->ends[f->item[row]] += part[row] == ROW_TRAIN;
+    for (uint64_t row = 0; row < f->n; row++) {
+        uint64_t *n = &s->ends[f->item[row]];
+
+        *n = by_popularity ? *n + (part[row] == ROW_TRAIN) : 1;
+    }
     s->ends[0] = 0; // never the unknown one
     for (uint64_t i = 1; i < s->n_items; i++)
-        s->ends[i] = s->ends[i - 1] + (by_popularity ? s->ends[i] : 1);
+        s->ends[i] += s->ends[i - 1];
     return FUSOR_OK;
 }
 

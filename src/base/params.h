@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/profile.h"
 #include "fusor/status.h"
 
 #define PARAM_NAME_MAX 64
@@ -100,6 +101,8 @@ struct step_grads {
  * first is valued. Threads: each worker from its own thread. */
 struct param_store {
     const struct param_store_ops *ops;
+    struct profile *profiles; // [workers of this process] told the phases of
+                              // each one's calls; NULL: nobody wants them
 };
 
 struct param_store_ops {

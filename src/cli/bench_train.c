@@ -13,6 +13,7 @@
 #include "store/local.h"
 #include "tensor/blas.h"
 #include "train/course.h"
+#include "train/phases.h"
 #include "train/result.h"
 
 #define EPOCHS_MAX 1000
@@ -31,12 +32,13 @@ struct bench {
     struct param_store *store;
     struct trainer *trainer;
     unsigned n_threads;
-    size_t n;                // epochs timed
-    double rate[EPOCHS_MAX]; // samples/s of each
-    double loss;             // mean of the last epoch
-    double waiting;          // share of the last epoch's thread time
-    uint64_t samples;        // of one epoch
-    double cpu;              // seconds, of the epochs timed
+    size_t n;                     // epochs timed
+    double rate[EPOCHS_MAX];      // samples/s of each
+    double loss;                  // mean of the last epoch
+    struct profile_total profile; // of the epochs timed
+    double waiting;               // share of the last epoch's thread time
+    uint64_t samples;             // of one epoch
+    double cpu;                   // seconds, of the epochs timed
     struct plan plan;
 };
 
@@ -86,6 +88,7 @@ static enum fusor_status one_epoch(struct bench *b, struct command *c,
     c->clock += c->n_units;
     c->samples_done += r.samples;
     b->samples = r.samples;
+    profile_total_add(&b->profile, &r.profile);
     if (r.samples)
         b->loss = (double)r.loss / RESULT_LOSS_ONE / (double)r.samples;
     if (r.busy_ns + r.wait_ns)
@@ -125,6 +128,7 @@ static enum fusor_status time_epochs(struct bench *b, size_t n,
     local_store_set_frozen_tables(b->store,
                                   workload_frozen_tables(b->workload, 0));
     FUSOR_TRY(one_epoch(b, &c, &seconds, err));
+    b->profile = (struct profile_total){0};
     b->cpu = -cpu_seconds();
     while (b->n < n) {
         FUSOR_TRY(one_epoch(b, &c, &seconds, err));
@@ -160,6 +164,7 @@ static enum fusor_status print(struct bench *b, int as_json,
                     b->plan.global_batch, (unsigned long long)b->samples,
                     blas_kernel_name(), b->loss,
                     str_bytes((double)rss_bytes(), rss));
+        phases_table(b->workload, &b->profile, &text);
         return output_text(&text, err);
     }
     json_begin_object(&j, NULL);
@@ -177,6 +182,7 @@ static enum fusor_status print(struct bench *b, int as_json,
                 1e6 * b->cpu / (double)(b->samples * b->n));
     json_uint(&j, "rss_bytes", rss_bytes());
     json_number(&j, "waiting", b->waiting);
+    phases_counts_json(&j, b->workload, &b->profile);
     json_number(&j, "loss", b->loss);
     json_end_object(&j);
     return output_json(&j, err);
@@ -223,7 +229,8 @@ const struct verb verb_bench_train = {
     .about = "The first epoch is not counted: it makes the rows. RSS is the "
              "most memory the\nprocess had; CPU seconds are of all its "
              "threads, for a million samples, during\nthe epochs that are "
-             "counted.\n",
+             "counted. The table says what the threads' time went into,\nthe "
+             "same epochs long.\n",
     .examples = "  fusor bench train cluster/jobs/movie_mlp.yaml --json\n",
     .args = {"bench train", specs, NULL, "JOB", 1, 1},
     .run = run,

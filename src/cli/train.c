@@ -27,6 +27,8 @@ static const struct arg_spec specs[] = {
     {"seeds", 0, "N", "train N times, from train.seed on"},
     {"threads", 't', "N", "cluster.threads: compute threads of a process"},
     {"servers", 0, "N", "cluster.servers: ranks that hold parameters"},
+    {"trace", 0, "FILE", "train.trace: what every thread does, for Perfetto"},
+    {"trace-steps", 0, "N", "train.trace_steps: of each thread (default 200)"},
     {"stage-in", 0, "DIR", "data.stage_in: copy the parts to a local disk"},
     {"quiet", 'q', NULL, "no banner, no progress"},
     {"json", 0, NULL, "the result as JSON on stdout"},
@@ -115,6 +117,10 @@ static enum fusor_status read_repeat(struct train *t, const struct args *a,
     if (folds && seeds)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "train: either --folds or --seeds, not both");
+    if (args_value(a, "trace"))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "train: --trace is of one run, not of folds or "
+                          "seeds");
     if (t->run_dir[0])
         return fusor_fail(err, FUSOR_EUSAGE,
                           "train: --resume goes on with one run, not with "
@@ -143,6 +149,8 @@ static enum fusor_status configure(struct train *t, const struct args *a,
     FUSOR_TRY(put_option(t, a, "threads", "cluster.threads", err));
     FUSOR_TRY(put_option(t, a, "servers", "cluster.servers", err));
     FUSOR_TRY(put_option(t, a, "stage-in", "data.stage_in", err));
+    FUSOR_TRY(put_option(t, a, "trace", "train.trace", err));
+    FUSOR_TRY(put_option(t, a, "trace-steps", "train.trace_steps", err));
     FUSOR_TRY(name_job(t, path, err));
     FUSOR_TRY(job_options_read(t->job, &t->options, err));
     t->options.name = t->name;
@@ -328,7 +336,9 @@ const struct verb verb_train = {
         "A setting train.epochs is overridden by FUSOR_TRAIN_EPOCHS, that by "
         "--set train.epochs=3;\nitems of lists have numbers: --set "
         "stages.0.epochs=5.\nOn a terminal a progress line is shown; the "
-        "run directory keeps metrics, model and logs.\n",
+        "run directory keeps metrics, model and logs.\n--trace writes what "
+        "each worker, shard and the coordinator did in the first steps;\nopen "
+        "the file in chrome://tracing or ui.perfetto.dev.\n",
     .examples =
         "  fusor train cluster/jobs/demo.yaml --run-dir runs/demo\n"
         "  mpirun -n 4 fusor train cluster/jobs/demo.yaml --servers 2\n"

@@ -15,6 +15,7 @@
 #include "job/run_dir.h"
 #include "job/spawn.h"
 #include "ps/recode.h"
+#include "train/trace.h"
 
 #define LOG_MODULE "job"
 #include "base/log.h"
@@ -297,6 +298,8 @@ static enum fusor_status supervise(struct start *s, struct fusor_error *err)
     config.n_children = spawn.n;
     rc = supervisor_run(&config, err);
     spawn_clear(&spawn);
+    if (rc != FUSOR_OK && s->boot.rank == 0) // what was done until it failed
+        (void)trace_join(s->boot.run_dir, NULL);
     if (rc != FUSOR_OK && err->text[0])
         (void)run_dir_finish(s->boot.run_dir, err, NULL);
     return rc;

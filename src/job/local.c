@@ -19,6 +19,7 @@
 #include "job/signals.h"
 #include "job/stoppable.h"
 #include "train/course.h"
+#include "train/trace.h"
 
 #define LOG_MODULE "job"
 #include "base/log.h"
@@ -238,6 +239,8 @@ static enum fusor_status train(const struct job_options *o,
     show_banner(o, d->path, n_threads);
     FUSOR_TRY(course_create(&config, &c, err));
     rc = run_guarded(c, watch, n_threads, err);
+    if (rc != FUSOR_OK) // what was done until it failed
+        (void)trace_join(d->path, NULL);
     if (rc == FUSOR_OK || rc == FUSOR_ERESUME)
         rc = leave_result(c, d->path, rc, err);
     course_destroy(c);

@@ -15,6 +15,7 @@
 #include "ps/server.h"
 #include "train/course.h"
 #include "train/result.h"
+#include "train/trace.h"
 
 #define LOG_MODULE "server"
 #include "base/log.h"
@@ -46,6 +47,8 @@ struct counter { // one shard and its thread
     struct link line;
     struct shard *shard;
     struct server *server;
+    struct profile profile;  // of the thread, from BEGIN to CUT
+    struct trace_part trace; // of that
     struct disk_work disk;
     int finishing;
     int64_t leave_ms; // latest, once finishing
@@ -78,6 +81,28 @@ static enum fusor_status make_shard(struct counter *c, struct fusor_error *err)
     return shard_create(&config, &c->shard, err);
 }
 
+/* A shard applies a step of every worker where these are not in step. */
+static enum fusor_status open_trace(struct counter *c, struct fusor_error *err)
+{
+    const struct role_context *context = c->process->context;
+    const struct train_section *o = &c->process->workload->options.train;
+    uint64_t share = context->options.cluster.staleness == 0
+                         ? 1
+                         : boot_n_threads(context->boot);
+    struct trace_part part = {.run_dir = context->boot->run_dir,
+                              .process = "servers",
+                              .kind = TRACE_SHARDS,
+                              .first = c->number,
+                              .n = 1,
+                              .profiles = &c->profile};
+
+    if (!o->trace[0])
+        return FUSOR_OK;
+    c->trace = part;
+    return trace_part_open(&c->trace, o->trace_steps * share,
+                           (size_t)(32 * boot_n_threads(context->boot)), err);
+}
+
 static enum fusor_status make_server(struct counter *c, struct fusor_error *err)
 {
     const struct role_context *context = c->process->context;
@@ -87,13 +112,15 @@ static enum fusor_status make_server(struct counter *c, struct fusor_error *err)
         .messenger = c->line.messenger,
         .job = context->boot->job,
         .number = c->number,
+        .profile = &c->profile,
         .staleness = (int)context->options.cluster.staleness,
         .read_early = context->options.cluster.read == JOB_READ_EARLY,
         .n_workers = boot_n_threads(context->boot),
         .micro_batches = context->options.micro_batches,
     };
 
-    return server_create(&config, &c->server, err);
+    FUSOR_TRY(server_create(&config, &c->server, err));
+    return open_trace(c, err);
 }
 
 /* Commands. */
@@ -154,6 +181,7 @@ static enum fusor_status begin(struct counter *c, const struct command *command,
     if (command->stage >= w->options.n_stages)
         return fusor_fail(err, FUSOR_EPROTO, "stage %u of a job of %u",
                           command->stage + 1, w->options.n_stages);
+    profile_begin(&c->profile);
     server_set_frozen(c->server, workload_frozen_blocks(w, command->stage));
     shard_set_frozen_tables(c->shard,
                             workload_frozen_tables(w, command->stage));
@@ -181,7 +209,11 @@ static enum fusor_status cut(struct counter *c, struct fusor_error *err)
                    "one count for each staleness");
     memcpy(result.staleness_count, counters.staleness_count,
            sizeof(result.staleness_count));
+    profile_enter(&c->profile, PROFILE_CUT);
     FUSOR_TRY(server_cut(c->server, err));
+    profile_read(&c->profile, &result.profile);
+    profile_rest(&c->profile);
+    FUSOR_TRY(trace_part_write(&c->trace, err));
     cut_result_encode(&result, &text);
     rc = text.failed ? mem_fail(err, "result of a cut", sizeof(result))
                      : member_finish(c->line.member, text.s, text.len, err);
@@ -241,11 +273,13 @@ static enum fusor_status serve(struct counter *c, int *over,
         enum fusor_status rc = FUSOR_OK;
 
         tell_progress(c);
+        profile_enter(&c->profile, PROFILE_IDLE);
         switch (link_step(&c->line, LOOK_MS, &msg, &command, err)) {
         case LINK_COMMAND:
             rc = obey(c, &command, err);
             break;
         case LINK_MESSAGE:
+            profile_enter(&c->profile, PROFILE_OTHER);
             if (!c->disk.running)
                 rc = server_on_message(c->server, &msg, err);
             break;
@@ -307,6 +341,9 @@ static void *counter_main(void *arg)
     }
     if (c->status != FUSOR_OK)
         atomic_store(&c->process->leaving, 1);
+    if (c->status != FUSOR_OK) // what there is; it may say more than the log
+        (void)trace_part_write(&c->trace, NULL);
+    trace_part_close(&c->trace);
     if (c->server)
         say_counters(c);
     server_destroy(c->server);

@@ -226,6 +226,7 @@ static enum fusor_status make_trainer(struct desk *d, struct fusor_error *err)
         .first_worker = place->first_thread,
         .n_workers = boot_n_threads(b),
         .staleness = (int)d->context->options.cluster.staleness,
+        .run_dir = b->run_dir,
         .set_lease = set_lease,
         .on_failure = on_failure,
         .context = d->client,

@@ -130,9 +130,9 @@ static int holds_checkpoint(const char *path)
 static enum fusor_status remove_earlier(const char *path,
                                         struct fusor_error *err)
 {
-    static const char *const left[] = {"checkpoints", "metrics.jsonl",
-                                       "result.json", "job.yaml",
-                                       "logs",        "status.json"};
+    static const char *const left[] = {
+        "checkpoints", "metrics.jsonl", "result.json", "job.yaml",
+        "logs",        "trace",         "status.json"};
     char file[FS_PATH_MAX];
 
     for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++)

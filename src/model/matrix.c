@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/profile.h"
 #include "tensor/vec.h"
 
 static int same_input(const struct input *a, const struct input *b)
@@ -102,9 +103,13 @@ const float *matrix_values(struct model_run *r, const struct model_step *s,
                            uint32_t number)
 {
     struct matrix_state *st = &r->matrices[number];
+    uint32_t phase;
 
-    if (!st->filled)
-        inputs_forward(&r->model->matrices[number].in, r, s, st->x);
+    if (st->filled)
+        return st->x;
+    phase = profile_enter(r->profile, PROFILE_GATHER);
+    inputs_forward(&r->model->matrices[number].in, r, s, st->x);
+    profile_enter(r->profile, phase);
     st->filled = 1;
     return st->x;
 }
@@ -140,11 +145,15 @@ float *matrix_grad_sum(struct model_run *r, uint32_t number, float l2, int *add)
 void matrix_scatter(struct model_run *r, const struct model_step *s, int owner)
 {
     const struct model *m = r->model;
+    uint32_t phase;
 
     for (uint32_t i = 0; i < m->n_matrices; i++) {
         struct matrix_state *st = &r->matrices[i];
 
-        if (m->matrices[i].owner == owner && st->has_grad)
-            inputs_backward(&m->matrices[i].in, r, s, st->dx, st->l2);
+        if (m->matrices[i].owner != owner || !st->has_grad)
+            continue;
+        phase = profile_enter(r->profile, PROFILE_SCATTER);
+        inputs_backward(&m->matrices[i].in, r, s, st->dx, st->l2);
+        profile_enter(r->profile, phase);
     }
 }

@@ -119,7 +119,8 @@ struct model_step {
     float grad_scale;  // 1 / samples (weights) of the global batch
     int training;      // dropout, batch statistics
     uint64_t epoch;
-    int matmul; // enum gemm_arithmetic of dense layers; 0: f32
+    int matmul;              // enum gemm_arithmetic of dense layers; 0: f32
+    struct profile *profile; // told the phases of the passes, or NULL
 };
 
 /** @param scores [n] logits; outputs [n] after the output function; either may

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/profile.h"
 #include "model/encoder.h"
 #include "model/registry.h"
 #include "tensor/vec.h"
@@ -104,11 +105,17 @@ enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
                           "holds %u",
                           n, r->max_batch);
     r->n = n;
+    r->profile = s->profile;
     matrix_begin(r);
+    if (m->n_encoders)
+        profile_enter(r->profile, PROFILE_FORWARD_ENCODERS);
     encoder_forward_all(r, s);
-    for (uint32_t t = 0; t < m->n_towers; t++)
+    for (uint32_t t = 0; t < m->n_towers; t++) {
+        profile_enter(r->profile, profile_tower(PROFILE_FORWARD, t));
         m->towers[t].kind->forward(&m->towers[t], r, s,
                                    s->training && m->towers[t].trained);
+    }
+    profile_enter(r->profile, PROFILE_FORWARD_FUSION);
     m->fusion.kind->forward(&m->fusion, r, s, s->training && m->fusion.trained);
     output_apply(&m->output, r->score, r->output, n);
     if (scores)
@@ -156,6 +163,7 @@ enum fusor_status model_loss(struct model_run *r, const struct model_step *s,
     const struct batch *b = s->batch;
     int after = !m->loss->on_logits && m->output.kind == OUTPUT_SIGMOID;
 
+    profile_enter(r->profile, PROFILE_LOSS);
     FUSOR_TRY(check_labels(m, b, err));
     *sum = m->loss->eval(m->loss_param, after ? r->output : r->score, b->label,
                          b->weight, b->n, r->loss_grad);
@@ -189,16 +197,20 @@ enum fusor_status model_backward(struct model_run *r,
         return fusor_fail(err, FUSOR_EINVAL,
                           "model: backward of %u samples after forward of %u",
                           s->batch->n, r->n);
+    profile_enter(r->profile, PROFILE_BACKWARD_FUSION);
     vec_ops()->fill(s->dense_grad, 0.0f, m->params.n_dense);
     for (uint32_t i = 0; i < r->n; i++)
         r->score_grad[i] = r->loss_grad[i] * s->grad_scale;
     encoder_begin_backward(r);
     m->fusion.kind->backward(&m->fusion, r, s);
     for (uint32_t t = m->n_towers; t-- > 0;) {
+        profile_enter(r->profile, profile_tower(PROFILE_BACKWARD, t));
         if (m->towers[t].trained)
             m->towers[t].kind->backward(&m->towers[t], r, s);
         matrix_scatter(r, s, (int)t);
     }
+    if (m->n_encoders)
+        profile_enter(r->profile, PROFILE_BACKWARD_ENCODERS);
     encoder_backward_all(r, s);
     keep_statistics(m, s);
     return FUSOR_OK;

@@ -28,7 +28,8 @@ struct model_run {
     float *score_grad;     // [n] the same * grad_scale, used up by backward
     void **taken;          // what run_take() gave
     size_t n_taken, taken_cap;
-    int failed; // a run_take() found no memory
+    int failed;              // a run_take() found no memory
+    struct profile *profile; // of the step under way
 };
 
 /** n * size zeroed bytes that live as long as the run. On exhaustion the run is

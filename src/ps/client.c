@@ -233,6 +233,15 @@ enum fusor_status client_submit(struct client *c, struct client_worker *w,
     return FUSOR_OK;
 }
 
+void client_count_sent(const struct client *c, const struct client_worker *w,
+                       const struct exchange *x)
+{
+    struct profile *p = client_profile(c, w);
+
+    for (uint32_t s = 0; p && s < c->config.n_shards; s++)
+        p->sent += x->legs[s].out->size;
+}
+
 enum fusor_status client_accept(struct client *c, struct client_worker *w,
                                 struct exchange *x, struct fusor_error *err)
 {

@@ -100,6 +100,17 @@ enum fusor_status client_accept(struct client *c, struct client_worker *w,
 enum fusor_status client_take_one(struct client *c, struct client_worker *w,
                                   struct fusor_error *err);
 
+/** What this worker's thread is told its phases to; or NULL. */
+static inline struct profile *client_profile(const struct client *c,
+                                             const struct client_worker *w)
+{
+    return c->store.profiles ? &c->store.profiles[w - c->workers] : NULL;
+}
+
+/** Count the bytes of the requests of an exchange. */
+void client_count_sent(const struct client *c, const struct client_worker *w,
+                       const struct exchange *x);
+
 /** Why a wait came back with nothing. */
 enum fusor_status client_stopped(struct client *c, struct fusor_error *err);
 

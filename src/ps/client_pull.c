@@ -94,6 +94,7 @@ enum fusor_status client_announce(struct param_store *store, unsigned worker,
         .flags = (peek ? PS_PEEK : recode_flags(c->config.encoding)) |
                  PS_WANT_DENSE | (held ? PS_HELD : 0),
     };
+    client_count_sent(c, w, a->exchange);
     rc = client_submit(c, w, a->exchange, err);
     if (rc == FUSOR_OK)
         w->n_ahead++;
@@ -177,6 +178,32 @@ static enum fusor_status decode_replies(struct client *c, struct announced *a,
     return FUSOR_OK;
 }
 
+/* Until the oldest announced step is answered by all shards. The time that the
+ * slowest of them kept it back is the rule's, the rest is the way's. */
+static enum fusor_status wait_values(struct client *c, struct client_worker *w,
+                                     struct announced *a,
+                                     struct fusor_error *err)
+{
+    struct profile *p = client_profile(c, w);
+    uint64_t held = 0, began;
+
+    if (!a->exchange->returned) {
+        profile_enter(p, PROFILE_WAIT_SHARDS);
+        began = profile_ticks();
+        while (!a->exchange->returned)
+            FUSOR_TRY(client_take_one(c, w, err));
+        profile_enter(p, PROFILE_VALUES);
+        for (uint32_t s = 0; s < c->config.n_shards; s++)
+            if (a->exchange->legs[s].held_ns > held)
+                held = a->exchange->legs[s].held_ns;
+        profile_move(p, PROFILE_WAIT_SHARDS, PROFILE_WAIT_RULE, held, began);
+    }
+    profile_enter(p, PROFILE_VALUES);
+    for (uint32_t s = 0; p && s < c->config.n_shards; s++)
+        p->received += a->exchange->legs[s].reply->size;
+    return FUSOR_OK;
+}
+
 void client_drop_valued(struct client *c, struct client_worker *w)
 {
     if (!w->valued)
@@ -198,8 +225,7 @@ enum fusor_status client_values(struct param_store *store, unsigned worker,
     if (w->n_ahead == 0)
         return fusor_fail(err, FUSOR_EINVAL, "no step was announced");
     client_drop_valued(c, w); // a peek has no push that would end it
-    while (!a->exchange->returned)
-        FUSOR_TRY(client_take_one(c, w, err));
+    FUSOR_TRY(wait_values(c, w, a, err));
     w->first = (w->first + 1) % AHEAD_MAX;
     w->n_ahead--;
     w->valued = a;

@@ -180,8 +180,11 @@ enum fusor_status client_push(struct param_store *store, unsigned worker,
     if (!w->valued)
         return fusor_fail(err, FUSOR_EINVAL,
                           "a push without values to train on");
+    if (w->pushes_open >= PUSHES_MAX)
+        profile_enter(client_profile(c, w), PROFILE_WAIT_ACKS);
     while (w->pushes_open >= PUSHES_MAX)
         FUSOR_TRY(client_take_one(c, w, err));
+    profile_enter(client_profile(c, w), PROFILE_PUSH);
     x = client_take_free(c, w, err);
     if (!x)
         return FUSOR_ENOMEM;
@@ -210,6 +213,7 @@ enum fusor_status client_push(struct param_store *store, unsigned worker,
         return rc;
     }
     client_drop_valued(c, w);
+    client_count_sent(c, w, x);
     rc = client_submit(c, w, x, err);
     if (rc == FUSOR_OK)
         w->pushes_open++;
@@ -223,6 +227,7 @@ enum fusor_status client_drain(struct param_store *store, unsigned worker,
     struct client_worker *w = &c->workers[worker];
 
     client_drop_valued(c, w);
+    profile_enter(client_profile(c, w), PROFILE_WAIT_ACKS);
     while (w->pushes_open > 0)
         FUSOR_TRY(client_take_one(c, w, err));
     return FUSOR_OK;

@@ -196,6 +196,7 @@ void exchange_core_on_message(struct exchange_core *c,
         return;
     }
     if (msg->header.kind == WIRE_VALUES) {
+        leg->held_ns = msg->header.a;
         leg->reply = keep_reply(c, msg);
         if (!leg->reply)
             return; // no room now: it is asked for again

@@ -17,6 +17,8 @@ struct exchange_leg {             // one shard's part
                                   // its step carried, in case the shard has
                                   // forgotten them; or NULL
     struct payload_buffer *reply; // VALUES, a private copy or reference
+    uint64_t held_ns;             // VALUES: so long the shard kept them back
+                                  // because the clock did not allow them
     uint64_t clock;               // of a reply: the values hold all units below
     int answered;
     uint32_t attempt;

@@ -45,7 +45,8 @@ int lane_add_pull(struct lane *l, const struct message *msg,
 {
     if (l->n_pulls == LANE_PULLS)
         return -1;
-    l->pulls[l->n_pulls++] = (struct lane_pull){msg->from, msg->header, ticket};
+    l->pulls[l->n_pulls++] = (struct lane_pull){
+        .peer = msg->from, .header = msg->header, .ticket = ticket};
     ticket->in_use = 1;
     return 0;
 }

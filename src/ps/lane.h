@@ -14,6 +14,7 @@ struct lane_pull {
     struct peer peer;
     struct wire_header header; // of its KEYS, for the answer
     struct ticket *ticket;     // its rows; in use until answered
+    int64_t came_ns;           // when
 };
 
 struct lane {

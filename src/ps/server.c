@@ -191,6 +191,7 @@ int server_unit_is_sound(const struct server *s, const struct wire_header *h)
 enum fusor_status server_on_message(struct server *s, const struct message *msg,
                                     struct fusor_error *err)
 {
+    enum fusor_status rc = FUSOR_OK;
     struct fusor_error why;
 
     if (msg->from.kind != PEER_WORKER || msg->header.job != s->config.job)
@@ -203,9 +204,11 @@ enum fusor_status server_on_message(struct server *s, const struct message *msg,
     }
     if (msg->header.kind == WIRE_KEYS)
         return server_on_keys(s, msg, err);
-    if (msg->header.kind == WIRE_PUSH)
-        return server_on_push(s, msg, err);
-    return FUSOR_OK;
+    if (msg->header.kind == WIRE_PUSH) {
+        rc = server_on_push(s, msg, err);
+        profile_enter(s->config.profile, PROFILE_OTHER);
+    }
+    return rc;
 }
 
 void server_set_frozen(struct server *s, const unsigned char *frozen)

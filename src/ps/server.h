@@ -28,11 +28,12 @@ struct server_config {
     uint64_t job;
     uint32_t number; // of this shard
     int staleness;
-    int read_early;         // as soon as the bound allows, even if the
-                            // reader's own last gradients are missing
-    uint32_t n_workers;     // compute threads of the whole job
-    uint32_t micro_batches; // of a unit: a push for others than its lease's is
-                            // malformed; 0: not known, not checked
+    int read_early;          // as soon as the bound allows, even if the
+                             // reader's own last gradients are missing
+    uint32_t n_workers;      // compute threads of the whole job
+    struct profile *profile; // told the phases of this thread, or NULL
+    uint32_t micro_batches;  // of a unit: a push for others than its lease's is
+                             // malformed; 0: not known, not checked
 };
 
 struct server_counters {

@@ -9,6 +9,7 @@
 #define LOG_MODULE "shard"
 #include "base/log.h"
 
+#define HELD_MIN_NS 1000 /* less is answered at once */
 #define AHEAD 8 /* rows a prefetch runs in front: see store/shard_apply.c */
 
 /* No table can have more held keys than keys. r stands behind the keys. */
@@ -194,6 +195,16 @@ make_answer(struct server *s, const struct lane_pull *pull, size_t n_dense,
     return FUSOR_OK;
 }
 
+/* How long the clock has not allowed the values. */
+static uint64_t held_ns(const struct server *s, const struct lane_pull *pull)
+{
+    int64_t now = clock_now_ns(messenger_clock(s->config.messenger));
+
+    return pull->came_ns && now - pull->came_ns > HELD_MIN_NS
+               ? (uint64_t)(now - pull->came_ns)
+               : 0;
+}
+
 /* The reader's held values may be older than what it is sent. */
 static void note_read(struct server *s, const struct lane_pull *pull)
 {
@@ -230,9 +241,14 @@ static void answer_pull(struct server *s, const struct lane_pull *pull)
         return;
     }
     h.flags = recode_flags(recode_encoding(pull->header.flags));
-    if (make_answer(s, pull, n_dense, &b, &why) == FUSOR_OK)
+    h.a = held_ns(s, pull);
+    profile_enter(s->config.profile, PROFILE_VALUES);
+    if (make_answer(s, pull, n_dense, &b, &why) == FUSOR_OK) {
+        profile_enter(s->config.profile, PROFILE_SEND);
         messenger_send(m, pull->peer, &h, b, NULL); // lost: asked for again
+    }
     payload_buffer_unref(b);
+    profile_enter(s->config.profile, PROFILE_OTHER);
     if (!(pull->header.flags & PS_PEEK))
         note_read(s, pull);
     s->counters.pulls++;
@@ -286,14 +302,17 @@ static void take_pull(struct server *s, const struct message *msg,
                       struct ticket *ticket)
 {
     const struct wire_header *h = &msg->header;
-    struct lane_pull pull = {msg->from, *h, ticket};
+    struct lane *l = &s->lanes[h->lease];
+    struct lane_pull pull = {.peer = msg->from, .header = *h, .ticket = ticket};
 
     if (h->flags & PS_RENEW)
         return; // the push comes behind
     if (h->flags & PS_PEEK) {
         answer_pull(s, &pull);
         ticket_close(ticket);
-    } else if (lane_add_pull(&s->lanes[h->lease], msg, ticket) == 0) {
+    } else if (lane_add_pull(l, msg, ticket) == 0) {
+        l->pulls[l->n_pulls - 1].came_ns =
+            clock_now_ns(messenger_clock(s->config.messenger));
         server_serve_pulls(s);
     } else {
         ticket_close(ticket);
@@ -317,6 +336,7 @@ enum fusor_status server_on_keys(struct server *s, const struct message *msg,
         return FUSOR_OK; // of an epoch that is over
     if (lane_note_repeat(l, msg->from, h))
         return FUSOR_OK;
+    profile_enter(s->config.profile, PROFILE_LOOKUP);
     rc = check_keys(s, msg, &n, &why);
     if (rc == FUSOR_OK && renew && ticket_find(&l->tickets, &name))
         return FUSOR_OK;
@@ -325,6 +345,7 @@ enum fusor_status server_on_keys(struct server *s, const struct message *msg,
                          &ticket, &why);
     if (rc == FUSOR_OK)
         rc = fill_ticket(s, msg, mode_of(s, h), ticket, &why);
+    profile_enter(s->config.profile, PROFILE_OTHER);
     if (rc == FUSOR_OK) {
         take_pull(s, msg, ticket);
         return FUSOR_OK;

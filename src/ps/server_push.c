@@ -46,8 +46,11 @@ static enum fusor_status apply(struct server *s, uint32_t first, uint32_t n,
 {
     size_t n_pushes = gather_pushes(s, first, n);
 
+    profile_enter(s->config.profile, PROFILE_APPLY);
     FUSOR_TRY(
         shard_apply(s->config.shard, s->pushes, n_pushes, server_now(s), err));
+    profile_enter(s->config.profile, PROFILE_OTHER);
+    profile_step(s->config.profile);
     s->n_applied++;
     return FUSOR_OK;
 }
@@ -56,8 +59,10 @@ static void acknowledge(struct server *s, struct peer to,
                         const struct wire_header *h)
 {
     struct wire_header ack = server_answer(s, h, WIRE_ACK);
+    uint32_t phase = profile_enter(s->config.profile, PROFILE_SEND);
 
     messenger_send(s->config.messenger, to, &ack, NULL, NULL);
+    profile_enter(s->config.profile, phase);
 }
 
 /* Staleness 0, and all parts of the unit are here. */
@@ -261,6 +266,7 @@ static enum fusor_status on_new_push(struct server *s,
 
     if (l->push || lane_is_late(l, msg->from, &msg->header))
         return FUSOR_OK; // before its time, or after
+    profile_enter(s->config.profile, PROFILE_PUSH);
     rc = open_push(s, msg, &body, &why);
     if (rc == FUSOR_ENOMEM)
         s->counters.no_room++; // it is sent again

@@ -11,6 +11,12 @@ static struct local_store *local_of(struct param_store *store)
     return (struct local_store *)(void *)store;
 }
 
+/* What this worker's thread is told its phases to. */
+static struct profile *profile_of(const struct local_store *s, unsigned worker)
+{
+    return s->base.profiles ? &s->base.profiles[worker] : NULL;
+}
+
 static void record_failure(struct local_store *s, const char *text,
                            enum fusor_status rc)
 {
@@ -41,11 +47,13 @@ static enum fusor_status broken(struct local_store *s, struct fusor_error *err)
     return fusor_fail(err, FUSOR_ECLOSED, "local store: another worker failed");
 }
 
-static enum fusor_status meet(struct local_store *s, struct fusor_error *err)
+static enum fusor_status meet(struct local_store *s, unsigned worker,
+                              struct fusor_error *err)
 {
-    if (s->n > 1 && barrier_wait(&s->barrier))
-        return broken(s, err);
-    return FUSOR_OK;
+    if (s->n == 1)
+        return FUSOR_OK;
+    profile_enter(profile_of(s, worker), PROFILE_WAIT_THREADS);
+    return barrier_wait(&s->barrier) ? broken(s, err) : FUSOR_OK;
 }
 
 static enum fusor_status local_announce(struct param_store *store,
@@ -254,13 +262,15 @@ static enum fusor_status train_values(struct local_store *s, unsigned worker,
 {
     enum fusor_status rc;
 
-    FUSOR_TRY(meet(s, err));
+    FUSOR_TRY(meet(s, worker, err));
+    profile_enter(profile_of(s, worker), PROFILE_APPLY);
     rc = apply_unit(s, worker, err);
+    profile_enter(profile_of(s, worker), PROFILE_LOOKUP);
     for (unsigned i = 0; rc == FUSOR_OK && i < s->n; i++)
         rc = resolve_step(s, worker, &s->workers[i], err);
     if (rc != FUSOR_OK)
         return fail_all(s, rc, err);
-    FUSOR_TRY(meet(s, err));
+    FUSOR_TRY(meet(s, worker, err));
     s->workers[worker].pushed = NULL;
     return FUSOR_OK;
 }
@@ -315,13 +325,14 @@ static enum fusor_status local_drain(struct param_store *store, unsigned worker,
     struct local_store *s = local_of(store);
     enum fusor_status rc;
 
-    FUSOR_TRY(meet(s, err));
+    FUSOR_TRY(meet(s, worker, err));
+    profile_enter(profile_of(s, worker), PROFILE_APPLY);
     rc = apply_unit(s, worker, err);
     if (rc != FUSOR_OK)
         return fail_all(s, rc, err);
     shard_catch_up_all(s->shards[worker],
                        shard_position(s->shards[worker]).clock);
-    FUSOR_TRY(meet(s, err));
+    FUSOR_TRY(meet(s, worker, err));
     s->workers[worker].pushed = NULL;
     return FUSOR_OK;
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "train/evaluate.h"
+#include "train/phases.h"
 
 static struct course *course_of(struct script *s)
 {
@@ -61,6 +62,7 @@ static void count_epoch(struct course *c)
     c->position.seconds += c->epoch_seconds;
     c->train_seconds += c->epoch_seconds;
     c->train_samples += c->epoch.samples;
+    profile_total_add(&c->spent, &c->epoch.profile);
     c->n_epochs++;
     c->has_valid = 0;
     c->is_best = 0;
@@ -131,6 +133,8 @@ static enum fusor_status close_epoch(struct course *c, struct fusor_error *err)
         .position = &c->position,
         .epoch = &c->epoch,
         .seconds = c->epoch_seconds,
+        .workload = c->workload,
+        .course = &c->own,
         .pairwise = c->workload->negatives.pairwise,
         .cut = c->has_cut ? &cut : NULL,
         .valid = c->has_valid ? c->valid : NULL,
@@ -140,6 +144,7 @@ static enum fusor_status close_epoch(struct course *c, struct fusor_error *err)
     judge(c);
     say_epoch(c);
     c->cut_before = c->cut;
+    profile_read(&c->profile, &c->own);
     return journal_append(c->config.run_dir, &line, err);
 }
 
@@ -350,8 +355,16 @@ static enum fusor_status course_next(struct script *s, struct command *out,
     }
     if (c->phase == PHASE_VALIDATE || c->phase == PHASE_TEST)
         FUSOR_TRY(end_evaluation(c, err));
+    profile_enter(&c->profile, PROFILE_OTHER);
+    if (c->phase == PHASE_CUT)
+        FUSOR_TRY(course_keep_trace(c, err));
     FUSOR_TRY(following_phase(c, &c->phase, err));
-    return fill_command(c, out, err);
+    FUSOR_TRY(fill_command(c, out, err));
+    profile_enter(&c->profile, course_phase_profiled(out->kind));
+    if (c->phase != PHASE_FINISH)
+        return FUSOR_OK;
+    course_say_profile(c);
+    return course_keep_trace(c, err);
 }
 
 /* Results. */
@@ -438,6 +451,7 @@ enum fusor_status course_create(const struct course_config *config,
                                 struct course **out, struct fusor_error *err)
 {
     struct course *c = mem_alloc(1, sizeof(*c));
+    enum fusor_status rc;
 
     if (!c)
         return mem_fail(err, "course", sizeof(*c));
@@ -451,8 +465,13 @@ enum fusor_status course_create(const struct course_config *config,
         return mem_fail(err, "course", config->n_shards * sizeof(*c->saved));
     }
     progress_init(&c->progress, config->quiet);
-    *out = c;
-    return FUSOR_OK;
+    rc = course_begin_trace(c, err);
+    profile_begin(&c->profile);
+    if (rc == FUSOR_OK)
+        *out = c;
+    else
+        course_destroy(c);
+    return rc;
 }
 
 void course_destroy(struct course *c)
@@ -463,6 +482,7 @@ void course_destroy(struct course *c)
         strbuf_clear(&c->saved[i]);
     mem_free(c->saved);
     metric_set_destroy(c->judged);
+    trace_part_close(&c->trace);
     mem_free(c);
 }
 
@@ -488,6 +508,8 @@ void course_result(const struct course *c, struct strbuf *out)
                 c->train_seconds > 0
                     ? (double)c->train_samples / c->train_seconds
                     : NAN);
+    phases_counts_json(&j, c->workload, &c->spent);
+    journal_course_json(&j, &c->own);
     json_string(&j, "checkpoint", c->latest_name);
     if (c->best_name[0])
         json_string(&j, "best_checkpoint", c->best_name);

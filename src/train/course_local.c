@@ -164,6 +164,7 @@ static enum fusor_status create_parts(struct local_run *r, unsigned n_threads,
         .workload = w,
         .n_threads = n_threads,
         .n_workers = n_threads,
+        .run_dir = r->course->config.run_dir,
         .on_failure = on_failure,
         .context = r,
     };

@@ -6,6 +6,7 @@
 #include "train/course.h"
 #include "train/journal.h"
 #include "train/progress.h"
+#include "train/trace.h"
 
 enum course_phase {
     PHASE_START,
@@ -29,6 +30,10 @@ struct course {
     uint64_t n_units;      // of the epoch under way
     uint64_t unit_samples; // samples of the epoch under way
     struct epoch_result epoch;
+    struct profile_total spent; // over all epochs of this session
+    struct profile profile;     // of the course itself, command by command
+    struct profile_total own;   // what that was when last looked at
+    struct trace_part trace;    // of that
     struct cut_result cut, cut_before; // of all shards, now and a cut ago
     int has_cut;
     struct metric_set *judged; // joined results of an evaluation
@@ -66,5 +71,17 @@ enum fusor_status course_end_save(struct course *c, struct fusor_error *err);
 enum fusor_status course_read_position(struct course *c, const char *name,
                                        struct command *out,
                                        struct fusor_error *err);
+
+/* course_profile.c */
+
+/** The phase of the course while a command of this kind is under way. */
+uint32_t course_phase_profiled(enum command_kind kind);
+/** The job is done: say what the workers' time went into, read the course's.
+ */
+void course_say_profile(struct course *c);
+/** Begin the trace if one is wanted. */
+enum fusor_status course_begin_trace(struct course *c, struct fusor_error *err);
+/** All have written their parts of the epoch: join what there is. */
+enum fusor_status course_keep_trace(struct course *c, struct fusor_error *err);
 
 #endif

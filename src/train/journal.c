@@ -6,6 +6,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "train/phases.h"
 
 void journal_position_json(const struct course_position *p, struct strbuf *out)
 {
@@ -130,7 +131,14 @@ static void add_servers(struct json *j, const struct cut_result *cut)
     for (int i = 0; i < n; i++)
         json_uint(j, NULL, cut->staleness_count[i]);
     json_end_array(j);
+    phases_json(j, "profile", NULL, &cut->profile);
     json_end_object(j);
+}
+
+void journal_course_json(struct json *j, const struct profile_total *t)
+{
+    json_number(j, "evaluate_s", (double)t->ns[PROFILE_EVALUATE] * 1e-9);
+    json_number(j, "checkpoint_s", (double)t->ns[PROFILE_CHECKPOINT] * 1e-9);
 }
 
 enum fusor_status journal_append(const char *run_dir,
@@ -154,6 +162,9 @@ enum fusor_status journal_append(const char *run_dir,
                 line->seconds > 0 ? (double)e->samples / line->seconds : NAN);
     json_number(&j, "waiting", spent > 0 ? (double)e->wait_ns / spent : 0);
     json_number(&j, "lr_factor", line->position->lr_factor);
+    phases_counts_json(&j, line->workload, &e->profile);
+    if (line->course)
+        journal_course_json(&j, line->course);
     if (line->cut)
         add_servers(&j, line->cut);
     if (line->valid)

@@ -38,13 +38,18 @@ void journal_results_json(struct json *j, const char *key,
 void journal_results_text(const struct metric_result *results, size_t n,
                           struct strbuf *out);
 
+/** "evaluate_s" and "checkpoint_s": seconds of the course's own profile. */
+void journal_course_json(struct json *j, const struct profile_total *t);
+
 struct journal_line {
     const struct course_position *position;
     const struct epoch_result *epoch;
     double seconds;
-    int pairwise;                      // two samples make one loss
-    const struct cut_result *cut;      // of this epoch; NULL: no servers
-    const struct metric_result *valid; // NULL: not evaluated
+    const struct workload *workload;    // names of towers; NULL: none
+    const struct profile_total *course; // of the session until now; NULL: none
+    int pairwise;                       // two samples make one loss
+    const struct cut_result *cut;       // of this epoch; NULL: no servers
+    const struct metric_result *valid;  // NULL: not evaluated
     size_t n_valid;
 };
 

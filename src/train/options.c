@@ -34,6 +34,11 @@ const struct option_spec train_section_specs[] = {
     OPTION_ENUM(struct train_section, matmul, "f32", gemm_arithmetic_names,
                 "products of dense layers in a step; bf16 rounds their factors "
                 "to 8 bits and needs AMX"),
+    OPTION_TEXT(struct train_section, trace, "",
+                "write what every thread does in the first steps there, for "
+                "chrome://tracing or Perfetto"),
+    OPTION_SIZE(struct train_section, trace_steps, "200", 1, 1e5,
+                "steps of each thread in the trace"),
     OPTION_NODE(struct train_section, stop,
                 "{metric: auc, patience: 2}: stop when it no longer improves"),
     OPTION_NODE(struct train_section, plateau,

@@ -20,8 +20,10 @@ struct train_section {
     uint64_t run;
     int64_t depth;
     int64_t eval_every;
-    int matmul;         // enum gemm_arithmetic
-    uint64_t negatives; // samples a positive brings along; bpr: at least 1
+    int matmul;           // enum gemm_arithmetic
+    const char *trace;    // file of a Chrome trace; "": none
+    uint64_t trace_steps; // of a thread
+    uint64_t negatives;   // samples a positive brings along; bpr: at least 1
     struct yaml_node *stop, *plateau;
 };
 extern const struct option_spec train_section_specs[];

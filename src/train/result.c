@@ -3,9 +3,11 @@
 
 #include <string.h>
 
-#define EPOCH_WORDS 4
+#define EPOCH_COUNTS 4 /* before the profile */
+#define EPOCH_WORDS (EPOCH_COUNTS + PROFILE_TOTAL_WORDS)
 #define CUT_COUNTS 6 /* before the staleness */
-#define CUT_WORDS (CUT_COUNTS + CUT_STALENESS_MAX)
+#define CUT_PROFILE (CUT_COUNTS + CUT_STALENESS_MAX)
+#define CUT_WORDS (CUT_PROFILE + PROFILE_TOTAL_WORDS)
 
 static void put_words(const uint64_t *words, size_t n, struct strbuf *out)
 {
@@ -39,6 +41,7 @@ void epoch_result_encode(const struct epoch_result *r, struct strbuf *out)
     uint64_t words[EPOCH_WORDS] = {r->samples, (uint64_t)r->loss, r->busy_ns,
                                    r->wait_ns};
 
+    profile_total_pack(&r->profile, words + EPOCH_COUNTS);
     put_words(words, EPOCH_WORDS, out);
 }
 
@@ -49,8 +52,11 @@ enum fusor_status epoch_result_decode(const void *data, size_t size,
     uint64_t words[EPOCH_WORDS];
 
     FUSOR_TRY(get_words(data, size, "epoch result", words, EPOCH_WORDS, err));
-    *out =
-        (struct epoch_result){words[0], (int64_t)words[1], words[2], words[3]};
+    *out = (struct epoch_result){.samples = words[0],
+                                 .loss = (int64_t)words[1],
+                                 .busy_ns = words[2],
+                                 .wait_ns = words[3]};
+    profile_total_unpack(words + EPOCH_COUNTS, &out->profile);
     return FUSOR_OK;
 }
 
@@ -67,6 +73,7 @@ void epoch_result_add(struct epoch_result *into,
     result_add_loss(&into->loss, from->loss);
     into->busy_ns += from->busy_ns;
     into->wait_ns += from->wait_ns;
+    profile_total_add(&into->profile, &from->profile);
 }
 
 void cut_result_encode(const struct cut_result *r, struct strbuf *out)
@@ -75,6 +82,7 @@ void cut_result_encode(const struct cut_result *r, struct strbuf *out)
                                  r->duplicates, r->evicted, r->refused};
 
     memcpy(words + CUT_COUNTS, r->staleness_count, sizeof(r->staleness_count));
+    profile_total_pack(&r->profile, words + CUT_PROFILE);
     put_words(words, CUT_WORDS, out);
 }
 
@@ -85,10 +93,15 @@ enum fusor_status cut_result_decode(const void *data, size_t size,
     uint64_t words[CUT_WORDS];
 
     FUSOR_TRY(get_words(data, size, "result of a cut", words, CUT_WORDS, err));
-    *out = (struct cut_result){words[0], words[1], words[2], words[3],
-                               words[4], words[5], {0}};
+    *out = (struct cut_result){.rows = words[0],
+                               .pulls = words[1],
+                               .pushes = words[2],
+                               .duplicates = words[3],
+                               .evicted = words[4],
+                               .refused = words[5]};
     memcpy(out->staleness_count, words + CUT_COUNTS,
            sizeof(out->staleness_count));
+    profile_total_unpack(words + CUT_PROFILE, &out->profile);
     return FUSOR_OK;
 }
 
@@ -102,6 +115,7 @@ void cut_result_add(struct cut_result *into, const struct cut_result *from)
     into->refused += from->refused;
     for (int i = 0; i < CUT_STALENESS_MAX; i++)
         into->staleness_count[i] += from->staleness_count[i];
+    profile_total_add(&into->profile, &from->profile);
 }
 
 static uint64_t since(uint64_t now, uint64_t before)
@@ -119,6 +133,7 @@ struct cut_result cut_result_since(const struct cut_result *now,
         .duplicates = since(now->duplicates, before->duplicates),
         .evicted = since(now->evicted, before->evicted),
         .refused = since(now->refused, before->refused),
+        .profile = now->profile,
     };
 
     for (int i = 0; i < CUT_STALENESS_MAX; i++)

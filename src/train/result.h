@@ -3,6 +3,7 @@
 #ifndef TRAIN_RESULT_H
 #define TRAIN_RESULT_H
 
+#include "base/profile.h"
 #include "base/str.h"
 #include "fusor/status.h"
 
@@ -13,6 +14,7 @@ struct epoch_result {
     int64_t loss;     // sum over samples, times RESULT_LOSS_ONE
     uint64_t busy_ns; // compute, over threads
     uint64_t wait_ns; // for values and acknowledgements, over threads
+    struct profile_total profile; // over threads
 };
 
 /** Replace *out by the encoded result. */
@@ -28,7 +30,8 @@ void result_add_loss(int64_t *sum, int64_t loss);
 
 #define CUT_STALENESS_MAX 64 /* the last counts everything from 63 on */
 
-/* A shard's counters at a cut. All but rows count from its start. */
+/* A shard's counters at a cut. All but rows and profile count from its start.
+ */
 struct cut_result {
     uint64_t rows; // alive
     uint64_t pulls, pushes;
@@ -37,6 +40,7 @@ struct cut_result {
     uint64_t refused;    // gradients of keys that have no row
     /* Units applied between reading values and applying their gradient. */
     uint64_t staleness_count[CUT_STALENESS_MAX];
+    struct profile_total profile; // of this epoch
 };
 
 /** Replace *out by the encoded result. */
@@ -47,7 +51,7 @@ enum fusor_status cut_result_decode(const void *data, size_t size,
                                     struct fusor_error *err);
 void cut_result_add(struct cut_result *into, const struct cut_result *from);
 /** What was counted since an earlier total; a counter that went back (a shard
- * was started anew) counts from 0. rows stays. */
+ * was started anew) counts from 0. rows and profile stay. */
 struct cut_result cut_result_since(const struct cut_result *now,
                                    const struct cut_result *before);
 

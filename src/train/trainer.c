@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "train/build_push.h"
 #include "train/evaluate.h"
+#include "train/trace.h"
 #include "train/worker.h"
 
 struct thread { // one compute thread during a command
@@ -24,7 +25,9 @@ struct thread { // one compute thread during a command
 struct trainer {
     struct trainer_config config;
     struct thread *threads;
-    uint32_t n_ready; // workers initialised
+    struct profile *profiles; // [n_threads] the store tells phases to them
+    struct trace_part trace;  // of them; no threads: none is wanted
+    uint32_t n_ready;         // workers initialised
     struct plan_order *order;
     struct plan plan;
     struct build build;           // of a build stage under way
@@ -80,6 +83,31 @@ static enum fusor_status init_threads(struct trainer *t,
     return FUSOR_OK;
 }
 
+/* Marks of a step: a few phases around, a few in each micro-batch, and two a
+ * pass of a tower with its inputs. */
+static enum fusor_status init_trace(struct trainer *t, struct fusor_error *err)
+{
+    const struct workload *w = t->config.workload;
+    const struct train_section *o = &w->options.train;
+    struct trace_part part = {.run_dir = t->config.run_dir,
+                              .workload = w,
+                              .process = "workers",
+                              .kind = TRACE_WORKERS,
+                              .first = t->config.first_worker,
+                              .n = t->config.n_threads,
+                              .profiles = t->profiles};
+    size_t towers = model_n_towers(w->model), most = 1;
+
+    if (!part.run_dir || !o->trace[0])
+        return FUSOR_OK;
+    for (unsigned i = 0; i < t->config.n_threads; i++)
+        if (t->threads[i].worker.max_micros > most)
+            most = t->threads[i].worker.max_micros;
+    t->trace = part;
+    return trace_part_open(&t->trace, o->trace_steps,
+                           32 + most * (24 + 8 * towers), err);
+}
+
 enum fusor_status trainer_create(const struct trainer_config *config,
                                  struct trainer **out, struct fusor_error *err)
 {
@@ -91,10 +119,14 @@ enum fusor_status trainer_create(const struct trainer_config *config,
     t->config = *config;
     t->judged.split = N_SPLITS;
     t->threads = mem_alloc(config->n_threads, sizeof(*t->threads));
-    if (!t->threads)
+    t->profiles = mem_alloc(config->n_threads, sizeof(*t->profiles));
+    if (!t->threads || !t->profiles)
         rc = mem_fail(err, "trainer", config->n_threads * sizeof(*t->threads));
     else
         rc = init_threads(t, err);
+    if (rc == FUSOR_OK)
+        rc = init_trace(t, err);
+    config->store->profiles = rc == FUSOR_OK ? t->profiles : NULL;
     if (rc != FUSOR_OK) {
         trainer_destroy(t);
         return rc;
@@ -111,6 +143,8 @@ void trainer_destroy(struct trainer *t)
         worker_clear(&t->threads[i].worker);
     plan_order_destroy(t->order);
     evaluate_order_clear(&t->judged);
+    trace_part_close(&t->trace);
+    mem_free(t->profiles);
     mem_free(t->threads);
     mem_free(t);
 }
@@ -228,12 +262,22 @@ static enum fusor_status train_epoch(struct trainer *t, const struct command *c,
                                      struct strbuf *result,
                                      struct fusor_error *err)
 {
+    const struct dataset *data = t->config.workload->data;
+    uint64_t stalled = dataset_waited_ns(data);
     struct epoch_result total = {0};
+    enum fusor_status rc;
 
     FUSOR_TRY(prepare_epoch(t, c, err));
-    FUSOR_TRY(run_threads(t, err));
+    rc = run_threads(t, err);
+    if (rc != FUSOR_OK) {
+        (void)trace_part_write(&t->trace, NULL); // as far as it came
+        return rc;
+    }
+    FUSOR_TRY(trace_part_write(&t->trace, err));
     for (unsigned i = 0; i < t->config.n_threads; i++)
         epoch_result_add(&total, &t->threads[i].worker.result);
+    profile_total_move(&total.profile, PROFILE_DATA, PROFILE_STALL,
+                       dataset_waited_ns(data) - stalled);
     epoch_result_encode(&total, result);
     return FUSOR_OK;
 }

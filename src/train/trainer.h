@@ -21,6 +21,7 @@ struct trainer_config {
     uint32_t first_worker;     // number of its first thread in the job
     uint32_t n_workers;        // threads of the whole job
     int staleness;             // 0 for a local store
+    const char *run_dir;       // where parts of a trace go; NULL: no trace
     /* Told before an epoch which lease each thread holds; may be NULL. */
     void (*set_lease)(void *context, unsigned thread, const struct lease *lease,
                       uint64_t epoch);

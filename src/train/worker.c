@@ -79,6 +79,7 @@ static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
     uint64_t first;
     uint32_t n;
 
+    profile_enter(w->profile, PROFILE_DATA);
     plan_micro_range(e->plan, unit, micro, &first, &n);
     if (n == 0)
         return FUSOR_OK;
@@ -86,6 +87,7 @@ static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
         plan_order_rows(e->order, first, n, w->rows);
         FUSOR_TRY(
             batcher_fill(m->batcher, e->split, w->rows, n, &m->batch, err));
+        profile_enter(w->profile, PROFILE_KEYS);
         return step_add_keys(s, m, err);
     }
     plan_order_rows(e->order, first, n, w->drawn);
@@ -96,6 +98,7 @@ static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
         return FUSOR_OK; // no positive among them
     FUSOR_TRY(batcher_fill_items(m->batcher, e->split, w->rows, w->items, n,
                                  &m->batch, err));
+    profile_enter(w->profile, PROFILE_KEYS);
     return step_add_keys(s, m, err);
 }
 
@@ -127,11 +130,13 @@ static enum fusor_status announce(struct worker *w, const struct epoch *e,
     struct step *s = &w->ring[i % w->n_ring];
     uint64_t unit = e->lease->first + i * e->lease->stride;
 
+    profile_enter(w->profile, PROFILE_DATA);
     step_reset(s, unit);
     s->grad_scale = unit_scale(w, e, unit);
     for (uint32_t m = e->lease->micro_lo; m < e->lease->micro_hi; m++)
         FUSOR_TRY(fill_micro(w, e, s, unit, m, err));
     FUSOR_TRY(step_seal(s, err));
+    profile_enter(w->profile, PROFILE_ANNOUNCE);
     return w->store->ops->announce(w->store, w->number, PULL_TRAIN, unit,
                                    s->keys, err);
 }
@@ -162,9 +167,11 @@ static enum fusor_status compute_micro(struct worker *w, const struct epoch *e,
         .training = 1,
         .epoch = e->command->epoch,
         .matmul = w->workload->options.train.matmul,
+        .profile = w->profile,
     };
     double loss;
 
+    profile_enter(w->profile, PROFILE_COMBINE);
     in.tables = grads_begin_micro(&w->grads, s, m, &in.dense_grad);
     FUSOR_TRY(model_forward(w->run, &in, NULL, NULL, err));
     FUSOR_TRY(model_loss(w->run, &in, &loss, err));
@@ -184,6 +191,7 @@ static enum fusor_status compute(struct worker *w, const struct epoch *e,
     uint32_t next = 0;
 
     *out = (struct step_grads){.clock = s->clock, .n_samples = s->n_samples};
+    profile_enter(w->profile, PROFILE_COMBINE);
     FUSOR_TRY(grads_begin_step(&w->grads, s, err));
     for (unsigned i = 0; i < n; i++) {
         uint32_t end = nodes[i].lo + nodes[i].span;
@@ -192,6 +200,7 @@ static enum fusor_status compute(struct worker *w, const struct epoch *e,
             continue; // the last unit may leave micro-batches empty
         while (next < s->n_micros && s->micros[next].number < end)
             FUSOR_TRY(compute_micro(w, e, s, &s->micros[next++], dense, err));
+        profile_enter(w->profile, PROFILE_COMBINE);
         grads_finish_node(&w->grads, s, nodes[i].lo, nodes[i].span, out);
     }
     return FUSOR_OK;
@@ -204,10 +213,13 @@ static enum fusor_status train_step(struct worker *w, const struct epoch *e,
     int64_t asked = clock_now_ns(&clock_real), got;
     const float *dense;
 
+    profile_enter(w->profile, PROFILE_LOOKUP);
     FUSOR_TRY(w->store->ops->values(w->store, w->number, s->rows, &dense, err));
     got = clock_now_ns(&clock_real);
     FUSOR_TRY(compute(w, e, s, dense, &w->pushed, err));
+    profile_enter(w->profile, PROFILE_PUSH);
     FUSOR_TRY(w->store->ops->push(w->store, w->number, &w->pushed, err));
+    profile_enter(w->profile, PROFILE_OTHER);
     w->result.samples += s->n_samples;
     w->result.wait_ns += (uint64_t)(got - asked);
     atomic_store_explicit(&w->samples, w->result.samples, memory_order_relaxed);
@@ -234,8 +246,12 @@ enum fusor_status worker_train(struct worker *w, const struct lease *lease,
     int64_t began = clock_now_ns(&clock_real), drained;
 
     memset(&w->result, 0, sizeof(w->result));
+    if (w->store->profiles)
+        w->profile = &w->store->profiles[w->number];
+    profile_begin(w->profile);
     grads_set_trained(&w->grads);
     for (uint64_t i = 0; i < lease->count; i++) {
+        profile_step(w->profile);
         while (announced < lease->count && announced < i + w->n_ring)
             FUSOR_TRY(announce(w, &e, announced++, err));
         FUSOR_TRY(train_step(w, &e, i, err));
@@ -244,6 +260,9 @@ enum fusor_status worker_train(struct worker *w, const struct lease *lease,
     w->result.busy_ns = (uint64_t)(drained - began) - w->result.wait_ns;
     FUSOR_TRY(w->store->ops->drain(w->store, w->number, err));
     w->result.wait_ns += (uint64_t)(clock_now_ns(&clock_real) - drained);
+    if (w->profile)
+        profile_read(w->profile, &w->result.profile);
+    profile_rest(w->profile);
     return FUSOR_OK;
 }
 

@@ -29,6 +29,7 @@ struct worker {
     uint32_t *drawn; // [micro_rows] rows as the plan has them
     float *scores, *outputs; // [micro_rows]
     struct epoch_result result;
+    struct profile *profile;      // the store's of this worker; NULL: none
     atomic_ullong samples, steps; // progress, read by other threads
     atomic_llong loss;
 };

@@ -360,8 +360,9 @@ static void counters_of_shards_reach_the_journal(void)
 {
     struct yaml *job = fixture_yaml(deep_job("time-split"));
     struct workload *w = fixture_workload(job);
-    struct cut_result cut = {10, 20, 30, 1, 0, 0, {4, 0, 5}};
-    struct epoch_result epoch = {701, 100, 10, 10};
+    struct cut_result cut = {10, 20, 30, 1, 0, 0, {4, 0, 5}, {{0}, 0, 0, 0}};
+    struct epoch_result epoch = {
+        .samples = 701, .loss = 100, .busy_ns = 10, .wait_ns = 10};
     struct training t = {.workload = w};
     struct course_config config = {.workload = w,
                                    .run_dir = t.run_dir,

@@ -69,8 +69,14 @@ static void a_better_value_resets_the_waits(void)
 static void a_line_says_what_an_epoch_did(void)
 {
     struct course_position p = {.epoch = 2, .clock = 20, .lr_factor = 0.5};
-    struct epoch_result e = {100, (int64_t)(25 * RESULT_LOSS_ONE), 30, 10};
-    struct cut_result cut = {11, 12, 13, 14, 15, 16, {3, 0, 2}};
+    struct epoch_result e = {
+        100,
+        (int64_t)(25 * RESULT_LOSS_ONE),
+        30,
+        10,
+        {.ns = {[PROFILE_GATHER] = 3, [PROFILE_PUSH] = 1}, .steps = 7}};
+    struct cut_result cut = {11, 12, 13,        14,
+                             15, 16, {3, 0, 2}, {.ns = {[PROFILE_IDLE] = 2}}};
     struct metric_result valid[2] = {{.name = "auc", .defined = 1, .value = 1},
                                      {.name = "gauc", .value = NAN}};
     struct journal_line line = {
@@ -92,6 +98,10 @@ static void a_line_says_what_an_epoch_did(void)
     CHECK(strstr(text, "\"waiting\": 0.25") ||
           strstr(text, "\"waiting\":0.25"));
     CHECK(strstr(text, "[3, 0, 2]") || strstr(text, "[3,0,2]"));
+    CHECK(strstr(text, "{\"gather\":0.75,\"push\":0.25}") ||
+          strstr(text, "{\"gather\": 0.75, \"push\": 0.25}"));
+    CHECK(strstr(text, "\"idle\": 1") || strstr(text, "\"idle\":1"));
+    CHECK(strstr(text, "\"steps\": 7") || strstr(text, "\"steps\":7"));
     CHECK(strstr(text, "null") != NULL); // an undefined metric
     CHECK(strchr(text, '\n') + 1 < text + n && text[n - 1] == '\n');
     mem_free(text);

@@ -87,7 +87,7 @@ static enum fusor_status find_user(const struct recommend *r, const char *text,
                                    struct fusor_error *err)
 {
     const struct schema *s = dataset_schema(r->opened->workload->data);
-    const char *example = vocab_text(r->users, 1, NULL);
+    const char *example = "";
     char hidden[PRIVACY_DIGITS + 1];
 
     FUSOR_TRY(privacy_lookup(r->hash_ids, s->ids_check, text, n, hidden, err));
@@ -96,6 +96,8 @@ static enum fusor_status find_user(const struct recommend *r, const char *text,
                      : VOCAB_UNKNOWN;
     if (*out != VOCAB_UNKNOWN)
         return FUSOR_OK;
+    for (uint32_t i = 1; i < vocab_size(r->users) && !example[0]; i++)
+        example = vocab_text(r->users, i, NULL); // who was forgotten has none
     if (hidden[0])
         return fusor_fail(err, FUSOR_EUSAGE,
                           "there is no %s \"%.*s\" among the %u that were "
@@ -106,7 +108,7 @@ static enum fusor_status find_user(const struct recommend *r, const char *text,
                       "there is no %s \"%.*s\" among the %u that were "
                       "prepared; they are written like \"%s\"",
                       r->user_field, n < 60 ? (int)n : 60, text,
-                      vocab_size(r->users) - 1, example ? example : "");
+                      vocab_size(r->users) - 1, example);
 }
 
 static const char *item_id(const struct recommend *r, uint32_t item,

@@ -16,6 +16,11 @@
  * so under a protocol by time prefer a sequence. Neither ever holds an event of
  * a valid or test row.
  *
+ * Vectors that others computed are joined by the id of the query or the item
+ * (vectors.h); ids without one get zeros, or with missing: error stop the job:
+ *
+ *     emb: {side: item, type: vector, file: emb.npy, ids: emb.ids}
+ *
  * Missing values: UINT32_MAX in a U32 column and UINT64_MAX in a U64 column are
  * BATCH_NO_ID in a batch; NaN in a dense column is 0 unless a transform fills
  * it. A key of a row that is missing is the unknown query or item.

@@ -15,7 +15,7 @@ static const char *const field_keys[] = {
     "min_count", "column", "key",     "width",    "separator", "vocab",
     "hash",      "modulo", "buckets", "weighted", "required",  "range",
     "admit",     "oov",    "stem",    "like",     "optional",  "from",
-    "ngram",     NULL};
+    "ngram",     "file",   "ids",     "missing",  "tensor",    NULL};
 
 static const char *const side_names[] = {"row", "query", "item", NULL};
 
@@ -349,6 +349,7 @@ static enum fusor_status use_entry(struct dataset *ds, const char *name,
                                    struct fusor_error *err)
 {
     struct yaml_node *repeat;
+    enum field_side side = SIDE_ROW;
 
     if (ds->n_fields == SCHEMA_MAX_FIELDS)
         return yaml_fail(node, err, "fields: more than %d", SCHEMA_MAX_FIELDS);
@@ -364,10 +365,14 @@ static enum fusor_status use_entry(struct dataset *ds, const char *name,
     repeat = yaml_get(node, "repeat");
     if (repeat)
         return use_repeated(ds, name, node, repeat, err);
-    if (!yaml_get(node, "of"))
+    if (!yaml_get(node, "of") && !yaml_get(node, "file"))
         return use_prepared(ds, name, node, node, err);
     if (field_find(ds->specs, ds->n_fields, name) >= 0)
         return yaml_fail(node, err, "fields: \"%s\" stands here twice", name);
+    if (yaml_get(node, "file")) {
+        FUSOR_TRY(read_side(node, &side, err));
+        return dataset_add_vectors(ds, name, node, side, err);
+    }
     return add_derived(ds, name, node, err);
 }
 

@@ -96,6 +96,11 @@ static inline uint32_t split_row(const struct split_rows *s, uint64_t position)
 enum fusor_status dataset_resolve_fields(struct dataset *ds,
                                          struct yaml_node *fields,
                                          struct fusor_error *err);
+/* dataset_vectors.c: a field of side query or item from a file of vectors. */
+enum fusor_status dataset_add_vectors(struct dataset *ds, const char *name,
+                                      struct yaml_node *node,
+                                      enum field_side side,
+                                      struct fusor_error *err);
 /* dataset_values.c: values that are computed at opening. */
 enum fusor_status dataset_check_ids(struct dataset *ds,
                                     struct fusor_error *err);

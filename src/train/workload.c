@@ -450,6 +450,13 @@ void workload_describe(const struct workload *w, struct strbuf *out)
     for (uint32_t s = 0; s < w->options.n_stages; s++) {
         if (workload_plan(w, s, &p, NULL) != FUSOR_OK)
             continue;
+        if (w->options.stages[s].build) {
+            strbuf_addf(out,
+                        "stage %u: builds %llu rows, pushed in %llu steps\n",
+                        s + 1, (unsigned long long)p.n_rows,
+                        (unsigned long long)plan_units(&p));
+            continue;
+        }
         strbuf_addf(out,
                     "stage %u: %lld epochs of %llu steps of %u samples in %u "
                     "micro-batches\n",

@@ -10,6 +10,15 @@
  * tree of micro-batches. Otherwise each push is one unit and one step.
  * Units are counted from 0 in every epoch; the optimizer's clock goes on.
  *
+ * What clients can make a shard hold is bounded, without counting credits, by
+ * what each may have outstanding: 16 announced steps and one push a lease
+ * (lane.h), their rows within the shard's memory cap, chunks in the transport's
+ * pipe (a full one holds its sender up), and halves of messages, answers and
+ * pushes out of one pool of twice the messenger's max_bytes, of which what
+ * waits for one peer that does not read takes three quarters at most. What
+ * finds no room is dropped and counted (no_room); the client sends it again,
+ * after 200 ms to 2 s.
+ *
  * Threads: one. */
 #ifndef PS_SERVER_H
 #define PS_SERVER_H

@@ -9,7 +9,8 @@
 #define LOG_MODULE "shard"
 #include "base/log.h"
 
-#define HELD_MIN_NS 1000 /* less is answered at once */
+#define HELD_MIN_NS 1000              /* less is answered at once */
+#define PIECE_BYTES ((size_t)1 << 18) /* between two looks at the pipe */
 #define AHEAD 8 /* rows a prefetch runs in front: see store/shard_apply.c */
 
 /* No table can have more held keys than keys. r stands behind the keys. */
@@ -149,16 +150,61 @@ static size_t values_room(const struct server *s, const struct lane_pull *pull,
     return room;
 }
 
+/* An answer being written. */
+struct answer {
+    struct messenger *messenger;
+    struct messenger_stream *stream; // NULL: it leaves when it is whole
+    struct payload_buffer *out;
+};
+
+static void written_up_to(const struct answer *a, const float *end)
+{
+    if (a->stream)
+        messenger_stream_advance(a->messenger, a->stream,
+                                 (size_t)((const uint8_t *)end - a->out->data));
+}
+
+/* Piece by piece, so that the first chunk leaves while the next is gathered. */
+static void put_rows(struct server *s, const struct answer *a, uint32_t table,
+                     const struct ticket *ticket, size_t n, float *out)
+{
+    uint32_t width = s->config.params->tables[table].width;
+    size_t piece = PIECE_BYTES / sizeof(float) / width + 1, all, m;
+    const uint64_t *keys = ticket_keys(ticket, table);
+    const uint32_t *refs = ticket_refs(ticket, table, &all);
+
+    for (size_t at = 0; at < n; at += m) {
+        m = n - at < piece ? n - at : piece;
+        copy_rows(s, table, refs + at, keys ? keys + at : NULL, m,
+                  out + at * width);
+        written_up_to(a, out + (at + m) * width);
+    }
+}
+
+static void put_dense(struct server *s, const struct answer *a, size_t n,
+                      float *out)
+{
+    const float *dense = shard_dense(s->config.shard);
+    size_t piece = PIECE_BYTES / sizeof(float), m;
+
+    for (size_t at = 0; at < n; at += m) {
+        m = n - at < piece ? n - at : piece;
+        memcpy(out + at, dense + at, m * sizeof(float));
+        written_up_to(a, out + at + m);
+    }
+}
+
 static enum fusor_status fill_values(struct server *s,
                                      const struct lane_pull *pull,
-                                     size_t n_dense, struct payload_buffer *out,
+                                     size_t n_dense, const struct answer *a,
                                      struct fusor_error *err)
 {
     const struct param_spec *p = s->config.params;
     int peek = (pull->header.flags & PS_PEEK) != 0;
     struct payload_writer w;
+    float *dense;
 
-    payload_writer_init_buffer(&w, out);
+    payload_writer_init_buffer(&w, a->out);
     for (uint32_t t = 0; t < p->n_tables; t++) {
         size_t n;
         const uint32_t *refs = ticket_refs(pull->ticket, t, &n);
@@ -169,30 +215,51 @@ static enum fusor_status fill_values(struct server *s,
         if (!peek)
             shard_catch_up(s->config.shard, t, refs, n, server_now(s));
         if (rows)
-            copy_rows(s, t, refs, ticket_keys(pull->ticket, t), wanted, rows);
+            put_rows(s, a, t, pull->ticket, wanted, rows);
     }
-    payload_put_f32s(&w, n_dense ? shard_dense(s->config.shard) : NULL,
-                     n_dense);
-    return payload_writer_finish(&w, out, err);
+    dense = payload_reserve_f32s(&w, n_dense);
+    if (dense && n_dense)
+        put_dense(s, a, n_dense, dense);
+    return payload_writer_finish(&w, a->out, err);
 }
 
-/* @param out the values, [room]; replaced where they travel in fewer bytes */
-static enum fusor_status
-make_answer(struct server *s, const struct lane_pull *pull, size_t n_dense,
-            struct payload_buffer **out, struct fusor_error *err)
+/* In fewer bytes: whole first, then rounded. */
+static enum fusor_status send_encoded(struct server *s,
+                                      const struct lane_pull *pull,
+                                      const struct wire_header *h,
+                                      size_t n_dense, const struct answer *a,
+                                      struct fusor_error *err)
 {
-    enum encoding e = recode_encoding(pull->header.flags);
     struct recode r = server_recode(s);
     struct payload_buffer *b;
+    enum fusor_status rc;
 
-    FUSOR_TRY(fill_values(s, pull, n_dense, *out, err));
-    if (e == ENCODING_F32)
-        return FUSOR_OK;
-    FUSOR_TRY(recode_values_encode(
-        &r, e, *out, messenger_pool(s->config.messenger), &b, err));
-    payload_buffer_unref(*out);
-    *out = b;
-    return FUSOR_OK;
+    FUSOR_TRY(fill_values(s, pull, n_dense, a, err));
+    FUSOR_TRY(recode_values_encode(&r, recode_encoding(h->flags), a->out,
+                                   messenger_pool(a->messenger), &b, err));
+    profile_enter(s->config.profile, PROFILE_SEND);
+    rc = messenger_send(a->messenger, pull->peer, h, b, err);
+    payload_buffer_unref(b);
+    return rc;
+}
+
+/* @param out [values_room()] */
+static enum fusor_status send_values(struct server *s,
+                                     const struct lane_pull *pull,
+                                     const struct wire_header *h,
+                                     size_t n_dense, struct payload_buffer *out,
+                                     struct fusor_error *err)
+{
+    struct messenger_stream stream;
+    struct answer a = {s->config.messenger, NULL, out};
+
+    if (recode_encoding(h->flags) != ENCODING_F32)
+        return send_encoded(s, pull, h, n_dense, &a, err);
+    FUSOR_TRY(messenger_stream_begin(&stream, pull->peer, h, out, err));
+    a.stream = &stream;
+    FUSOR_TRY(fill_values(s, pull, n_dense, &a, err));
+    profile_enter(s->config.profile, PROFILE_SEND);
+    return messenger_stream_end(a.messenger, &stream, err);
 }
 
 /* How long the clock has not allowed the values. */
@@ -230,12 +297,12 @@ static void answer_pull(struct server *s, const struct lane_pull *pull)
     int dense = (pull->header.flags & PS_WANT_DENSE) != 0;
     size_t n_dense = dense ? (size_t)shard_dense_size(s->config.shard) : 0;
     struct wire_header h = server_answer(s, &pull->header, WIRE_VALUES);
-    struct messenger *m = s->config.messenger;
+    size_t room = values_room(s, pull, n_dense);
     struct payload_buffer *b;
     struct fusor_error why;
 
-    if (payload_buffer_take(messenger_pool(m), values_room(s, pull, n_dense),
-                            &b, &why) != FUSOR_OK) {
+    if (payload_buffer_take(messenger_pool(s->config.messenger), room, &b,
+                            &why) != FUSOR_OK) {
         s->counters.no_room++;
         log_warn("values for lease %u wait: %s", pull->header.lease, why.text);
         return;
@@ -243,10 +310,8 @@ static void answer_pull(struct server *s, const struct lane_pull *pull)
     h.flags = recode_flags(recode_encoding(pull->header.flags));
     h.a = held_ns(s, pull);
     profile_enter(s->config.profile, PROFILE_VALUES);
-    if (make_answer(s, pull, n_dense, &b, &why) == FUSOR_OK) {
-        profile_enter(s->config.profile, PROFILE_SEND);
-        messenger_send(m, pull->peer, &h, b, NULL); // lost: asked for again
-    }
+    b->size = room;
+    send_values(s, pull, &h, n_dense, b, &why); // lost: asked for again
     payload_buffer_unref(b);
     profile_enter(s->config.profile, PROFILE_OTHER);
     if (!(pull->header.flags & PS_PEEK))

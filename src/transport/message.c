@@ -2,13 +2,13 @@
  * reference to the body. */
 #include "transport/message.h"
 
-enum fusor_status transport_send_message(struct transport *t, struct peer to,
-                                         struct chunk_source *source,
-                                         struct fusor_error *err)
+enum fusor_status transport_send_chunks(struct transport *t, struct peer to,
+                                        struct chunk_source *source,
+                                        uint32_t end, struct fusor_error *err)
 {
     struct chunk c;
 
-    while (chunk_source_peek(source, &c)) {
+    while (source->next < end && chunk_source_peek(source, &c)) {
         struct payload p = {.data = c.data, .size = c.size};
         enum fusor_status rc;
 
@@ -25,6 +25,13 @@ enum fusor_status transport_send_message(struct transport *t, struct peer to,
         chunk_source_advance(source);
     }
     return FUSOR_OK;
+}
+
+enum fusor_status transport_send_message(struct transport *t, struct peer to,
+                                         struct chunk_source *source,
+                                         struct fusor_error *err)
+{
+    return transport_send_chunks(t, to, source, source->header.n_chunks, err);
 }
 
 enum fusor_status transport_send_header(struct transport *t, struct peer to,

@@ -12,6 +12,11 @@
 enum fusor_status transport_send_message(struct transport *t, struct peer to,
                                          struct chunk_source *source,
                                          struct fusor_error *err);
+/** The same for the chunks before chunk number `end`: the rest of the body is
+ * still being written. */
+enum fusor_status transport_send_chunks(struct transport *t, struct peer to,
+                                        struct chunk_source *source,
+                                        uint32_t end, struct fusor_error *err);
 /** Send a header without a payload. */
 enum fusor_status transport_send_header(struct transport *t, struct peer to,
                                         const struct wire_header *h,

@@ -22,12 +22,14 @@ struct outbox { // there while something waits for its peer
     struct peer to;
     struct outgoing *first, **last;
     size_t n;
+    size_t bytes; // of their buffers
     struct outbox *next;
 };
 
 struct messenger {
     struct transport *transport;
     struct payload_pool *pool;
+    size_t share; // bytes that may wait for one peer
     struct assembler *assembler;
     struct outbox *outboxes;
     struct payload_buffer *held; // of the message handed out last
@@ -53,6 +55,7 @@ enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
     if (!m)
         return mem_fail(err, "messenger", sizeof(*m));
     m->transport = t;
+    m->share = max_bytes + max_bytes / 2;
     rc = payload_pool_create(2 * max_bytes, &m->pool, err);
     if (rc == FUSOR_OK) {
         options.pool = m->pool;
@@ -66,6 +69,11 @@ enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
     return FUSOR_OK;
 }
 
+static size_t size_of(const struct chunk_source *source)
+{
+    return source->body ? source->body->capacity : 0;
+}
+
 /* Let go of the oldest message of an outbox. */
 static void outbox_drop_first(struct outbox *box)
 {
@@ -75,6 +83,7 @@ static void outbox_drop_first(struct outbox *box)
     if (!box->first)
         box->last = &box->first;
     box->n--;
+    box->bytes -= size_of(&o->source);
     payload_buffer_unref(o->source.body);
     mem_free(o);
 }
@@ -151,6 +160,7 @@ static int replace_waiting(struct outbox *box,
         if (source->body)
             payload_buffer_ref(source->body);
         payload_buffer_unref(o->source.body);
+        box->bytes += size_of(source) - size_of(&o->source);
         o->source = *source;
     }
     return 1;
@@ -167,10 +177,12 @@ static enum fusor_status keep_for_later(struct messenger *m, struct peer to,
         return mem_fail(err, "outgoing message", sizeof(*box));
     if (replace_waiting(box, source))
         return FUSOR_OK;
-    if (box->n >= OUTBOX_MAX)
+    if (box->n >= OUTBOX_MAX ||
+        (box->n > 0 && box->bytes + size_of(source) > m->share))
         return fusor_fail(err, FUSOR_ECLUSTER,
-                          "%d messages wait for a peer that does not read",
-                          OUTBOX_MAX);
+                          "%zu messages of %zu bytes wait for a peer that "
+                          "does not read",
+                          box->n, box->bytes);
     o = mem_alloc(1, sizeof(*o));
     if (!o)
         return mem_fail(err, "outgoing message", sizeof(*o));
@@ -180,7 +192,41 @@ static enum fusor_status keep_for_later(struct messenger *m, struct peer to,
     *box->last = o;
     box->last = &o->next;
     box->n++;
+    box->bytes += size_of(source);
     return FUSOR_OK;
+}
+
+enum fusor_status messenger_stream_begin(struct messenger_stream *s,
+                                         struct peer to,
+                                         const struct wire_header *header,
+                                         struct payload_buffer *payload,
+                                         struct fusor_error *err)
+{
+    s->to = to;
+    return chunk_source_init(&s->source, header, payload, err);
+}
+
+void messenger_stream_advance(struct messenger *m, struct messenger_stream *s,
+                              size_t written)
+{
+    uint32_t full = (uint32_t)(written / WIRE_CHUNK_BYTES);
+
+    if (full > s->source.next && !*outbox_find(m, s->to))
+        transport_send_chunks(m->transport, s->to, &s->source, full, NULL);
+}
+
+enum fusor_status messenger_stream_end(struct messenger *m,
+                                       struct messenger_stream *s,
+                                       struct fusor_error *err)
+{
+    enum fusor_status rc;
+
+    if (*outbox_find(m, s->to))
+        return keep_for_later(m, s->to, &s->source, err);
+    rc = transport_send_message(m->transport, s->to, &s->source, err);
+    if (rc == FUSOR_EAGAIN)
+        return keep_for_later(m, s->to, &s->source, err);
+    return rc;
 }
 
 enum fusor_status messenger_send(struct messenger *m, struct peer to,
@@ -188,16 +234,10 @@ enum fusor_status messenger_send(struct messenger *m, struct peer to,
                                  struct payload_buffer *payload,
                                  struct fusor_error *err)
 {
-    struct chunk_source source;
-    enum fusor_status rc;
+    struct messenger_stream s;
 
-    FUSOR_TRY(chunk_source_init(&source, header, payload, err));
-    if (*outbox_find(m, to))
-        return keep_for_later(m, to, &source, err);
-    rc = transport_send_message(m->transport, to, &source, err);
-    if (rc == FUSOR_EAGAIN)
-        return keep_for_later(m, to, &source, err);
-    return rc;
+    FUSOR_TRY(messenger_stream_begin(&s, to, header, payload, err));
+    return messenger_stream_end(m, &s, err);
 }
 
 enum fusor_status messenger_send_bytes(struct messenger *m, struct peer to,

@@ -4,13 +4,15 @@
  * not take waits here, in order per peer; a request (header.request not 0) that
  * is sent again while its first copy waits takes that copy's place. So the
  * queue is bounded by what senders have outstanding, and a message over its
- * bound is refused.
+ * bound is refused: 8192 messages or three quarters of the pool wait for one
+ * peer, so that one that does not read leaves room for the others.
  *
  * Threads: one at a time (as with the endpoint), except messenger_wake(). */
 #ifndef TRANSPORT_MESSENGER_H
 #define TRANSPORT_MESSENGER_H
 
 #include "transport/transport.h"
+#include "wire/chunk.h"
 #include "wire/header.h"
 #include "wire/payload.h"
 
@@ -43,6 +45,29 @@ enum fusor_status messenger_send(struct messenger *m, struct peer to,
 enum fusor_status messenger_send_bytes(struct messenger *m, struct peer to,
                                        const struct wire_header *header,
                                        const void *data, size_t size,
+                                       struct fusor_error *err);
+/* A message that leaves while it is being written, a chunk as soon as it is
+ * full; whoever receives sees it when it is whole. One that is never ended is
+ * dropped there, or replaced by its next attempt. */
+struct messenger_stream {
+    struct peer to;
+    struct chunk_source source;
+};
+
+/** @param payload its size is what it will be; the caller's, as in send
+ * @return FUSOR_EINVAL: too large */
+enum fusor_status messenger_stream_begin(struct messenger_stream *s,
+                                         struct peer to,
+                                         const struct wire_header *header,
+                                         struct payload_buffer *payload,
+                                         struct fusor_error *err);
+/** The first `written` bytes will not change any more: send what is full of
+ * them, unless the pipe is. */
+void messenger_stream_advance(struct messenger *m, struct messenger_stream *s,
+                              size_t written);
+/** All is written. @return as messenger_send() */
+enum fusor_status messenger_stream_end(struct messenger *m,
+                                       struct messenger_stream *s,
                                        struct fusor_error *err);
 /** Wait for one whole message; sends what waits while it does.
  * @param timeout_ms 0: only look; < 0: until one comes or a wake

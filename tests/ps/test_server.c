@@ -360,6 +360,37 @@ static void a_peek_creates_nothing_at_any_time(void)
     close_server();
 }
 
+/* A client that asks and asks and never reads: what it is owed stays within its
+ * share, and the other one is served. */
+static void a_flood_of_requests_takes_a_bounded_share(void)
+{
+    size_t before, most = 0;
+
+    open_server(0);
+    sim_set_capacity(sim, 16);
+    begin(0, 0, 3);
+    before = mem_used();
+    for (uint64_t i = 1; i <= 3000; i++) {
+        struct wire_header h = header(WIRE_KEYS, 0, 1, i);
+
+        if (i % 2)
+            h.flags |= PS_PEEK; // answered at once; the others wait
+        send_keys(0, h);
+        most = mem_used() > most ? mem_used() : most;
+    }
+    /* The pool of the shard, 2 MiB, and a little for each that waits. */
+    CHECK(most - before < (3 << 20));
+    CHECK(server_counters(server).pulls > 1000);
+    for (uint64_t i = 1; i <= 3; i++) {
+        struct wire_header h = header(WIRE_KEYS, 1, 0, i);
+
+        h.flags |= PS_PEEK;
+        send_keys(1, h);
+        CHECK(heard(1) == WIRE_VALUES && answer.header.request == i);
+    }
+    close_server();
+}
+
 static void keys_asked_for_again_are_answered_again(void)
 {
     struct wire_header h = header(WIRE_KEYS, 0, 1, 4);
@@ -448,6 +479,8 @@ int main(void)
          messages_of_no_concern_are_ignored},
         {"a peek creates nothing, at any time",
          a_peek_creates_nothing_at_any_time},
+        {"a flood of requests takes a bounded share",
+         a_flood_of_requests_takes_a_bounded_share},
         {"keys asked for again are answered again",
          keys_asked_for_again_are_answered_again},
         {"frozen blocks stay", frozen_blocks_stay},

@@ -112,6 +112,75 @@ static void a_full_pipe_keeps_the_order(void)
     close_all();
 }
 
+/* Chunks leave as they fill; the bytes behind them are written later. */
+static void a_message_leaves_while_it_is_written(void)
+{
+    size_t chunk = WIRE_CHUNK_BYTES, size = 3 * chunk + 5;
+    struct wire_header h = {.kind = WIRE_VALUES, .request = 7};
+    struct messenger_stream s;
+    struct payload_buffer *b;
+    struct message msg;
+
+    open_all();
+    REQUIRE(!payload_buffer_take(messenger_pool(ends[1]), size, &b, NULL));
+    b->size = size;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        h.attempt = (uint32_t)attempt;
+        memset(b->data, 0, size);
+        REQUIRE(!messenger_stream_begin(&s, shard, &h, b, NULL));
+        messenger_stream_advance(ends[1], &s, chunk - 1);
+        CHECK(s.source.next == 0);
+        memset(b->data, attempt + 1, 2 * chunk + 9);
+        messenger_stream_advance(ends[1], &s, 2 * chunk + 9);
+        CHECK(s.source.next == 2);
+        pass(20);
+        CHECK(messenger_receive(ends[0], &msg, 0, NULL) == FUSOR_EAGAIN);
+    } // the first attempt is never ended
+    memset(b->data + 2 * chunk, 2, size - 2 * chunk);
+    REQUIRE(!messenger_stream_end(ends[1], &s, NULL));
+    payload_buffer_unref(b);
+    pass(20);
+    REQUIRE(!messenger_receive(ends[0], &msg, 0, NULL));
+    CHECK(msg.size == size && msg.header.attempt == 1);
+    for (size_t i = 0, wrong = 0; i < size; i++) {
+        wrong += ((const uint8_t *)msg.data)[i] != 2;
+        if (i + 1 == size)
+            CHECK(wrong == 0);
+    }
+    close_all();
+}
+
+/* What waits for the same peer goes first. */
+static void a_message_being_written_keeps_its_place(void)
+{
+    size_t size = 2 * WIRE_CHUNK_BYTES;
+    struct wire_header h = {.kind = WIRE_PUSH, .request = 9999};
+    struct messenger_stream s;
+    struct payload_buffer *b;
+    struct message msg;
+    uint64_t request = 0;
+
+    open_all();
+    while (!messenger_is_waiting(ends[1]))
+        REQUIRE(!say(1, shard, ++request, 10));
+    REQUIRE(!payload_buffer_take(messenger_pool(ends[1]), size, &b, NULL));
+    b->size = size;
+    REQUIRE(!messenger_stream_begin(&s, shard, &h, b, NULL));
+    messenger_stream_advance(ends[1], &s, size);
+    CHECK(s.source.next == 0);
+    REQUIRE(!messenger_stream_end(ends[1], &s, NULL));
+    payload_buffer_unref(b);
+    for (uint64_t i = 1; i <= request + 1;) {
+        pass(20);
+        messenger_receive(ends[1], &msg, 0, NULL); // offers what waits
+        if (messenger_receive(ends[0], &msg, 0, NULL) == FUSOR_OK) {
+            CHECK(msg.header.request == (i > request ? 9999 : i));
+            i++;
+        }
+    }
+    close_all();
+}
+
 static void one_full_pipe_holds_up_nobody_else(void)
 {
     struct peer slow = {PEER_WORKER, 0, 1}, quick = {PEER_WORKER, 1, 1};
@@ -344,6 +413,10 @@ int main(void)
         {"messages of any size arrive whole",
          messages_of_any_size_arrive_whole},
         {"a full pipe keeps the order", a_full_pipe_keeps_the_order},
+        {"a message leaves while it is written",
+         a_message_leaves_while_it_is_written},
+        {"a message being written keeps its place",
+         a_message_being_written_keeps_its_place},
         {"one full pipe holds up nobody else",
          one_full_pipe_holds_up_nobody_else},
         {"a resend takes the place of what waits",

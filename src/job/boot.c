@@ -91,6 +91,9 @@ static void put_body(struct strbuf *out, const struct boot *b)
     put_u64(out, b->n_shards);
     for (uint32_t i = 0; i < b->n_shards; i++)
         put_text(out, b->shards[i].text);
+    put_u64(out, b->bucket_map ? BUCKET_COUNT : 0);
+    for (uint32_t i = 0; b->bucket_map && i < BUCKET_COUNT; i++)
+        put_u64(out, b->bucket_map[i]);
     put_text(out, b->coordinator.text);
     put_u64(out, b->n_listeners);
     for (uint32_t i = 0; i < b->n_listeners; i++)
@@ -208,6 +211,22 @@ static void *get_array(struct cursor *c, uint64_t most, size_t size,
     return array;
 }
 
+/* All buckets or none. */
+static void get_map(struct cursor *c, struct boot *b)
+{
+    uint32_t n = (uint32_t)get_u64(c, BUCKET_COUNT);
+
+    if (n == 0)
+        return;
+    b->bucket_map = mem_alloc(BUCKET_COUNT, sizeof(*b->bucket_map));
+    if (!b->bucket_map || n != BUCKET_COUNT || b->n_shards == 0) {
+        c->failed = 1;
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        b->bucket_map[i] = (uint16_t)get_u64(c, b->n_shards - 1);
+}
+
 static void get_body(struct cursor *c, struct boot *b)
 {
     b->job = get_u64(c, UINT64_MAX);
@@ -229,6 +248,7 @@ static void get_body(struct cursor *c, struct boot *b)
         get_array(c, PLACEMENT_MAX_SHARDS, sizeof(*b->shards), &b->n_shards);
     for (uint32_t i = 0; i < b->n_shards; i++)
         get_text(c, b->shards[i].text, sizeof(b->shards[i].text));
+    get_map(c, b);
     get_text(c, b->coordinator.text, sizeof(b->coordinator.text));
     b->listeners = get_array(c, PLACEMENT_MAX_SHARDS, sizeof(*b->listeners),
                              &b->n_listeners);
@@ -282,6 +302,7 @@ void boot_clear(struct boot *b)
 {
     mem_free(b->ranks);
     mem_free(b->shards);
+    mem_free(b->bucket_map);
     mem_free(b->listeners);
     mem_free(b->job_text);
     memset(b, 0, sizeof(*b));

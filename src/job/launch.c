@@ -15,6 +15,7 @@
 #include "job/run_dir.h"
 #include "job/spawn.h"
 #include "ps/recode.h"
+#include "train/load.h"
 #include "train/trace.h"
 
 #define LOG_MODULE "job"
@@ -30,7 +31,9 @@ struct start {
     struct boot_endpoint own[PLACEMENT_MAX_SHARDS]; // of this rank's shards
     int *listeners;                                 // [shards of this rank]
     uint32_t n_listeners;
-    int coordinator_fd; // rank 0's listener, or -1
+    int coordinator_fd;          // rank 0's listener, or -1
+    char placed_by[FS_PATH_MAX]; // run whose load places buckets; "": none
+    double placed_imbalance;     // by that load
 };
 
 /* A word that nobody else can know, from one that nobody else can know. */
@@ -224,6 +227,59 @@ static enum fusor_status agree_on_endpoints(struct start *s,
     return rc;
 }
 
+/* Rank 0 reads what an earlier run has measured.
+ * @param placed [BUCKET_COUNT] untouched where there is nothing to go by */
+static enum fusor_status place_buckets(struct start *s, uint16_t *placed,
+                                       struct fusor_error *err)
+{
+    const struct job_options *o = s->launch->options;
+    const char *from = o->cluster.placement_from;
+    char path[FS_PATH_MAX];
+    struct load *load;
+    enum fusor_status rc;
+
+    if (!from[0]) {
+        from = s->boot.run_dir;
+        if (!o->resume || !fs_exists(fs_join(path, from, LOAD_FILE)))
+            return FUSOR_OK;
+    }
+    load = mem_alloc(1, sizeof(*load));
+    if (!load)
+        return mem_fail(err, "load", sizeof(*load));
+    rc = load_read(from, load, err);
+    if (rc == FUSOR_OK) {
+        s->placed_imbalance =
+            placement_buckets(load->buckets, s->boot.n_shards, placed);
+        snprintf(s->placed_by, sizeof(s->placed_by), "%s", from);
+    }
+    mem_free(load);
+    return fusor_wrap(err, rc, "cluster.placement_from");
+}
+
+/* Everyone has the same map, or the default one. */
+static enum fusor_status agree_on_buckets(struct start *s,
+                                          struct fusor_error *err)
+{
+    struct fusor_error mine = {.status = FUSOR_OK};
+    uint16_t *map = mem_alloc(BUCKET_COUNT, sizeof(*map));
+    enum fusor_status rc;
+
+    if (map)
+        memset(map, 0xff, BUCKET_COUNT * sizeof(*map)); // nobody's
+    if (!map)
+        mine.status = mem_fail(&mine, "bucket map", BUCKET_COUNT);
+    else if (s->boot.rank == 0)
+        mine.status = place_buckets(s, map, &mine);
+    rc = exchange_vote(&s->ranks, &mine, err);
+    if (rc == FUSOR_OK)
+        rc = exchange_share(map, BUCKET_COUNT * sizeof(*map), err);
+    if (rc == FUSOR_OK && map[0] != UINT16_MAX)
+        s->boot.bucket_map = map;
+    else
+        mem_free(map);
+    return rc;
+}
+
 /* All that is collective. A failure is the same on all ranks. */
 static enum fusor_status agree(struct start *s, struct fusor_error *err)
 {
@@ -231,6 +287,7 @@ static enum fusor_status agree(struct start *s, struct fusor_error *err)
     FUSOR_TRY(agree_on_facts(s, err));
     FUSOR_TRY(make_plan(s, err));
     FUSOR_TRY(fill_boot(s, err));
+    FUSOR_TRY(agree_on_buckets(s, err));
     return agree_on_endpoints(s, err);
 }
 
@@ -241,6 +298,11 @@ static void show_banner(const struct start *s)
     if (s->boot.rank != 0 || s->boot.quiet)
         return;
     banner_cluster(&s->boot, (int)s->launch->options->cluster.staleness, &text);
+    if (s->placed_by[0])
+        strbuf_addf(&text,
+                    "fusor: rows are placed by the load of %s: at most %.2f "
+                    "times the mean a shard\n",
+                    s->placed_by, s->placed_imbalance);
     if (s->launch->options->cluster.wire != ENCODING_F32)
         strbuf_addf(
             &text,

@@ -57,6 +57,10 @@ const struct option_spec cluster_section_specs[] = {
     OPTION_SIZE(struct cluster_section, cache_age, "0", 0, 1e6,
                 "units that kept values may lack, at most staleness; needed "
                 "with staleness -1; 0: as many as staleness says"),
+    OPTION_TEXT(struct cluster_section, placement_from, "",
+                "run directory of an earlier distributed run: its measured "
+                "load (load.json) decides which shard holds which rows; empty: "
+                "the run's own with --resume, else none"),
     OPTION_NODE(struct cluster_section, durability, "none"),
     OPTION_END,
 };

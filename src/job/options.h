@@ -31,6 +31,7 @@ struct cluster_section {
     int wire;              // enum encoding
     uint64_t cache;        // bytes of a worker process's kept rows; 0: none
     uint64_t cache_age;    // units they may lack; 0: as staleness says
+    const char *placement_from; // run whose load places buckets; "": none
     struct yaml_node *durability;
 };
 extern const struct option_spec cluster_section_specs[];

@@ -2,6 +2,7 @@
  * shares the processors, numbers everything in the order of ranks. */
 #include "job/placement.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -207,4 +208,54 @@ void placement_clear(struct placement *p)
 {
     mem_free(p->ranks);
     memset(p, 0, sizeof(*p));
+}
+
+struct heavy { // a bucket in the order of the greedy rule
+    uint64_t cost;
+    uint32_t bucket;
+};
+
+static int compare_heavy(const void *a, const void *b)
+{
+    const struct heavy *x = a, *y = b;
+
+    if (x->cost != y->cost)
+        return x->cost < y->cost ? 1 : -1;
+    return x->bucket < y->bucket ? -1 : 1;
+}
+
+/* Keys that were not seen may still come: no bucket costs nothing. */
+static void weigh_buckets(const struct bucket_load *load,
+                          struct heavy out[BUCKET_COUNT])
+{
+    uint64_t sum = 0;
+
+    for (uint32_t b = 0; b < BUCKET_COUNT; b++)
+        sum += bucket_load_cost(&load[b]);
+    for (uint32_t b = 0; b < BUCKET_COUNT; b++)
+        out[b] = (struct heavy){
+            bucket_load_cost(&load[b]) + sum / BUCKET_COUNT / 16 + 1, b};
+    qsort(out, BUCKET_COUNT, sizeof(*out), compare_heavy);
+}
+
+double placement_buckets(const struct bucket_load *load, uint32_t n_shards,
+                         uint16_t map[BUCKET_COUNT])
+{
+    struct heavy order[BUCKET_COUNT];
+    uint64_t has[SHARD_MAX] = {0}, most = 0, sum = 0;
+
+    weigh_buckets(load, order);
+    for (uint32_t i = 0; i < BUCKET_COUNT; i++) {
+        uint32_t least = 0;
+
+        for (uint32_t s = 1; s < n_shards; s++)
+            if (has[s] < has[least])
+                least = s;
+        map[order[i].bucket] = (uint16_t)least;
+        has[least] += order[i].cost;
+        sum += order[i].cost;
+    }
+    for (uint32_t s = 0; s < n_shards; s++)
+        most = has[s] > most ? has[s] : most;
+    return (double)most / ((double)sum / n_shards);
 }

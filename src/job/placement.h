@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "job/options.h"
+#include "store/bucket.h"
 
 #define PLACEMENT_CPU_WORDS 16 /* 1024 processors */
 #define PLACEMENT_MAX_SHARDS 4096
@@ -42,6 +43,15 @@ enum fusor_status placement_make(const struct placement_seat *seats,
                                  struct placement *out,
                                  struct fusor_error *err);
 void placement_clear(struct placement *p);
+
+/** Give buckets to shards by the load that was measured, longest first to the
+ * shard that has least (Graham 1969: at most 4/3 of the best there is). The
+ * same load gives the same map everywhere.
+ * @param load [BUCKET_COUNT]
+ * @param n_shards 1..SHARD_MAX
+ * @return how much the shard with most has, over the mean */
+double placement_buckets(const struct bucket_load *load, uint32_t n_shards,
+                         uint16_t map[BUCKET_COUNT]);
 
 /** How many processors a rank has for itself: one it shares with k - 1 other
  * ranks of its host counts 1 / k; rounded down. */

@@ -14,6 +14,7 @@
 #include "job/role.h"
 #include "ps/server.h"
 #include "train/course.h"
+#include "train/load.h"
 #include "train/result.h"
 #include "train/trace.h"
 
@@ -70,6 +71,7 @@ static enum fusor_status make_shard(struct counter *c, struct fusor_error *err)
         .block_optim = w->block_optim,
         .shard = c->number,
         .n_shards = b->n_shards,
+        .bucket_map = b->bucket_map,
         .cap_bytes = context->options.memory.per_server / n,
         .fd = -1,
         .huge = 1,
@@ -188,6 +190,15 @@ static enum fusor_status begin(struct counter *c, const struct command *command,
     return server_begin(c->server, command, err);
 }
 
+static void add_load(const struct counter *c, const struct server_counters *n,
+                     struct strbuf *out)
+{
+    struct load load = {n->rows_asked, n->rows_held, n->bytes_held, {{0, 0}}};
+
+    memcpy(load.buckets, server_load(c->server), sizeof(load.buckets));
+    load_encode(&load, out);
+}
+
 /* The epoch is over: tell what this shard has counted. */
 static enum fusor_status cut(struct counter *c, struct fusor_error *err)
 {
@@ -215,6 +226,7 @@ static enum fusor_status cut(struct counter *c, struct fusor_error *err)
     profile_rest(&c->profile);
     FUSOR_TRY(trace_part_write(&c->trace, err));
     cut_result_encode(&result, &text);
+    add_load(c, &counters, &text);
     rc = text.failed ? mem_fail(err, "result of a cut", sizeof(result))
                      : member_finish(c->line.member, text.s, text.len, err);
     strbuf_clear(&text);

@@ -201,6 +201,7 @@ static enum fusor_status make_client(struct desk *d, struct fusor_error *err)
         .job = b->job,
         .incarnation = b->incarnation,
         .n_shards = b->n_shards,
+        .bucket_map = b->bucket_map,
         .encoding = (enum encoding)o->wire,
         .n_workers = n_threads,
         .cache_bytes = o->cache / n_threads,

@@ -132,7 +132,7 @@ static enum fusor_status remove_earlier(const char *path,
 {
     static const char *const left[] = {
         "checkpoints", "metrics.jsonl", "result.json", "job.yaml",
-        "logs",        "trace",         "status.json"};
+        "load.json",   "logs",          "trace",       "status.json"};
     char file[FS_PATH_MAX];
 
     for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++)

@@ -7,6 +7,7 @@
  *                  exit code, times, process, progress; replaced whole
  *     result.json  the course's result, once it is done
  *     logs/        one log a role process
+ *     load.json    what was asked of the servers (train/load.h)
  *
  * metrics.jsonl and checkpoints/ are the course's (train/course.h).
  *

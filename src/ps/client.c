@@ -297,7 +297,10 @@ enum fusor_status client_create(const struct client_config *config,
     if (!c->config.wait_ms)
         c->config.wait_ms = DEADLINE_HANG_MS;
     pthread_mutex_init(&c->mutex, NULL);
-    bucket_map_default(config->n_shards, c->map);
+    if (config->bucket_map)
+        memcpy(c->map, config->bucket_map, sizeof(c->map));
+    else
+        bucket_map_default(config->n_shards, c->map);
     rc = lead_init(&c->lead, err);
     if (rc == FUSOR_OK)
         rc = init_all(c, err);

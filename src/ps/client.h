@@ -30,8 +30,9 @@ struct client_config {
     uint64_t job;
     uint32_t incarnation;
     uint32_t n_shards;
-    unsigned n_workers;     // compute threads of this process
-    enum encoding encoding; // of values to train on and of gradients
+    const uint16_t *bucket_map; // [BUCKET_COUNT] copied; NULL: the default one
+    unsigned n_workers;         // compute threads of this process
+    enum encoding encoding;     // of values to train on and of gradients
     /* Values of hot rows kept from step to step: to evaluate always, as nothing
      * changes meanwhile; to train where they may lack the reader's own
      * gradients (read_early), as every row that is read is then trained. */

@@ -30,7 +30,8 @@ static enum fusor_status take_memory(struct server *s, struct fusor_error *err)
     s->views = mem_alloc(w, sizeof(*s->views));
     s->pushes = mem_alloc(n, sizeof(*s->pushes));
     s->rows = mem_alloc(n * (tables + 1), sizeof(*s->rows));
-    if (!s->lanes || !s->views || !s->pushes || !s->rows)
+    s->load = mem_alloc(BUCKET_COUNT, sizeof(*s->load));
+    if (!s->lanes || !s->views || !s->pushes || !s->rows || !s->load)
         return mem_fail(err, "server", n * sizeof(*s->rows));
     FUSOR_TRY(ticket_book_init(&s->peeks, tables, keeps_keys(&s->config),
                                shard_budget(s->config.shard), err));
@@ -76,6 +77,7 @@ void server_destroy(struct server *s)
     mem_free(s->pushes);
     mem_free(s->rows);
     mem_free(s->refs);
+    mem_free(s->load);
     ticket_book_clear(&s->peeks);
     mem_free(s);
 }
@@ -275,6 +277,11 @@ struct member_progress server_progress(const struct server *s)
         break;
     }
     return p;
+}
+
+const struct bucket_load *server_load(const struct server *s)
+{
+    return s->load;
 }
 
 struct server_counters server_counters(const struct server *s)

@@ -77,6 +77,9 @@ enum fusor_status server_begin(struct server *s, const struct command *c,
 enum fusor_status server_cut(struct server *s, struct fusor_error *err);
 /** What the server waits for, for pings. */
 struct member_progress server_progress(const struct server *s);
+/** What was asked of each bucket to train on, since creation: [BUCKET_COUNT].
+ */
+const struct bucket_load *server_load(const struct server *s);
 struct server_counters server_counters(const struct server *s);
 
 #endif

@@ -24,6 +24,7 @@ struct server {
     size_t refs_cap;
     struct ticket_book peeks; // one ticket: a peek is answered at once
     struct server_counters counters;
+    struct bucket_load *load; // [BUCKET_COUNT]
 };
 
 static inline struct recode server_recode(const struct server *s)

@@ -67,6 +67,19 @@ static enum fusor_status check_keys(const struct server *s,
     return payload_reader_finish(&r, "keys", err);
 }
 
+static void count_load(struct server *s, uint32_t table, const uint64_t *keys,
+                       size_t n)
+{
+    uint64_t bytes = s->config.params->tables[table].width * sizeof(float);
+
+    for (size_t i = 0; i < n; i++) {
+        struct bucket_load *l = &s->load[bucket_of_key(table, keys[i])];
+
+        l->rows++;
+        l->bytes += bytes;
+    }
+}
+
 /* Look all keys up, straight from the message into the ticket. */
 static enum fusor_status
 fill_ticket(struct server *s, const struct message *msg, enum resolve_mode mode,
@@ -87,6 +100,8 @@ fill_ticket(struct server *s, const struct message *msg, enum resolve_mode mode,
             memcpy(ticket->keys + ticket->begin[t], keys, n * sizeof(*keys));
         FUSOR_TRY(shard_resolve(s->config.shard, t, keys, n, mode, clock,
                                 ticket->refs + ticket->begin[t], err));
+        if (mode == RESOLVE_TRAIN)
+            count_load(s, t, keys, n);
     }
     if (msg->header.flags & PS_HELD) {
         size_t n;

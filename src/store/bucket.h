@@ -11,6 +11,17 @@
 #define BUCKET_COUNT 4096
 #define SHARD_MAX 1024 /* shards of one job */
 
+/* What was asked of a bucket. */
+struct bucket_load {
+    uint64_t rows, bytes; // looked up, and of their values
+};
+
+/** How much work that is: a row costs a line of memory, however short. */
+static inline uint64_t bucket_load_cost(const struct bucket_load *l)
+{
+    return l->bytes + 64 * l->rows;
+}
+
 /** Bucket of a hash from hash_key(). */
 static inline unsigned bucket_of_hash(uint64_t hash)
 {

@@ -137,6 +137,8 @@ static enum fusor_status close_epoch(struct course *c, struct fusor_error *err)
         .course = &c->own,
         .pairwise = c->workload->negatives.pairwise,
         .cut = c->has_cut ? &cut : NULL,
+        .load = c->has_cut ? c->load : NULL,
+        .imbalance = c->imbalance,
         .valid = c->has_valid ? c->valid : NULL,
         .n_valid = c->workload->n_metrics,
     };
@@ -231,6 +233,7 @@ static enum fusor_status following_phase(struct course *c,
         return FUSOR_OK;
     case PHASE_CUT:
         count_epoch(c);
+        FUSOR_TRY(course_keep_load(c, err));
         *out = PHASE_VALIDATE;
         if (validation_is_due(c))
             return FUSOR_OK;
@@ -271,6 +274,7 @@ static enum fusor_status begin_epoch(struct course *c, struct command *out,
     if (c->phase == PHASE_BEGIN) {
         memset(&c->epoch, 0, sizeof(c->epoch));
         memset(&c->cut, 0, sizeof(c->cut));
+        memset(c->load, 0, sizeof(*c->load));
         c->has_cut = 0;
         return FUSOR_OK;
     }
@@ -363,6 +367,7 @@ static enum fusor_status course_next(struct script *s, struct command *out,
     profile_enter(&c->profile, course_phase_profiled(out->kind));
     if (c->phase != PHASE_FINISH)
         return FUSOR_OK;
+    course_say_load(c);
     course_say_profile(c);
     return course_keep_trace(c, err);
 }
@@ -382,13 +387,19 @@ static enum fusor_status join_judged(struct course *c, const void *data,
 }
 
 /* Shards with counters tell them; others send nothing. */
-static enum fusor_status join_cut(struct course *c, const void *data,
-                                  size_t size, struct fusor_error *err)
+static enum fusor_status join_cut(struct course *c, uint32_t shard,
+                                  const void *data, size_t size,
+                                  struct fusor_error *err)
 {
     struct cut_result part;
 
     if (size == 0)
         return FUSOR_OK;
+    if (shard >= c->config.n_shards)
+        return fusor_fail(err, FUSOR_EPROTO, "shard %u of %u at a cut", shard,
+                          c->config.n_shards);
+    FUSOR_TRY(load_add_encoded(c->load, data, size, &c->load_costs[shard],
+                               &size, err));
     FUSOR_TRY(cut_result_decode(data, size, &part, err));
     cut_result_add(&c->cut, &part);
     c->has_cut = 1;
@@ -424,7 +435,7 @@ static enum fusor_status course_on_result(struct script *s,
     case COMMAND_EVALUATE:
         return join_judged(c, data, size, err);
     case COMMAND_CUT:
-        return join_cut(c, data, size, err);
+        return join_cut(c, process, data, size, err);
     case COMMAND_SAVE:
         return join_save(c, process, data, size, err);
     default:
@@ -460,7 +471,9 @@ enum fusor_status course_create(const struct course_config *config,
     c->workload = config->workload;
     c->position.lr_factor = 1;
     c->saved = mem_alloc(config->n_shards, sizeof(*c->saved));
-    if (!c->saved) {
+    c->load = mem_alloc(1, sizeof(*c->load));
+    c->load_costs = mem_alloc(config->n_shards, sizeof(*c->load_costs));
+    if (!c->saved || !c->load || !c->load_costs) {
         course_destroy(c);
         return mem_fail(err, "course", config->n_shards * sizeof(*c->saved));
     }
@@ -481,6 +494,8 @@ void course_destroy(struct course *c)
     for (uint32_t i = 0; c->saved && i < c->config.n_shards; i++)
         strbuf_clear(&c->saved[i]);
     mem_free(c->saved);
+    mem_free(c->load);
+    mem_free(c->load_costs);
     metric_set_destroy(c->judged);
     trace_part_close(&c->trace);
     mem_free(c);
@@ -510,6 +525,8 @@ void course_result(const struct course *c, struct strbuf *out)
                     : NAN);
     phases_counts_json(&j, c->workload, &c->spent);
     journal_course_json(&j, &c->own);
+    if (c->imbalance > 0)
+        journal_load_json(&j, c->load, c->imbalance);
     json_string(&j, "checkpoint", c->latest_name);
     if (c->best_name[0])
         json_string(&j, "best_checkpoint", c->best_name);

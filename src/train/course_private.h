@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "train/course.h"
 #include "train/journal.h"
+#include "train/load.h"
 #include "train/progress.h"
 #include "train/trace.h"
 
@@ -36,6 +37,9 @@ struct course {
     struct trace_part trace;    // of that
     struct cut_result cut, cut_before; // of all shards, now and a cut ago
     int has_cut;
+    struct load *load;         // of all shards, until this cut
+    uint64_t *load_costs;      // [n_shards]
+    double imbalance;          // of them; 0: no servers yet
     struct metric_set *judged; // joined results of an evaluation
     struct metric_result valid[TRAIN_MAX_METRICS], test[TRAIN_MAX_METRICS];
     int has_valid, has_test;
@@ -71,6 +75,14 @@ enum fusor_status course_end_save(struct course *c, struct fusor_error *err);
 enum fusor_status course_read_position(struct course *c, const char *name,
                                        struct command *out,
                                        struct fusor_error *err);
+
+/* course_load.c */
+
+/** Servers have told what was asked of them: write it down. A run in one
+ * process has none. */
+enum fusor_status course_keep_load(struct course *c, struct fusor_error *err);
+/** The job is done: say how even it was. */
+void course_say_load(struct course *c);
 
 /* course_profile.c */
 

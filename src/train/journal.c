@@ -141,6 +141,15 @@ void journal_course_json(struct json *j, const struct profile_total *t)
     json_number(j, "checkpoint_s", (double)t->ns[PROFILE_CHECKPOINT] * 1e-9);
 }
 
+void journal_load_json(struct json *j, const struct load *l, double imbalance)
+{
+    json_number(j, "imbalance", imbalance);
+    if (!l->rows_held)
+        return;
+    json_number(j, "cache_hits", (double)l->rows_held / (double)l->rows_asked);
+    json_uint(j, "cache_bytes_saved", l->bytes_held);
+}
+
 enum fusor_status journal_append(const char *run_dir,
                                  const struct journal_line *line,
                                  struct fusor_error *err)
@@ -167,6 +176,8 @@ enum fusor_status journal_append(const char *run_dir,
         journal_course_json(&j, line->course);
     if (line->cut)
         add_servers(&j, line->cut);
+    if (line->load)
+        journal_load_json(&j, line->load, line->imbalance);
     if (line->valid)
         journal_results_json(&j, "valid", line->valid, line->n_valid);
     json_end_object(&j);

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/yaml.h"
+#include "train/load.h"
 #include "train/result.h"
 #include "train/workload.h"
 
@@ -40,6 +41,8 @@ void journal_results_text(const struct metric_result *results, size_t n,
 
 /** "evaluate_s" and "checkpoint_s": seconds of the course's own profile. */
 void journal_course_json(struct json *j, const struct profile_total *t);
+/** "imbalance" of the shards' load; what kept rows have saved, if any. */
+void journal_load_json(struct json *j, const struct load *l, double imbalance);
 
 struct journal_line {
     const struct course_position *position;
@@ -49,7 +52,9 @@ struct journal_line {
     const struct profile_total *course; // of the session until now; NULL: none
     int pairwise;                       // two samples make one loss
     const struct cut_result *cut;       // of this epoch; NULL: no servers
-    const struct metric_result *valid;  // NULL: not evaluated
+    const struct load *load; // of the session until now; NULL: no servers
+    double imbalance;        // of that
+    const struct metric_result *valid; // NULL: not evaluated
     size_t n_valid;
 };
 

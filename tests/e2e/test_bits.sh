@@ -55,6 +55,10 @@ ok "two threads" "$FUSOR" train job.yaml -q --run-dir runs/two --threads 2
 same runs/two
 cluster 1 1
 cluster 2 1
+[ -s runs/2x1/load.json ] || die "the servers left no load"
+ok "rows placed by load" mpirun --oversubscribe -n 3 "$FUSOR" train job.yaml \
+    -q --run-dir runs/placed --servers 2 --set cluster.placement_from=runs/2x1
+same runs/placed
 ok "kept rows to evaluate" mpirun --oversubscribe -n 3 "$FUSOR" train job.yaml \
     -q --run-dir runs/kept --servers 1 --set cluster.cache=1M
 same runs/kept

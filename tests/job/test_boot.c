@@ -54,11 +54,16 @@ static struct boot make(void)
     return b;
 }
 
+static uint16_t map[BUCKET_COUNT];
+
 static void all_fields_survive_an_anonymous_file(void)
 {
     struct boot b = make(), got;
     int fd;
 
+    for (uint32_t i = 0; i < BUCKET_COUNT; i++)
+        map[i] = i % 3 == 0;
+    b.bucket_map = map;
     snprintf(b.shm_key, sizeof(b.shm_key), "c0ffee");
     ranks[2].on_host = 5;
     REQUIRE(boot_to_fd(&b, &fd, NULL) == FUSOR_OK);
@@ -74,9 +79,14 @@ static void all_fields_survive_an_anonymous_file(void)
     CHECK(memcmp(got.ranks, ranks, sizeof(ranks)) == 0);
     CHECK(strcmp(got.shards[1].text, shards[1].text) == 0);
     CHECK(strcmp(got.coordinator.text, b.coordinator.text) == 0);
+    REQUIRE(got.bucket_map != NULL);
+    CHECK(!memcmp(got.bucket_map, map, sizeof(map)));
     CHECK(got.listeners[0] == 7 && got.listeners[1] == 9);
     CHECK(strcmp(got.job_text, job_text) == 0);
     boot_clear(&got);
+    map[9] = 2; // of no shard
+    REQUIRE(boot_to_fd(&b, &fd, NULL) == FUSOR_OK);
+    CHECK(boot_from_fd(fd, &got, NULL) == FUSOR_EPROTO);
 }
 
 static void every_changed_or_missing_byte_is_refused(void)

@@ -164,6 +164,55 @@ static void every_plan_is_whole(void)
     }
 }
 
+/* Zipf: the heaviest buckets are many times the mean. */
+static void buckets_are_placed_by_their_load(void)
+{
+    static struct bucket_load load[BUCKET_COUNT];
+    uint16_t map[BUCKET_COUNT], again[BUCKET_COUNT];
+    struct rng r = rng_stream(3, RNG_TEST, 0, 0);
+
+    for (uint32_t b = 0; b < BUCKET_COUNT; b++) {
+        load[b].rows = 100000 / (b / 8 + 1) + rng_below(&r, 10);
+        load[b].bytes = 64 * load[b].rows;
+    }
+    for (uint32_t n = 1; n <= 16; n++) {
+        uint64_t has[16] = {0}, plain[16] = {0}, sum = 0, most = 0, worst = 0;
+        uint32_t buckets[16] = {0};
+        double said = placement_buckets(load, n, map);
+
+        placement_buckets(load, n, again);
+        CHECK(!memcmp(map, again, sizeof(map)));
+        bucket_map_default(n, again);
+        for (uint32_t b = 0; b < BUCKET_COUNT; b++) {
+            REQUIRE(map[b] < n);
+            has[map[b]] += bucket_load_cost(&load[b]);
+            plain[again[b]] += bucket_load_cost(&load[b]);
+            sum += bucket_load_cost(&load[b]);
+            buckets[map[b]]++;
+        }
+        for (uint32_t s = 0; s < n; s++) {
+            most = has[s] > most ? has[s] : most;
+            worst = plain[s] > worst ? plain[s] : worst;
+            CHECK(buckets[s] > 0);
+        }
+        CHECK((double)most <= 1.05 * (double)sum / n); // no bucket is above it
+        CHECK(n < 2 || (double)worst > 1.3 * (double)sum / n);
+        CHECK(said >= 1 && said < 1.01);
+    }
+}
+
+static void buckets_nobody_asked_for_are_spread(void)
+{
+    static const struct bucket_load load[BUCKET_COUNT];
+    uint16_t map[BUCKET_COUNT];
+    uint32_t n_of[3] = {0};
+
+    CHECK_CLOSE(placement_buckets(load, 3, map), 1, 1e-3);
+    for (uint32_t b = 0; b < BUCKET_COUNT; b++)
+        n_of[map[b]]++;
+    CHECK(n_of[0] == 1366 && n_of[1] == 1365 && n_of[2] == 1365);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -178,6 +227,9 @@ int main(void)
          chosen_threads_fit_the_micro_batches},
         {"shared processors are shared out", shared_processors_are_shared_out},
         {"every plan is whole", every_plan_is_whole},
+        {"buckets are placed by their load", buckets_are_placed_by_their_load},
+        {"buckets nobody asked for are spread",
+         buckets_nobody_asked_for_are_spread},
     };
     return TEST_RUN("job.placement", cases);
 }

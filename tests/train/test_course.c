@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "harness.h"
+#include "train/load.h"
 #include "train/result.h"
 
 /* 701 rows in units of 96: the last is short, and so is its last micro-batch.
@@ -373,6 +374,7 @@ static void counters_of_shards_reach_the_journal(void)
     struct strbuf bytes = {0};
     struct fusor_error err;
     struct command c = {0};
+    static struct load load;
     struct script *script;
     struct course *course;
     char *metrics;
@@ -390,6 +392,9 @@ static void counters_of_shards_reach_the_journal(void)
         }
         for (uint32_t s = 0; c.kind == COMMAND_CUT && s < 2; s++) {
             cut_result_encode(&cut, &bytes);
+            load.buckets[7 + s].rows = s ? 30 : 10;
+            load_encode(&load, &bytes);
+            load.buckets[7 + s].rows = 0;
             REQUIRE(script->ops->result(script, &c, s, bytes.s, bytes.len,
                                         NULL) == FUSOR_OK);
             CHECK(script->ops->result(script, &c, s, bytes.s, 7, &err) ==

@@ -37,7 +37,7 @@
     X(GATHER, "gather")                                \
     X(FORWARD_ENCODERS, "forward encoders")            \
     X(FORWARD_FUSION, "forward fusion")                \
-    X(LOSS, "loss")                                    \
+    X(LOSS, "loss function")                           \
     X(BACKWARD_FUSION, "backward fusion")              \
     X(BACKWARD_ENCODERS, "backward encoders")          \
     X(SCATTER, "scatter")                              \
@@ -144,7 +144,7 @@ void profile_read(struct profile *p, struct profile_total *out);
 /** What was begun is over: the trace waits for the next profile_begin(). */
 void profile_rest(struct profile *p);
 /** Of the time counted for one phase, so many ns were another's. No more is
- * moved than since `ticks`. */
+ * moved than since `ticks`. A trace shows it all as the first one's. */
 void profile_move(struct profile *p, uint32_t from, uint32_t to, uint64_t ns,
                   uint64_t ticks);
 

@@ -144,6 +144,8 @@ void trainer_destroy(struct trainer *t)
     plan_order_destroy(t->order);
     evaluate_order_clear(&t->judged);
     trace_part_close(&t->trace);
+    if (t->profiles && t->config.store->profiles == t->profiles)
+        t->config.store->profiles = NULL;
     mem_free(t->profiles);
     mem_free(t->threads);
     mem_free(t);

@@ -16,7 +16,8 @@ struct trainer;
 
 struct trainer_config {
     const struct workload *workload;
-    struct param_store *store; // stays the caller's
+    struct param_store *store; // stays the caller's, outlives the trainer; it
+                               // tells phases to the trainer's profiles
     unsigned n_threads;        // compute threads of this process
     uint32_t first_worker;     // number of its first thread in the job
     uint32_t n_workers;        // threads of the whole job

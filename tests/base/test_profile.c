@@ -40,7 +40,6 @@ static void all_time_is_some_phases(void)
     CHECK(profile_total_ns(&t) >= 4000000 - 40000);
     CHECK(t.ns[PROFILE_GATHER] >= 3000000 - 30000);
     CHECK(t.ns[PROFILE_LOSS] >= 1000000 - 10000);
-    CHECK(t.ns[PROFILE_GATHER] > t.ns[PROFILE_LOSS]);
     profile_begin(&p);
     profile_read(&p, &t);
     CHECK(t.ns[PROFILE_GATHER] == 0 && t.steps == 0);
@@ -59,6 +58,7 @@ static void time_moves_to_where_it_belongs(void)
 {
     struct profile p = {0};
     struct profile_total t;
+    int64_t began, spent;
     uint64_t at;
 
     profile_begin(&p);
@@ -70,10 +70,12 @@ static void time_moves_to_where_it_belongs(void)
     profile_read(&p, &t);
     CHECK(t.ns[PROFILE_WAIT_RULE] > 900000 &&
           t.ns[PROFILE_WAIT_RULE] < 1100000);
-    profile_move(&p, PROFILE_WAIT_SHARDS, PROFILE_WAIT_RULE, 1ull << 50,
-                 profile_ticks());
-    profile_read(&p, &t);
-    CHECK(t.ns[PROFILE_WAIT_RULE] < 1200000); // no more than there was
+    began = clock_now_ns(&clock_real);
+    at = profile_ticks();
+    profile_move(&p, PROFILE_WAIT_SHARDS, PROFILE_WAIT_RULE, 1ull << 50, at);
+    spent = clock_now_ns(&clock_real) - began;
+    profile_read(&p, &t); // no more than since then
+    CHECK(t.ns[PROFILE_WAIT_RULE] < 1100000 + 2 * (uint64_t)spent);
     profile_total_move(&t, PROFILE_WAIT_RULE, PROFILE_STALL, 1ull << 60);
     CHECK(t.ns[PROFILE_WAIT_RULE] == 0 && t.ns[PROFILE_STALL] > 900000);
 }

@@ -252,6 +252,25 @@ static double mean_of(const struct row *r)
     return r->tested ? r->test.mean_a : r->side->means[r->metric];
 }
 
+/* Metrics that are no mean over units: said in one line. */
+static void say_untested(const struct compare *c)
+{
+    const struct units *u = &c->sides[0].units;
+    struct strbuf names = {0};
+
+    for (size_t m = 0; m < u->n_metrics; m++) {
+        struct metric_spec spec;
+
+        if (metric_parse(u->metrics[m], &spec, NULL) == FUSOR_OK &&
+            !metric_has_units(&spec))
+            strbuf_addf(&names, "%s%s", names.len ? ", " : "", spec.name);
+    }
+    if (names.len)
+        output_say("not tested, for they are no mean over rows or queries: %s",
+                   names.s);
+    strbuf_clear(&names);
+}
+
 static enum fusor_status print_table(const struct compare *c,
                                      struct fusor_error *err)
 {
@@ -352,6 +371,8 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
     if (rc == FUSOR_OK)
         rc = test_all(c, a, err);
     if (rc == FUSOR_OK)
+        say_untested(c);
+    if (rc == FUSOR_OK)
         rc = args_flag(a, "json") ? print_json(c, err) : print_table(c, err);
     for (size_t i = 0; i < c->n_sides; i++)
         units_clear(&c->sides[i].units);
@@ -368,9 +389,9 @@ const struct verb verb_compare = {
         "A RUN is a run directory, one of several folds or seeds, or a file "
         "of fusor evaluate --out.\nAll are compared with the first. Seeds are "
         "averaged unit by unit; folds are put together.\nUnits are queries "
-        "(ranking metrics) or rows (logloss, rmse, mae); auc has none: its "
-        "mean "
-        "is shown, untested.\ngauc is tested as the plain mean over users.\n",
+        "(ranking metrics) or rows (logloss, rmse, mae); auc, pr_auc, ece, "
+        "ace, coverage and gini\nhave none: their mean is shown, untested. "
+        "gauc is tested as the plain mean over users.\n",
     .examples = "  fusor compare runs/mf runs/fused --metrics ndcg@10\n"
                 "  fusor compare a.units b.units c.units --json\n",
     .args = {"compare", specs, NULL, "two or more RUNs", 2, SIDES_MAX},

@@ -10,6 +10,9 @@ static const struct arg_spec specs[] = {
     {"metrics", 'm', "M,...", "instead of the job's: auc,ndcg@10"},
     {"protocol", 0, "NAME", "stop unless the folder has this protocol"},
     {"prepared", 0, "DIR", "judge on this prepared folder instead"},
+    {"by", 'b', "FIELD,...", "each metric for each value of a field, and gaps"},
+    {"bins", 0, "N", "groups of a number in --by, of equal size (default 4)"},
+    {"min-group", 0, "N", "rows or queries of a group that tells (default 10)"},
     {"threads", 't', "N", "compute threads (default: all processors)"},
     {"out", 'o', "FILE", "write each unit's values, for fusor compare"},
     {"json", 0, NULL, "results as JSON on stdout"},
@@ -44,7 +47,9 @@ static enum fusor_status print_table(const struct judged *j,
                "%llu",
                judge_split_name(j->split), j->protocol, j->protocol_version,
                (unsigned long long)j->candidates, (unsigned long long)j->epoch);
-    return output_table(tab, err);
+    FUSOR_TRY(output_table(tab, err));
+    return j->by.n ? output_table(breakdown_table(&j->by, j->names), err)
+                   : FUSOR_OK;
 }
 
 static enum fusor_status print_json(const struct judged *j, const char *run,
@@ -74,6 +79,8 @@ static enum fusor_status print_json(const struct judged *j, const char *run,
         json_end_object(&out);
     }
     json_end_object(&out);
+    if (j->by.n)
+        breakdown_json(&j->by, j->names, &out);
     json_end_object(&out);
     return output_json(&out, err);
 }
@@ -87,13 +94,18 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
         .protocol = args_value(a, "protocol"),
         .prepared = args_value(a, "prepared"),
         .want_units = args_flag(a, "out"),
+        .by = args_value(a, "by"),
     };
-    int64_t threads = 0;
+    int64_t threads = 0, bins = 4, min_group = 10;
     struct judged j;
     enum fusor_status rc;
 
     FUSOR_TRY(args_integer(a, "threads", 1, 256, &threads, err));
+    FUSOR_TRY(args_integer(a, "bins", 2, SLICING_BINS_MAX, &bins, err));
+    FUSOR_TRY(args_integer(a, "min-group", 1, INT64_MAX, &min_group, err));
     options.n_threads = (unsigned)threads;
+    options.bins = (uint32_t)bins;
+    options.min_group = (uint64_t)min_group;
     FUSOR_TRY(judge_run(&options, &j, err));
     rc = args_flag(a, "json") ? print_json(&j, options.run, err)
                               : print_table(&j, err);
@@ -108,11 +120,14 @@ const struct verb verb_evaluate = {
     .help = "measure a run on its test (or valid, train) rows",
     .synopsis = "RUN [options]",
     .about =
-        "Metrics: auc gauc logloss rmse mae, and with a cut such as @10: hr "
-        "recall precision ndcg mrr.\nA tie counts against the model. The "
-        "protocol is the prepared folder's; it stands in the result.\n",
+        "A tie counts against the model. The protocol is the prepared "
+        "folder's; it stands in the result.\nWith --by each metric is also "
+        "given for each value of a field, which the model need not read.\n\n"
+        "Metrics, also of a job's evaluate:\n",
+    .describe = metric_list,
     .examples = "  fusor evaluate runs/demo\n"
                 "  fusor evaluate runs/demo --metrics hr@10,ndcg@10 --json\n"
+                "  fusor evaluate runs/demo --metrics auc,ece --by gender,age\n"
                 "  fusor evaluate runs/demo --out demo.units\n",
     .args = {"evaluate", specs, NULL, "RUN", 1, 1},
     .run = run,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/args.h"
 #include "coord/command.h"
 #include "train/evaluate.h"
 
@@ -146,7 +147,9 @@ static void describe(const struct workload *w, struct judged *out)
         snprintf(u->metrics[i], METRIC_NAME_MAX, "%s", w->metrics[i].name);
 }
 
-static enum fusor_status read_results(const struct strbuf *bytes,
+static enum fusor_status read_results(const struct judge_options *options,
+                                      const struct workload *w,
+                                      const struct strbuf *bytes,
                                       struct judged *out,
                                       struct fusor_error *err)
 {
@@ -159,8 +162,28 @@ static enum fusor_status read_results(const struct strbuf *bytes,
         snprintf(out->names[i], METRIC_NAME_MAX, "%s", out->results[i].name);
         out->results[i].name = out->names[i];
     }
+    if (rc == FUSOR_OK && w->slicing)
+        rc = breakdown_read(w->slicing, set, options->min_group, &out->by, err);
     metric_set_destroy(set);
     return rc;
+}
+
+static enum fusor_status slice(struct workload *w,
+                               const struct judge_options *options,
+                               struct fusor_error *err)
+{
+    const char *names[SLICING_FIELDS_MAX];
+    char *copy = NULL;
+    size_t n;
+    enum fusor_status rc;
+
+    if (!options->by)
+        return FUSOR_OK;
+    FUSOR_TRY(args_split(options->by, "by", &copy, names, SLICING_FIELDS_MAX,
+                         &n, err));
+    rc = slicing_create(w, names, (uint32_t)n, options->bins, err);
+    mem_free(copy);
+    return fusor_wrap(err, rc, "--by");
 }
 
 static enum fusor_status judge(const struct judge_options *options,
@@ -180,6 +203,7 @@ static enum fusor_status judge(const struct judge_options *options,
     FUSOR_TRY(
         dataset_check_protocol(o->workload->data, options->protocol, err));
     FUSOR_TRY(choose_split(options->split, o->workload, &out->split, err));
+    FUSOR_TRY(slice(o->workload, options, err));
     describe(o->workload, out);
     out->epoch = o->epoch;
     c = make_collector(o, &out->units);
@@ -188,7 +212,7 @@ static enum fusor_status judge(const struct judge_options *options,
     rc = trainer_evaluate(o->trainer, &command,
                           options->want_units ? &c.sink : NULL, &result, err);
     if (rc == FUSOR_OK)
-        rc = read_results(&result, out, err);
+        rc = read_results(options, o->workload, &result, out, err);
     strbuf_clear(&result);
     return rc;
 }
@@ -254,4 +278,5 @@ enum fusor_status judge_run(const struct judge_options *options,
 void judged_clear(struct judged *j)
 {
     units_clear(&j->units);
+    breakdown_clear(&j->by);
 }

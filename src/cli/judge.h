@@ -3,6 +3,7 @@
 #ifndef CLI_JUDGE_H
 #define CLI_JUDGE_H
 
+#include "cli/breakdown.h"
 #include "cli/units.h"
 #include "train/opened.h"
 
@@ -14,6 +15,9 @@ struct judge_options {
     const char *prepared; // instead of the job's folder, or NULL
     unsigned n_threads;   // 0: all processors
     int want_units;       // one thread then
+    const char *by;       // fields to group by: "gender,age", or NULL
+    uint32_t bins;        // of a dense one
+    uint64_t min_group;   // rows or queries below which it is too small
 };
 
 struct judged {
@@ -27,6 +31,7 @@ struct judged {
     uint64_t candidates; // hash
     uint64_t epoch;
     struct units units; // sorted; empty unless wanted
+    struct breakdown by;
 };
 
 /** @return FUSOR_EUSAGE: no such split or metric, no run, no metrics */

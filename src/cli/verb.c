@@ -104,6 +104,8 @@ void verb_help(const struct verb *c, struct strbuf *out)
                 c->help);
     if (c->about)
         strbuf_addf(out, "\n%s", c->about);
+    if (c->describe)
+        c->describe(out);
     if (c->parts) {
         strbuf_add(out, "\n");
         list(c->parts, "What:", out);

@@ -10,10 +10,11 @@
 
 struct verb {
     const char *name;
-    const char *help;     // one line
-    const char *synopsis; // after the name
-    const char *about;    // more lines, or NULL
-    const char *examples; // lines, or NULL
+    const char *help;                     // one line
+    const char *synopsis;                 // after the name
+    const char *about;                    // more lines, or NULL
+    const char *examples;                 // lines, or NULL
+    void (*describe)(struct strbuf *out); // after about: lines of a registry
     struct arg_table args;
     const struct verb *const *parts; // instead of run: its own commands,
                                      // named "bench pull", ending with NULL

@@ -7,6 +7,8 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "train/catalogue.h"
+#include "train/slicing.h"
 
 enum fusor_status evaluate_order_build(const struct dataset *ds,
                                        enum split split,
@@ -52,7 +54,10 @@ enum fusor_status evaluate_set_create(const struct workload *w,
         options.score_lo = lo - 0.5 * (hi - lo + 1);
         options.score_hi = hi + 0.5 * (hi - lo + 1);
     }
-    return metric_set_create(w->metrics, w->n_metrics, &options, out, err);
+    FUSOR_TRY(metric_set_create(w->metrics, w->n_metrics, &options, out, err));
+    if (w->catalogue)
+        metric_set_items(*out, &w->catalogue->items);
+    return FUSOR_OK;
 }
 
 /* One share under way. */
@@ -67,7 +72,10 @@ struct share {
     int has_rows, has_groups; // kinds of metric asked for
     /* The group that is being gathered. */
     float *scores, *labels;
+    uint32_t *items;
     size_t n, cap;
+    struct slicer slicer;
+    uint32_t group_slices[SLICING_FIELDS_MAX]; // of that group
 };
 
 static int owns(const struct share *s, uint64_t row)
@@ -84,6 +92,7 @@ static enum fusor_status group_room(struct share *s, size_t n,
 {
     size_t cap = s->cap ? s->cap : 1024;
     float *scores, *labels;
+    uint32_t *items;
 
     if (n <= s->cap)
         return FUSOR_OK;
@@ -95,20 +104,58 @@ static enum fusor_status group_room(struct share *s, size_t n,
     labels = mem_grow(s->labels, s->cap, cap, sizeof(*labels));
     if (labels)
         s->labels = labels;
-    if (!scores || !labels)
+    items = mem_grow(s->items, s->cap, cap, sizeof(*items));
+    if (items)
+        s->items = items;
+    if (!scores || !labels || !items)
         return mem_fail(err, "group", cap * sizeof(*scores));
     s->cap = cap;
     return FUSOR_OK;
 }
 
+static uint32_t n_slicings(const struct share *s)
+{
+    return s->slicer.slicing ? s->slicer.slicing->n : 0;
+}
+
+/* The gathered group has the slices of row i of those found last. */
+static void slice_group(struct share *s, uint32_t i)
+{
+    for (uint32_t f = 0; f < n_slicings(s); f++)
+        s->group_slices[f] = slicer_of(&s->slicer, f, i);
+}
+
 static enum fusor_status close_group(struct share *s, uint64_t key,
                                      struct fusor_error *err)
 {
-    FUSOR_TRY(metric_set_group(s->set, key, s->scores, s->labels, s->n,
-                               s->values, err));
+    FUSOR_TRY(metric_set_shown(s->set, key, s->scores, s->labels, s->items,
+                               s->n, s->values, err));
+    for (uint32_t f = 0; f < n_slicings(s); f++) {
+        struct metric_set *slice;
+
+        FUSOR_TRY(metric_set_slice(s->set, s->group_slices[f], &slice, err));
+        FUSOR_TRY(metric_set_shown(slice, key, s->scores, s->labels, s->items,
+                                   s->n, NULL, err));
+    }
     if (s->sink && s->n)
         s->sink->unit(s->sink, key, s->values);
     s->n = 0;
+    return FUSOR_OK;
+}
+
+static enum fusor_status slice_rows(struct share *s, const struct batch *b,
+                                    struct fusor_error *err)
+{
+    for (uint32_t f = 0; f < n_slicings(s); f++)
+        for (uint32_t i = 0; i < b->n; i++) {
+            struct metric_set *slice;
+
+            FUSOR_TRY(metric_set_slice(s->set, slicer_of(&s->slicer, f, i),
+                                       &slice, err));
+            FUSOR_TRY(metric_set_rows(slice, &s->w->outputs[i], &b->label[i],
+                                      b->weight ? &b->weight[i] : NULL, 1,
+                                      err));
+        }
     return FUSOR_OK;
 }
 
@@ -117,6 +164,7 @@ static enum fusor_status add_rows(struct share *s, const struct batch *b,
 {
     FUSOR_TRY(
         metric_set_rows(s->set, s->w->outputs, b->label, b->weight, b->n, err));
+    FUSOR_TRY(slice_rows(s, b, err));
     for (uint32_t i = 0; s->sink && !s->has_groups && i < b->n; i++) {
         for (uint32_t m = 0; m < s->w->workload->n_metrics; m++)
             s->values[m] =
@@ -153,8 +201,11 @@ static enum fusor_status group_rows(struct share *s, const uint32_t *rows,
         if (s->n && q != *query)
             FUSOR_TRY(close_group(s, *query, err));
         *query = q;
+        if (s->n == 0)
+            slice_group(s, i);
         FUSOR_TRY(group_room(s, s->n + 1, err));
         s->scores[s->n] = s->w->scores[i]; // outputs may be cut to a range
+        s->items[s->n] = dataset_item(s->ds, s->order->split, rows[i]);
         s->labels[s->n++] = b->label[i];
     }
     return FUSOR_OK;
@@ -173,6 +224,7 @@ static enum fusor_status judge_rows(struct share *s, int with_groups,
         if (n == 0 || (n < s->w->micro_rows && i + 1 < s->order->n))
             continue;
         FUSOR_TRY(score_rows(s, s->w->rows, n, &b, err));
+        FUSOR_TRY(slicer_find(&s->slicer, s->order->split, s->w->rows, n, err));
         if (s->has_rows)
             FUSOR_TRY(add_rows(s, &b, err));
         if (with_groups)
@@ -248,6 +300,7 @@ static enum fusor_status score_candidates(struct share *s, uint64_t row,
         memcpy(s->scores + at, s->w->scores, some * sizeof(*s->scores));
         at += some;
     }
+    memcpy(s->items, items, n * sizeof(*s->items));
     memset(s->labels, 0, n * sizeof(*s->labels));
     s->labels[0] = 1;
     if (items[0] == VOCAB_UNKNOWN) // nobody could have offered it: a miss
@@ -284,7 +337,11 @@ static enum fusor_status judge_ranking(struct share *s, struct fusor_error *err)
 
         if (!owns(s, row))
             continue;
-        rc = score_candidates(s, row, items, candidates_of(s, row, items), err);
+        rc = slicer_find(&s->slicer, s->order->split, &row, 1, err);
+        slice_group(s, 0);
+        if (rc == FUSOR_OK)
+            rc = score_candidates(s, row, items, candidates_of(s, row, items),
+                                  err);
         if (rc == FUSOR_OK)
             rc = close_group(s, dataset_sample_id(s->ds, s->order->split, row),
                              err);
@@ -293,7 +350,7 @@ static enum fusor_status judge_ranking(struct share *s, struct fusor_error *err)
     return rc;
 }
 
-static int ranks_candidates(const struct dataset *ds)
+int evaluate_ranks_candidates(const struct dataset *ds)
 {
     return strncmp(dataset_schema(ds)->protocol, "loo-", 4) == 0 &&
            dataset_n_items(ds) > 0;
@@ -311,7 +368,7 @@ evaluate_share(struct worker *w, const struct evaluate_order *order,
                       .sink = sink,
                       .worker = worker,
                       .n_workers = n_workers};
-    int ranking = ranks_candidates(s.ds);
+    int ranking = evaluate_ranks_candidates(s.ds);
     enum fusor_status rc = FUSOR_OK;
 
     for (uint32_t i = 0; i < w->workload->n_metrics; i++)
@@ -320,12 +377,15 @@ evaluate_share(struct worker *w, const struct evaluate_order *order,
     s.values = mem_alloc(w->workload->n_metrics + 1, sizeof(*s.values));
     if (!s.values)
         return mem_fail(err, "evaluation", sizeof(*s.values));
-    if (s.has_rows || (s.has_groups && !ranking))
+    rc = slicer_init(&s.slicer, w->workload->slicing, w->micro_rows, err);
+    if (rc == FUSOR_OK && (s.has_rows || (s.has_groups && !ranking)))
         rc = judge_rows(&s, s.has_groups && !ranking, err);
     if (rc == FUSOR_OK && s.has_groups && ranking)
         rc = judge_ranking(&s, err);
+    slicer_clear(&s.slicer);
     mem_free(s.values);
     mem_free(s.scores);
     mem_free(s.labels);
+    mem_free(s.items);
     return rc;
 }

@@ -7,6 +7,9 @@
  * (loo-full: every item the query has not seen; loo-given: those of the
  * candidates file), each row is ranked among them instead.
  *
+ * With w->slicing rows and groups also go to the slices they belong to
+ * (slicing.h).
+ *
  * Threads: an order is shared read-only; evaluate_share() from each worker's
  * own. */
 #ifndef TRAIN_EVALUATE_H
@@ -26,6 +29,10 @@ enum fusor_status evaluate_order_build(const struct dataset *ds,
                                        struct evaluate_order *out,
                                        struct fusor_error *err);
 void evaluate_order_clear(struct evaluate_order *o);
+
+/** Is each row ranked among candidates that the protocol gives it, instead of
+ * the rows of its query among each other? */
+int evaluate_ranks_candidates(const struct dataset *ds);
 
 /* What becomes of each judged group or row, for paired tests; may be NULL. */
 struct evaluate_sink {

@@ -7,7 +7,9 @@
 #include "base/mem.h"
 #include "tensor/gemm.h"
 #include "train/build.h"
+#include "train/catalogue.h"
 #include "train/rules.h"
+#include "train/slicing.h"
 
 #define LOG_MODULE "train"
 #include "base/log.h"
@@ -129,12 +131,16 @@ static enum fusor_status read_metrics(struct workload *w,
                                       struct yaml_node *node,
                                       struct fusor_error *err)
 {
+    struct fusor_error why;
+
     for (uint32_t i = 0; i < w->options.n_metrics; i++)
         FUSOR_TRY(read_metric(w, node->items[i], w->options.metrics[i],
                               &w->metrics[i], err));
     w->n_metrics = w->options.n_metrics;
     for (uint32_t i = 0; i < w->options.n_stages; i++)
         FUSOR_TRY(check_stop(w, &w->options.stages[i].stop, err));
+    if (catalogue_create(w, &w->catalogue, &why) != FUSOR_OK)
+        return yaml_fail(node, err, "evaluate: %s", why.text);
     return FUSOR_OK;
 }
 
@@ -346,6 +352,8 @@ void workload_destroy(struct workload *w)
 {
     if (!w)
         return;
+    slicing_destroy(w->slicing);
+    catalogue_destroy(w->catalogue);
     model_destroy(w->model);
     dataset_close(w->data);
     mem_free(w->table_optim);

@@ -16,6 +16,9 @@
 #include "train/negatives.h"
 #include "train/options.h"
 
+struct catalogue;
+struct slicing;
+
 struct workload {
     struct yaml *job; // the caller's
     struct train_options options;
@@ -29,6 +32,8 @@ struct workload {
     struct negatives negatives;
     struct metric_spec metrics[TRAIN_MAX_METRICS];
     uint32_t n_metrics;
+    struct catalogue *catalogue; // for metrics of lists, else NULL
+    struct slicing *slicing;     // evaluation by group, else NULL
     struct strbuf warnings; // what is allowed but seldom meant, a line each
 };
 

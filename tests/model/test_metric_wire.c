@@ -71,6 +71,59 @@ static void a_set_comes_back(void)
     }
 }
 
+static struct metric_set *sliced_set(uint32_t number, float score)
+{
+    struct metric_set *set = full_set(0, 10), *slice = NULL;
+    float scores[2] = {score, .5f}, labels[2] = {1, 0};
+
+    REQUIRE(metric_set_slice(set, number, &slice, NULL) == FUSOR_OK);
+    REQUIRE(metric_set_rows(slice, scores, labels, NULL, 2, NULL) == FUSOR_OK);
+    return set;
+}
+
+static void slices_merge_and_travel(void)
+{
+    struct metric_set *a = sliced_set(3, .75f), *b = sliced_set(3, .25f);
+    struct metric_set *c = sliced_set(1, .75f), *back = NULL;
+    struct strbuf bytes = {0};
+    struct metric_result r[N_SET];
+
+    REQUIRE(metric_set_merge(a, b, NULL) == FUSOR_OK);
+    REQUIRE(metric_set_merge(a, c, NULL) == FUSOR_OK);
+    REQUIRE(metric_set_serialise(a, &bytes, NULL) == FUSOR_OK);
+    REQUIRE(metric_set_deserialise(bytes.s, bytes.len, &back, NULL) ==
+            FUSOR_OK);
+    CHECK(!metric_set_sliced(back, 0) && !metric_set_sliced(back, 2) &&
+          !metric_set_sliced(back, 4));
+    REQUIRE(metric_set_sliced(back, 1) && metric_set_sliced(back, 3));
+    metric_set_results(metric_set_sliced(back, 1), r, NULL);
+    CHECK(r[0].value == 1 && r[0].n == 2);
+    metric_set_results(metric_set_sliced(back, 3), r, NULL);
+    CHECK(r[0].value == .5 && r[0].n == 4 && r[0].error < 1e-14);
+    strbuf_clear(&bytes);
+    metric_set_destroy(a);
+    metric_set_destroy(b);
+    metric_set_destroy(c);
+    metric_set_destroy(back);
+}
+
+static void wrong_slices_are_refused(void)
+{
+    struct metric_set *set = sliced_set(2, .5f), *slice = NULL, *back = NULL;
+    struct strbuf bytes = {0};
+    struct fusor_error err;
+
+    CHECK(metric_set_slice(set, METRIC_SLICES_MAX, &slice, &err) ==
+          FUSOR_EINVAL);
+    REQUIRE(metric_set_slice(set, 2, &slice, NULL) == FUSOR_OK);
+    REQUIRE(metric_set_slice(slice, 1, &slice, NULL) == FUSOR_OK);
+    REQUIRE(metric_set_serialise(set, &bytes, NULL) == FUSOR_OK);
+    CHECK(metric_set_deserialise(bytes.s, bytes.len, &back, &err) ==
+          FUSOR_EPROTO); // a slice of a slice
+    strbuf_clear(&bytes);
+    metric_set_destroy(set);
+}
+
 static void plain_rows_take_few_bytes(void)
 {
     struct metric_spec auc;
@@ -83,7 +136,7 @@ static void plain_rows_take_few_bytes(void)
     for (int i = 0; i < 100; i++)
         metric_set_rows(set, &score, &label, NULL, 1, NULL);
     REQUIRE(metric_set_serialise(set, &bytes, NULL) == FUSOR_OK);
-    CHECK(bytes.len < 80);
+    CHECK(bytes.len < 84);
     strbuf_clear(&bytes);
     metric_set_destroy(set);
 }
@@ -194,6 +247,8 @@ int main(void)
 {
     static const struct test_case cases[] = {
         {"a set comes back", a_set_comes_back},
+        {"slices merge and travel", slices_merge_and_travel},
+        {"wrong slices are refused", wrong_slices_are_refused},
         {"plain rows take few bytes", plain_rows_take_few_bytes},
         {"any flipped or missing byte is found",
          any_flipped_or_missing_byte_is_found},

@@ -9,7 +9,10 @@
 #include "train/fixture.h"
 #include "train/trainer.h"
 
-#define ROWS "evaluate: [auc, rmse, gauc, \"hr@3\", \"ndcg@5\", mrr]\n"
+#define ROWS                                                            \
+    "evaluate: [auc, rmse, gauc, \"hr@3\", \"ndcg@5\", mrr, pr_auc, \n" \
+    "           coverage@3, gini@3, novelty@3, diversity@3]\n"
+#define N_ROWS 11
 #define RANKS "evaluate: [\"hr@10\", \"ndcg@10\", mrr]\n"
 #define PAIRS                                                          \
     "tables: {user: 4, item: 4}\n"                                     \
@@ -106,7 +109,7 @@ static void any_number_of_workers_judges_the_same(void)
             fixture_text(fixture_data(protocols[p]), "threshold, at: 3",
                          FIXTURE_DEEP ROWS "train: {global_batch: 80, "
                                            "micro_batches: 5, epochs: 1}\n");
-        double want[6], got[6];
+        double want[N_ROWS], got[N_ROWS];
 
         for (int i = 0; i < 3; i++) {
             struct judge j;
@@ -115,7 +118,7 @@ static void any_number_of_workers_judges_the_same(void)
             values_of(&j, p ? SPLIT_TEST : SPLIT_VALID, i ? got : want);
             if (i)
                 CHECK(memcmp(got, want, sizeof(got)) == 0);
-            for (int k = 0; k < 6; k++)
+            for (int k = 0; k < N_ROWS; k++)
                 CHECK(isfinite(want[k]));
             judge_clear(&j);
         }
@@ -228,6 +231,83 @@ static void ranking_agrees_with_brute_force(void)
         CHECK_CLOSE(v[1], gain / (double)n, 1e-9);
         CHECK_CLOSE(v[2], mrr / (double)n, 1e-9);
         judge_clear(&j);
+    }
+}
+
+/* The two lowest items that a user may be shown: the list of a scorer that
+ * knows no item. */
+static void two_lowest(const struct event *e, uint32_t list[2])
+{
+    int n = 0;
+
+    for (uint32_t i = 1; n < 2 && i < FIXTURE_ITEMS; i++)
+        if (i == e->item || !is_seen(e->user, i))
+            list[n++] = i;
+}
+
+static double bits_of(uint32_t item)
+{
+    uint64_t n, rows = 0;
+    const struct event *e = fixture_events(SPLIT_TRAIN, &n);
+
+    for (uint64_t i = 0; i < n; i++)
+        rows += e[i].item == item;
+    return log2((double)n / (double)rows);
+}
+
+static void lists_agree_with_brute_force(void)
+{
+    double v[3], shown[FIXTURE_ITEMS] = {0}, used = 0, bits = 0, unlike = 0;
+    const struct event *e;
+    struct judge j;
+    uint64_t n;
+
+    judge_init(&j,
+               fixture_text(fixture_data("loo-full"), "none",
+                            CONSTANT "evaluate: [coverage@2, novelty@2, "
+                                     "diversity@2/genres]\n"),
+               2, 0);
+    values_of(&j, SPLIT_TEST, v);
+    e = fixture_events(SPLIT_TEST, &n);
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t list[2];
+
+        two_lowest(&e[i], list);
+        used += shown[list[0]]++ == 0;
+        used += shown[list[1]]++ == 0;
+        bits += (bits_of(list[0]) + bits_of(list[1])) / 2;
+        unlike += list[1] == list[0] + 1 ? 2. / 3 : 1; // genres i and i + 1
+    }
+    CHECK_CLOSE(v[0], used / (FIXTURE_ITEMS - 1), 1e-12);
+    CHECK_CLOSE(v[1], bits / (double)n, 1e-9);
+    CHECK_CLOSE(v[2], unlike / (double)n, 1e-9);
+    judge_clear(&j);
+}
+
+static void wrong_fields_of_items_are_refused(void)
+{
+    static const struct {
+        const char *metrics, *answer;
+    } wrong[] = {
+        {"[diversity@5/genre]", "did you mean genres?"},
+        {"[diversity@5/age]", "no set, vector or category"},
+        {"[diversity@5/genres, diversity@3/item]", "takes one field"},
+    };
+
+    for (int i = 0; i < 3; i++) {
+        struct workload *w = NULL;
+        struct fusor_error err;
+        char rest[256];
+        struct yaml *job;
+
+        snprintf(rest, sizeof(rest), CONSTANT "evaluate: %s\n",
+                 wrong[i].metrics);
+        job =
+            fixture_yaml(fixture_text(fixture_data("loo-full"), "none", rest));
+        CHECK(workload_create(job, &w, &err) == FUSOR_EUSAGE);
+        CHECK(strstr(err.text, wrong[i].answer) != NULL);
+        CHECK(w == NULL);
+        yaml_destroy(job);
     }
 }
 
@@ -370,6 +450,9 @@ int main(void)
          any_number_of_workers_judges_the_same},
         {"a constant scorer finds nothing", a_constant_scorer_finds_nothing},
         {"ranking agrees with brute force", ranking_agrees_with_brute_force},
+        {"lists agree with brute force", lists_agree_with_brute_force},
+        {"wrong fields of items are refused",
+         wrong_fields_of_items_are_refused},
         {"groups agree with brute force", groups_agree_with_brute_force},
         {"a sink hears of every unit", a_sink_hears_of_every_unit},
         {"orders hold every row once, by query",

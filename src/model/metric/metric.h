@@ -169,6 +169,21 @@ enum fusor_status metric_set_deserialise(const void *bytes, size_t size,
                                          struct metric_set **out,
                                          struct fusor_error *err);
 
+/* Slices: the same metrics over parts of the rows, such as the users of each
+ * age. A slice is a set of its own inside the set, merged and sent along with
+ * it; its accumulators are exact (options.exact), because many are small. */
+#define METRIC_SLICES_MAX 65536
+
+/** The slice with this number, made when it is first asked for; it belongs to
+ * the set. What is added to it is not added to the set.
+ * @return FUSOR_EINVAL: number is METRIC_SLICES_MAX or more; FUSOR_ENOMEM */
+enum fusor_status metric_set_slice(struct metric_set *set, uint32_t number,
+                                   struct metric_set **out,
+                                   struct fusor_error *err);
+/** The slice, or NULL when nothing was ever added to it. */
+const struct metric_set *metric_set_sliced(const struct metric_set *set,
+                                           uint32_t number);
+
 struct metric_result {
     const char *name; // lives as long as the set
     int defined;      // 0: value is NaN

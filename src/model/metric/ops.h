@@ -71,6 +71,8 @@ struct metric_set {
     struct metric_group_space space;
     struct metric_top top;            // of the longest list
     const struct metric_items *items; // the caller's, or NULL
+    struct metric_set **slices;       // [n_slices], NULL where there is none
+    uint32_t n_slices;
 };
 
 static inline const struct metric_state_ops *
@@ -81,6 +83,22 @@ metric_state_of(const struct metric_set *set, size_t i)
     return set->options.exact && ops->exact_state ? ops->exact_state
                                                   : ops->state;
 }
+
+/* Private parts of slices; slices have none themselves. */
+void metric_slices_clear(struct metric_set *set);
+enum fusor_status metric_slices_merge(struct metric_set *into,
+                                      const struct metric_set *from,
+                                      struct fusor_error *err);
+enum fusor_status metric_slices_write(const struct metric_set *set,
+                                      struct strbuf *out,
+                                      struct fusor_error *err);
+enum fusor_status metric_slices_read(struct metric_set *set, struct bytes *in,
+                                     struct fusor_error *err);
+
+/* metric_set_deserialise(); sliceable 0: a set with slices is refused. */
+enum fusor_status metric_wire_read(const void *bytes, size_t size,
+                                   int sliceable, struct metric_set **out,
+                                   struct fusor_error *err);
 
 static inline int metric_ops_over_groups(const struct metric_ops *ops)
 {

@@ -81,6 +81,7 @@ void metric_set_destroy(struct metric_set *set)
         metric_state_of(set, i)->destroy(set->states[i]);
     metric_group_space_clear(&set->space);
     metric_top_clear(&set->top);
+    metric_slices_clear(set);
     mem_free(set);
 }
 
@@ -283,7 +284,7 @@ enum fusor_status metric_set_merge(struct metric_set *into,
     for (size_t i = 0; i < into->n; i++)
         FUSOR_TRY(metric_state_of(into, i)->merge(into->states[i],
                                                   from->states[i], err));
-    return FUSOR_OK;
+    return metric_slices_merge(into, from, err);
 }
 
 enum fusor_status metric_set_results(const struct metric_set *set,

@@ -1,6 +1,7 @@
 /* A metric set as bytes and back. Layout, little-endian: "FUSM", version u16,
  * feature bits u16, exact u8, logits u8, range 2 f64, metrics u16; for each:
- * name length u8, name, size u64, its accumulator; at the end the XXH3 of all
+ * name length u8, name, size u64, its accumulator; the number of slices u32,
+ * for each: its number u32, size u64, its set; at the end the XXH3 of all
  * before. The checksum finds accidents; every field is checked all the same,
  * because a sender may lie. */
 #include <string.h>
@@ -44,6 +45,7 @@ enum fusor_status metric_set_serialise(const struct metric_set *set,
     bytes_put(out, set->n, 2);
     for (size_t i = 0; i < set->n; i++)
         put_metric(out, set, i);
+    FUSOR_TRY(metric_slices_write(set, out, err));
     if (!out->failed)
         bytes_put(out, hash_bytes(out->s + start, out->len - start, 0), 8);
     return out->failed ? mem_fail(err, "metric bytes", 0) : FUSOR_OK;
@@ -73,8 +75,9 @@ static enum fusor_status check_frame(const void *bytes, size_t size,
 
 /* The names come between the accumulators: they are read first, in a walk of
  * its own, so that nothing is made before the set is known to be sound. */
-static enum fusor_status get_names(struct bytes in, struct metric_spec *specs,
-                                   size_t n, struct fusor_error *err)
+static enum fusor_status get_names(struct bytes in, int sliceable,
+                                   struct metric_spec *specs, size_t n,
+                                   struct fusor_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         size_t length = bytes_get(&in, 1);
@@ -91,7 +94,7 @@ static enum fusor_status get_names(struct bytes in, struct metric_spec *specs,
                               i);
         bytes_take(&in, bytes_get(&in, 8));
     }
-    if (in.bad || in.left)
+    if (in.bad || (!sliceable && (in.left != 4 || bytes_get(&in, 4) != 0)))
         return fusor_fail(err, FUSOR_EPROTO, "metric bytes: wrong length");
     return FUSOR_OK;
 }
@@ -111,12 +114,22 @@ static enum fusor_status get_states(struct bytes *in, struct metric_set *set,
                               "metric bytes: %s: wrong length",
                               set->specs[i].name);
     }
+    FUSOR_TRY(metric_slices_read(set, in, err));
+    if (in->bad || in->left)
+        return fusor_fail(err, FUSOR_EPROTO, "metric bytes: wrong length");
     return FUSOR_OK;
 }
 
 enum fusor_status metric_set_deserialise(const void *bytes, size_t size,
                                          struct metric_set **out,
                                          struct fusor_error *err)
+{
+    return metric_wire_read(bytes, size, 1, out, err);
+}
+
+enum fusor_status metric_wire_read(const void *bytes, size_t size,
+                                   int sliceable, struct metric_set **out,
+                                   struct fusor_error *err)
 {
     struct metric_spec specs[METRIC_SET_MAX];
     struct metric_options o = {0};
@@ -133,7 +146,7 @@ enum fusor_status metric_set_deserialise(const void *bytes, size_t size,
     n = bytes_get(&in, 2);
     if (n > METRIC_SET_MAX)
         return fusor_fail(err, FUSOR_EPROTO, "metric bytes: %zu metrics", n);
-    FUSOR_TRY(get_names(in, specs, n, err));
+    FUSOR_TRY(get_names(in, sliceable, specs, n, err));
     rc = metric_set_create(specs, n, &o, &set, err);
     if (rc != FUSOR_OK)
         return rc == FUSOR_ENOMEM

@@ -1,0 +1,46 @@
+#!/bin/sh
+# Metrics of lists and by group, from a job and from fusor evaluate.
+. "$(dirname "$0")/lib.sh"
+
+demo loo-full
+job job.yaml loo-full 2
+more='[auc, pr_auc, ece, ace@10, hr@10, map@10, coverage@10, gini@10,'
+more="$more novelty@10, diversity@10/genres]"
+ok "one thread" "$FUSOR" train job.yaml --run-dir runs/a -q -t 1 \
+    --set "evaluate=$more"
+ok "two threads" "$FUSOR" train job.yaml --run-dir runs/b -q -t 2 \
+    --set "evaluate=$more"
+for key in pr_auc ece ace@10 map@10 coverage@10 gini@10 novelty@10; do
+    a=$(value runs/a/result.json "$key")
+    [ -n "$a" ] && [ "$a" = "$(value runs/b/result.json "$key")" ] ||
+        die "$key differs between one thread and two"
+done
+
+ok "help" "$FUSOR" evaluate --help
+shows 'coverage@k'
+shows 'average precision'
+ok "groups" "$FUSOR" evaluate runs/a --by gender,age -m auc,hr@10
+shows 'gap (max - min)'
+shows 'ratio (min / max)'
+ok "in JSON, two threads" "$FUSOR" evaluate runs/a --by gender -m hr@10 \
+    --json -t 2
+cp out two
+ok "in JSON, one thread" "$FUSOR" evaluate runs/a --by gender -m hr@10 \
+    --json -t 1
+cmp -s out two || die "threads change the groups"
+# The groups are all rows: their mean, weighted, is the whole.
+all=$(value out value)
+mean=$(awk '/"group":/ { in_group = 1 } !in_group { next }
+    /"n":/ { gsub(/[^0-9]/, ""); n = $0 }
+    /"value":/ { sub(/.*: */, ""); s += n * $0; k += n }
+    END { printf "%.12f", s / k }' out)
+near "mean over groups" "$mean" "$all" 1e-9
+ok "small groups" "$FUSOR" evaluate runs/a --by age -m auc --min-group 1000
+shows 'too few'
+fails 2 'did you mean gender?' "$FUSOR" evaluate runs/a --by gendr
+fails 2 'makes no groups' "$FUSOR" evaluate runs/a --by genres
+fails 2 '1 to 8 names' "$FUSOR" evaluate runs/a --by gender,
+
+ok "compare" "$FUSOR" compare runs/a runs/b -m coverage@10,novelty@10
+says 'not tested'
+fails 2 'did you mean genres?' "$FUSOR" evaluate runs/a -m diversity@10/genre

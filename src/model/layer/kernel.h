@@ -121,9 +121,11 @@ KERNEL_BODY void row_add_product(float *restrict y, const float *restrict x,
         y[i] += x[i] * z[i];
 }
 
-/** The 16 lanes in a fixed tree. */
-KERNEL_BODY float lanes_sum(kernel_v16 a)
+/** The 16 lanes in a fixed tree. By address: a vector in an argument would need
+ * its registers in every version. */
+KERNEL_BODY float lanes_sum(const kernel_v16 *lanes)
 {
+    kernel_v16 a = *lanes;
     kernel_v4 b = (__builtin_shufflevector(a, a, 0, 1, 2, 3) +
                    __builtin_shufflevector(a, a, 4, 5, 6, 7)) +
                   (__builtin_shufflevector(a, a, 8, 9, 10, 11) +
@@ -165,7 +167,7 @@ KERNEL_BODY float row_sum(const float *restrict x, uint32_t n)
         a += KERNEL_GET16(x + i);
     for (; i < n; i++)
         c += x[i];
-    return c + lanes_sum(a);
+    return c + lanes_sum(&a);
 }
 
 KERNEL_BODY void row_prefetch(const float *p, uint32_t n)

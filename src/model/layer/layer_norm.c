@@ -44,7 +44,7 @@ KERNEL_BODY void row_statistics(const float *restrict x, uint32_t width,
         sum += KERNEL_GET16(x + k);
     for (; k < width; k++)
         m += x[k];
-    m = (m + lanes_sum(sum)) / (float)width;
+    m = (m + lanes_sum(&sum)) / (float)width;
     for (k = 0; k + 16 <= width; k += 16) {
         kernel_v16 d = KERNEL_GET16(x + k) - m;
 
@@ -52,7 +52,7 @@ KERNEL_BODY void row_statistics(const float *restrict x, uint32_t width,
     }
     for (; k < width; k++)
         v += (x[k] - m) * (x[k] - m);
-    v = (v + lanes_sum(square)) / (float)width;
+    v = (v + lanes_sum(&square)) / (float)width;
     *mean = m;
     *inverse = 1.0f / sqrtf(v + EPSILON);
 }
@@ -113,8 +113,8 @@ KERNEL_BODY void row_back(const float *restrict x, const float *dy,
         a += g;
         b += g * h;
     }
-    a = (a + lanes_sum(sum)) / (float)width;
-    b = (b + lanes_sum(sum_h)) / (float)width;
+    a = (a + lanes_sum(&sum)) / (float)width;
+    b = (b + lanes_sum(&sum_h)) / (float)width;
     for (k = 0; k + 16 <= width; k += 16)
         KERNEL_AT16(dx + k) = (KERNEL_GET16(dy + k) * KERNEL_GET16(gamma + k) -
                                a - (KERNEL_GET16(x + k) - m) * v * b) *

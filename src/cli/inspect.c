@@ -245,6 +245,53 @@ static enum fusor_status put_status(struct json *j, const char *dir,
     return FUSOR_OK;
 }
 
+/* One epoch's line of metrics.jsonl. A last line that a crash cut off is no
+ * reason to hide the others. */
+static void put_weights_line(struct json *j, const char *line, size_t n)
+{
+    struct yaml *y;
+    struct yaml_node *weights;
+    const char *text;
+
+    if (yaml_parse(line, n, "metrics.jsonl", &y, NULL) != FUSOR_OK)
+        return;
+    weights = yaml_get(yaml_root(y), "fusion_weights");
+    if (weights && weights->kind == YAML_MAP) {
+        static const char *const place[] = {"stage", "epoch"};
+        double v;
+
+        json_begin_object(j, NULL);
+        for (int i = 0; i < 2; i++) {
+            const struct yaml_node *at = yaml_get(yaml_root(y), place[i]);
+
+            if (at && yaml_to_double(at, &v, NULL) == FUSOR_OK)
+                json_number(j, place[i], v);
+        }
+        for (size_t i = 0; i < weights->n; i++)
+            if (yaml_to_text(weights->items[i], &text, NULL) == FUSOR_OK &&
+                str_to_double(text, &v) == 0)
+                json_number(j, weights->keys[i], v);
+        json_end_object(j);
+    }
+    yaml_destroy(y);
+}
+
+/* The towers' shares in the fusion, epoch by epoch. */
+static void put_weights(struct json *j, const char *text)
+{
+    if (!strstr(text, "\"fusion_weights\""))
+        return;
+    json_begin_array(j, "fusion_weights");
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+
+        if (n)
+            put_weights_line(j, text, n);
+        text += n + (text[n] == '\n');
+    }
+    json_end_array(j);
+}
+
 static enum fusor_status put_last_epoch(struct json *j, const char *dir,
                                         struct fusor_error *err)
 {
@@ -258,6 +305,7 @@ static enum fusor_status put_last_epoch(struct json *j, const char *dir,
     FUSOR_TRY(fs_read(path, TAIL_MAX, &text, &n, err));
     for (size_t i = 0; i < n; i++)
         lines += text[i] == '\n';
+    put_weights(j, text);
     while (n && text[n - 1] == '\n')
         text[--n] = '\0';
     last = strrchr(text, '\n');

@@ -17,9 +17,8 @@ const char *judge_split_name(enum split split)
     return split_names[split];
 }
 
-static enum fusor_status choose_split(const char *wish,
-                                      const struct workload *w, enum split *out,
-                                      struct fusor_error *err)
+enum fusor_status judge_choose_split(const char *wish, const struct workload *w,
+                                     enum split *out, struct fusor_error *err)
 {
     if (wish && strcmp(wish, "validation") == 0)
         wish = "valid";
@@ -42,8 +41,8 @@ static enum fusor_status choose_split(const char *wish,
 }
 
 /* Names with commas as a YAML list; every name is one the registry knows. */
-static enum fusor_status list_metrics(const char *text, struct strbuf *out,
-                                      struct fusor_error *err)
+enum fusor_status judge_list_metrics(const char *text, struct strbuf *out,
+                                     struct fusor_error *err)
 {
     const char *at = text;
 
@@ -71,7 +70,7 @@ static enum fusor_status open_run(const struct judge_options *o,
     enum fusor_status rc = FUSOR_OK;
 
     if (o->metrics)
-        rc = list_metrics(o->metrics, &metrics, err);
+        rc = judge_list_metrics(o->metrics, &metrics, err);
     if (o->prepared)
         yaml_add_text(&prepared, o->prepared);
     options.metrics = metrics.s;
@@ -202,7 +201,8 @@ static enum fusor_status judge(const struct judge_options *options,
                           options->run);
     FUSOR_TRY(
         dataset_check_protocol(o->workload->data, options->protocol, err));
-    FUSOR_TRY(choose_split(options->split, o->workload, &out->split, err));
+    FUSOR_TRY(
+        judge_choose_split(options->split, o->workload, &out->split, err));
     FUSOR_TRY(slice(o->workload, options, err));
     describe(o->workload, out);
     out->epoch = o->epoch;

@@ -38,6 +38,14 @@ struct judged {
 enum fusor_status judge_run(const struct judge_options *options,
                             struct judged *out, struct fusor_error *err);
 void judged_clear(struct judged *j);
+/** The split called so, or test (valid, when there are no test rows) for NULL.
+ * @return FUSOR_EUSAGE: no such split, or it has no rows */
+enum fusor_status judge_choose_split(const char *wish, const struct workload *w,
+                                     enum split *out, struct fusor_error *err);
+/** Append "auc,ndcg@10" as the YAML list that opened_create() takes.
+ * @return FUSOR_EUSAGE: an unknown metric */
+enum fusor_status judge_list_metrics(const char *text, struct strbuf *out,
+                                     struct fusor_error *err);
 /** "train", "valid", "test". */
 const char *judge_split_name(enum split split);
 

@@ -52,10 +52,12 @@ struct tower {
 };
 
 enum fusion_over { OVER_LOGITS, OVER_SCORES, OVER_VECTORS };
+enum fusion_missing { MISSING_DROP_TOWER, MISSING_ZERO, MISSING_ERROR };
 
 struct fusion {
     const struct fusion_kind *kind;
     enum fusion_over over;
+    enum fusion_missing missing;
     float drop;
     int trained;
     void *self;

@@ -113,7 +113,7 @@ static enum fusor_status parse_fusion_head(struct model *m,
 {
     struct yaml_node *type = yaml_get(at, "type");
     const char *word = "weighted";
-    int over = OVER_LOGITS;
+    int over = OVER_LOGITS, missing = MISSING_DROP_TOWER;
 
     if (at && !type)
         return yaml_fail(at, err, "the fusion has no type");
@@ -125,6 +125,8 @@ static enum fusor_status parse_fusion_head(struct model *m,
                              err);
     FUSOR_TRY(build_choice(at, "over", fusion_over_names, &over, err));
     m->fusion.over = (enum fusion_over)over;
+    FUSOR_TRY(build_choice(at, "missing", fusion_missing_names, &missing, err));
+    m->fusion.missing = (enum fusion_missing)missing;
     m->fusion.trained = 1;
     return build_float(at, "drop", 0, 0.95, &m->fusion.drop, err);
 }

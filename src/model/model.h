@@ -136,6 +136,25 @@ const float *model_tower_scores(const struct model_run *r, uint32_t tower);
 /** Fusion weights of the last forward pass, [n][n_towers], or NULL when the
  * fusion has none per sample. */
 const float *model_fusion_weights(const struct model_run *r);
+/** Say which towers give no answer in the passes that follow. What becomes of
+ * that is the fusion's `missing`: drop_tower leaves them out and scales the
+ * rest up, zero takes 0 for what they say, error refuses.
+ * @param missing [n_towers] 1: missing; copied; NULL: none
+ * @return EUSAGE: the fusion refuses, or no tower is left */
+enum fusor_status model_run_set_missing(struct model_run *r,
+                                        const unsigned char *missing,
+                                        struct fusor_error *err);
+/** What each tower put into the score of the last forward pass (not a training
+ * one), signed. Sums of towers: weight times what it said, so that together
+ * they are the score less the bias (over scores with a sigmoid output: the
+ * output). concat: the score less that with this tower's input at 0.
+ * @param s the step of that pass; out [n][n_towers] */
+void model_contributions(struct model_run *r, const struct model_step *s,
+                         float *out);
+/** Add each tower's weight in the last forward pass, over its samples.
+ * @param sums [n_towers]
+ * @return 0, nothing added: the fusion has no weights (concat) */
+int model_add_fusion_weights(const struct model_run *r, double *sums);
 /** Loss of the last forward pass, without l2 terms.
  * @param sum set to the sum over samples, each times its weight
  * @return EDATA: a label the loss cannot take; EINVAL: half a pair */

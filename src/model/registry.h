@@ -53,6 +53,9 @@ struct fusion_kind {
     /** r->score_grad -> r->tower_grad and, when trained, its own blocks. */
     void (*backward)(const struct fusion *f, struct model_run *r,
                      const struct model_step *s);
+    /** model_contributions() */
+    void (*contributions)(const struct fusion *f, struct model_run *r,
+                          const struct model_step *s, float *out);
     void (*describe)(const struct fusion *f, const struct model *m,
                      struct strbuf *out);
 };

@@ -48,6 +48,7 @@ static void take_all(struct model_run *r)
     r->tower_state = run_take(r, m->n_towers, sizeof(*r->tower_state));
     matrix_take_all(r);
     encoder_take_all(r);
+    r->missing = run_take(r, m->n_towers, 1);
     r->score = run_take(r, n, sizeof(float));
     r->output = run_take(r, n, sizeof(float));
     r->loss_grad = run_take(r, n, sizeof(float));
@@ -133,6 +134,53 @@ const float *model_tower_scores(const struct model_run *r, uint32_t tower)
 const float *model_fusion_weights(const struct model_run *r)
 {
     return r->fusion_weights;
+}
+
+enum fusor_status model_run_set_missing(struct model_run *r,
+                                        const unsigned char *missing,
+                                        struct fusor_error *err)
+{
+    const struct model *m = r->model;
+    uint32_t n = 0, last = 0;
+
+    for (uint32_t t = 0; missing && t < m->n_towers; t++)
+        if (missing[t]) {
+            last = t;
+            n++;
+        }
+    if (n && m->fusion.missing == MISSING_ERROR)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "tower %s is missing and the fusion says missing: "
+                          "error; drop_tower or zero would go on",
+                          m->towers[last].name);
+    if (n == m->n_towers)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "no tower is left: all %u are "
+                          "missing",
+                          n);
+    memset(r->missing, 0, m->n_towers);
+    if (n)
+        memcpy(r->missing, missing, m->n_towers);
+    r->n_missing = n;
+    return FUSOR_OK;
+}
+
+void model_contributions(struct model_run *r, const struct model_step *s,
+                         float *out)
+{
+    r->model->fusion.kind->contributions(&r->model->fusion, r, s, out);
+}
+
+int model_add_fusion_weights(const struct model_run *r, double *sums)
+{
+    uint32_t m = r->model->n_towers;
+
+    for (uint32_t t = 0; r->shared_weights && t < m; t++)
+        sums[t] += (double)r->n * (double)r->shared_weights[t];
+    for (uint32_t i = 0; r->fusion_weights && i < r->n; i++)
+        for (uint32_t t = 0; t < m; t++)
+            sums[t] += (double)r->fusion_weights[(size_t)i * m + t];
+    return r->shared_weights || r->fusion_weights;
 }
 
 static enum fusor_status check_labels(const struct model *m,

@@ -21,7 +21,10 @@ struct model_run {
     float **tower_grad; // [n_towers] -> [n, width] d loss / d tower_out
     void **tower_state; // [n_towers] each kind's
     void *fusion_state;
-    float *fusion_weights; // [n, n_towers] or NULL
+    float *fusion_weights;  // [n, n_towers] or NULL
+    unsigned char *missing; // [n_towers]
+    uint32_t n_missing;
+    float *shared_weights; // [n_towers] of all samples, or NULL
     float *score;          // [n]
     float *output;         // [n] after the output function
     float *loss_grad;      // [n] weight * d loss / d score, from model_loss()

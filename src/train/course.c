@@ -132,8 +132,8 @@ static enum fusor_status close_epoch(struct course *c, struct fusor_error *err)
     struct journal_line line = {
         .position = &c->position,
         .epoch = &c->epoch,
-        .seconds = c->epoch_seconds,
         .workload = c->workload,
+        .seconds = c->epoch_seconds,
         .course = &c->own,
         .pairwise = c->workload->negatives.pairwise,
         .cut = c->has_cut ? &cut : NULL,

@@ -150,6 +150,22 @@ void journal_load_json(struct json *j, const struct load *l, double imbalance)
     json_uint(j, "cache_bytes_saved", l->bytes_held);
 }
 
+/* The mean weight of each tower over the epoch's samples. */
+static void add_weights(struct json *j, const struct journal_line *line)
+{
+    const struct epoch_result *e = line->epoch;
+
+    if (!line->workload || !e->weighed ||
+        e->n_towers != model_n_towers(line->workload->model))
+        return;
+    json_begin_object(j, "fusion_weights");
+    for (uint32_t t = 0; t < e->n_towers; t++)
+        json_number(j, model_tower_name(line->workload->model, t),
+                    (double)e->weights[t] / RESULT_LOSS_ONE /
+                        (double)e->weighed);
+    json_end_object(j);
+}
+
 enum fusor_status journal_append(const char *run_dir,
                                  const struct journal_line *line,
                                  struct fusor_error *err)
@@ -174,6 +190,7 @@ enum fusor_status journal_append(const char *run_dir,
     phases_counts_json(&j, line->workload, &e->profile);
     if (line->course)
         journal_course_json(&j, line->course);
+    add_weights(&j, line);
     if (line->cut)
         add_servers(&j, line->cut);
     if (line->load)

@@ -1,11 +1,14 @@
 /* Results as 64-bit words, little-endian. */
 #include "train/result.h"
 
+#include <math.h>
 #include <string.h>
 
 #define EPOCH_COUNTS 4 /* before the profile */
-#define EPOCH_WORDS (EPOCH_COUNTS + PROFILE_TOTAL_WORDS)
-#define CUT_COUNTS 6 /* before the staleness */
+#define EPOCH_WEIGHED (EPOCH_COUNTS + PROFILE_TOTAL_WORDS)
+#define EPOCH_WORDS (EPOCH_WEIGHED + 1) /* before the weights of the towers */
+#define WEIGHT_MAX 4e12 /* of a micro-batch: in steps of 2^-20 it fits */
+#define CUT_COUNTS 6    /* before the staleness */
 #define CUT_PROFILE (CUT_COUNTS + CUT_STALENESS_MAX)
 #define CUT_WORDS (CUT_PROFILE + PROFILE_TOTAL_WORDS)
 
@@ -38,24 +41,35 @@ static enum fusor_status get_words(const void *data, size_t size,
 
 void epoch_result_encode(const struct epoch_result *r, struct strbuf *out)
 {
-    uint64_t words[EPOCH_WORDS] = {r->samples, (uint64_t)r->loss, r->busy_ns,
-                                   r->wait_ns};
+    uint64_t words[EPOCH_WORDS + RESULT_TOWERS_MAX] = {
+        r->samples, (uint64_t)r->loss, r->busy_ns, r->wait_ns};
 
     profile_total_pack(&r->profile, words + EPOCH_COUNTS);
-    put_words(words, EPOCH_WORDS, out);
+    words[EPOCH_WEIGHED] = r->weighed;
+    memcpy(words + EPOCH_WORDS, r->weights, r->n_towers * sizeof(*words));
+    put_words(words, EPOCH_WORDS + r->n_towers, out);
 }
 
 enum fusor_status epoch_result_decode(const void *data, size_t size,
                                       struct epoch_result *out,
                                       struct fusor_error *err)
 {
-    uint64_t words[EPOCH_WORDS];
+    uint64_t words[EPOCH_WORDS + RESULT_TOWERS_MAX];
+    size_t n = size / 8;
 
-    FUSOR_TRY(get_words(data, size, "epoch result", words, EPOCH_WORDS, err));
+    if (n < EPOCH_WORDS)
+        n = EPOCH_WORDS; // so that a short text is named as such
+    if (n > EPOCH_WORDS + RESULT_TOWERS_MAX)
+        n = EPOCH_WORDS + RESULT_TOWERS_MAX;
+    FUSOR_TRY(get_words(data, size, "epoch result", words, n, err));
     *out = (struct epoch_result){.samples = words[0],
                                  .loss = (int64_t)words[1],
                                  .busy_ns = words[2],
-                                 .wait_ns = words[3]};
+                                 .wait_ns = words[3],
+                                 .n_towers = (uint32_t)(n - EPOCH_WORDS),
+                                 .weighed = words[EPOCH_WEIGHED]};
+    memcpy(out->weights, words + EPOCH_WORDS,
+           out->n_towers * sizeof(*out->weights));
     profile_total_unpack(words + EPOCH_COUNTS, &out->profile);
     return FUSOR_OK;
 }
@@ -74,6 +88,21 @@ void epoch_result_add(struct epoch_result *into,
     into->busy_ns += from->busy_ns;
     into->wait_ns += from->wait_ns;
     profile_total_add(&into->profile, &from->profile);
+    into->weighed += from->weighed;
+    if (from->n_towers > into->n_towers)
+        into->n_towers = from->n_towers;
+    for (uint32_t t = 0; t < from->n_towers; t++)
+        result_add_loss(&into->weights[t], from->weights[t]);
+}
+
+void epoch_result_weigh(struct epoch_result *r, const double *sums,
+                        uint32_t n_towers, uint32_t n)
+{
+    r->n_towers = n_towers;
+    r->weighed += n;
+    for (uint32_t t = 0; t < n_towers; t++)
+        if (fabs(sums[t]) < WEIGHT_MAX)
+            result_add_loss(&r->weights[t], llround(sums[t] * RESULT_LOSS_ONE));
 }
 
 void cut_result_encode(const struct cut_result *r, struct strbuf *out)

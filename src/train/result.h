@@ -9,14 +9,24 @@
 
 #define RESULT_LOSS_ONE 1048576.0 /* the loss is summed in steps of 2^-20 */
 
+#define RESULT_TOWERS_MAX 64
+
 struct epoch_result {
     uint64_t samples;
     int64_t loss;     // sum over samples, times RESULT_LOSS_ONE
     uint64_t busy_ns; // compute, over threads
     uint64_t wait_ns; // for values and acknowledgements, over threads
     struct profile_total profile; // over threads
+    /* Fusion weights, summed over samples, times RESULT_LOSS_ONE. */
+    uint32_t n_towers; // 0: the fusion has none
+    uint64_t weighed;  // samples
+    int64_t weights[RESULT_TOWERS_MAX];
 };
 
+/** Count the weights of n samples.
+ * @param sums [n_towers] over the samples; n_towers <= RESULT_TOWERS_MAX */
+void epoch_result_weigh(struct epoch_result *r, const double *sums,
+                        uint32_t n_towers, uint32_t n);
 /** Replace *out by the encoded result. */
 void epoch_result_encode(const struct epoch_result *r, struct strbuf *out);
 /** @return FUSOR_EPROTO: not what epoch_result_encode() makes */

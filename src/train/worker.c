@@ -153,6 +153,16 @@ static enum fusor_status check_loss(const struct epoch *e, const struct step *s,
                       (unsigned long long)e->command->epoch + 1);
 }
 
+static void count_weights(struct worker *w, uint32_t n_samples)
+{
+    double sums[RESULT_TOWERS_MAX] = {0};
+    uint32_t n = model_n_towers(w->workload->model);
+
+    if (n > 1 && n <= RESULT_TOWERS_MAX &&
+        model_add_fusion_weights(w->run, sums))
+        epoch_result_weigh(&w->result, sums, n, n_samples);
+}
+
 static enum fusor_status compute_micro(struct worker *w, const struct epoch *e,
                                        const struct step *s,
                                        const struct step_micro *m,
@@ -174,6 +184,7 @@ static enum fusor_status compute_micro(struct worker *w, const struct epoch *e,
     profile_enter(w->profile, PROFILE_COMBINE);
     in.tables = grads_begin_micro(&w->grads, s, m, &in.dense_grad);
     FUSOR_TRY(model_forward(w->run, &in, NULL, NULL, err));
+    count_weights(w, m->batch.n);
     FUSOR_TRY(model_loss(w->run, &in, &loss, err));
     FUSOR_TRY(check_loss(e, s, loss, err));
     result_add_loss(&w->result.loss, llround(loss * RESULT_LOSS_ONE));
@@ -286,6 +297,7 @@ enum fusor_status worker_score(struct worker *w, struct step_micro *m,
         views[t] = (struct model_tables){
             .rows = (const float *const *)s->rows[t].rows};
     in.tables = views;
+    w->dense = in.dense;
     atomic_fetch_add_explicit(&w->samples, m->batch.n, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->steps, 1, memory_order_relaxed);
     return model_forward(w->run, &in, w->scores, w->outputs, err);

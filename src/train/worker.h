@@ -28,6 +28,7 @@ struct worker {
     uint32_t *items; // [micro_rows] items in their place, with negatives
     uint32_t *drawn; // [micro_rows] rows as the plan has them
     float *scores, *outputs; // [micro_rows]
+    const float *dense;      // parameters of the last worker_score()
     struct epoch_result result;
     struct profile *profile;      // the store's of this worker; NULL: none
     atomic_ullong samples, steps; // progress, read by other threads

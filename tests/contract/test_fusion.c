@@ -2,6 +2,7 @@
  * values; and what a gate is for: weights that differ by user. */
 #include "harness.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -89,6 +90,162 @@ static void dropped_towers_differ(void)
         CHECK(golden_differences(&f) < GOLDEN_DIFFERENCE);
         fixture_clear(&f);
     }
+}
+
+/* A column of six vectors may hardly vary; dividing by that multiplies the
+ * rounding of the differences, seen up to 2.1e-3. */
+#define BATCH_DIFFERENCE 5e-3
+
+/* Every head over everything, as it is and normalised, with and without
+ * dropped towers: by the micro-batch's statistics and by running ones. */
+static void every_combination_differentiates(void)
+{
+    static const char *const heads[] = {
+        "weighted, weights: ones",
+        "weighted, weights: free",
+        "weighted, weights: softmax",
+        "weighted, weights: simplex",
+        "concat",
+        "concat, units: [3], activation: tanh",
+        "attention",
+        "attention, gate: {mlp: [4], activation: tanh, from: [user, "
+        "hist.length]}",
+    };
+    static const char *const over[] = {"logits", "scores", "vectors"};
+    static const char *const more[] = {"", ", normalise: zscore",
+                                       ", normalise: zscore, drop: 0.3"};
+
+    for (size_t h = 0; h < sizeof(heads) / sizeof(heads[0]); h++)
+        for (size_t o = 0; o < 3; o++)
+            for (size_t k = 0; k < 3; k++) {
+                struct fixture f;
+                char job[1024];
+
+                snprintf(job, sizeof(job), BASE "{type: %s, over: %s%s}}",
+                         heads[h], over[o], more[k]);
+                REQUIRE(fixture_init(&f, job) == FUSOR_OK);
+                CHECK(golden_differences(&f) < GOLDEN_DIFFERENCE);
+                f.step.training = 1;
+                CHECK(golden_differences(&f) <
+                      (k ? BATCH_DIFFERENCE : GOLDEN_DIFFERENCE));
+                fixture_clear(&f);
+            }
+}
+
+/* (x - mean) / sd over the batch has mean 0 and a sum of squares of n, whatever
+ * the towers' scale. */
+static void z_scores_are_of_one_scale(void)
+{
+    struct fixture f;
+    float parts[2 * 64];
+    double mean[2] = {0}, square[2] = {0};
+    uint32_t n;
+
+    REQUIRE(fixture_init(&f, BASE "{type: weighted, normalise: zscore, "
+                                  "weights: [1, 3]}}") == FUSOR_OK);
+    f.step.training = 1;
+    fixture_loss(&f);
+    n = f.batch.n;
+    REQUIRE(n <= 64);
+    model_contributions(f.run, &f.step, parts);
+    for (uint32_t i = 0; i < 2 * n; i++) {
+        mean[i % 2] += (double)parts[i] / n;
+        square[i % 2] += (double)parts[i] * (double)parts[i] / n;
+    }
+    CHECK_CLOSE(mean[0], 0, 1e-5);
+    CHECK_CLOSE(mean[1], 0, 1e-5);
+    CHECK_CLOSE(square[0], 1, 1e-2); // less epsilon over the variance
+    CHECK_CLOSE(square[1], 9, 9e-2);
+    fixture_clear(&f);
+}
+
+/* What towers put in adds up to the score. */
+static void contributions_add_up(void)
+{
+    static const char *const texts[] = {
+        BASE "{type: weighted}}", BASE "{type: weighted, weights: softmax}}",
+        BASE "{type: attention, gate: {from: [price]}}}"};
+
+    for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++) {
+        struct fixture f;
+        float parts[2 * 64];
+
+        REQUIRE(fixture_init(&f, texts[k]) == FUSOR_OK);
+        fixture_loss(&f);
+        REQUIRE(f.batch.n <= 64);
+        model_contributions(f.run, &f.step, parts);
+        for (uint32_t i = 0; i < f.batch.n; i++)
+            CHECK_CLOSE(parts[2 * i] + parts[2 * i + 1], f.scores[i], 1e-5);
+        fixture_clear(&f);
+    }
+}
+
+/* With one of two towers left, a weighted average is that tower, a sum is twice
+ * it, and zero leaves the weights as they were. */
+static void a_missing_tower_does_not_break_the_score(void)
+{
+    static const unsigned char first[2] = {1, 0}, both[2] = {1, 1};
+    static const struct {
+        const char *job;
+        float factor; // of the other tower's score
+    } cases[] = {
+        {BASE "{type: weighted}}", 2},
+        {BASE "{type: weighted, missing: zero}}", 1},
+        {BASE "{type: weighted, weights: [0.25, 0.75]}}", 1},
+        {BASE "{type: weighted, weights: [0.25, 0.75], missing: zero}}", 0.75f},
+        {BASE "{type: attention}}", 1},
+        {BASE "{type: attention, gate: {from: [price]}}}", 1},
+    };
+    struct fixture f;
+
+    for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+        const float *other;
+
+        REQUIRE(fixture_init(&f, cases[k].job) == FUSOR_OK);
+        CHECK(model_run_set_missing(f.run, both, &f.err) == FUSOR_EUSAGE);
+        REQUIRE(model_run_set_missing(f.run, first, &f.err) == FUSOR_OK);
+        fixture_loss(&f);
+        other = model_tower_scores(f.run, 1);
+        for (uint32_t i = 0; i < f.batch.n; i++)
+            CHECK_CLOSE(f.scores[i], cases[k].factor * other[i], 1e-5);
+        CHECK(model_run_set_missing(f.run, NULL, &f.err) == FUSOR_OK);
+        fixture_clear(&f);
+    }
+    REQUIRE(fixture_init(&f, BASE "{type: weighted, missing: error}}") ==
+            FUSOR_OK);
+    CHECK(model_run_set_missing(f.run, first, &f.err) == FUSOR_EUSAGE);
+    CHECK(strstr(f.err.text, "tower mf is missing") != NULL);
+    fixture_clear(&f);
+}
+
+static void a_network_does_without_a_tower(void)
+{
+    static const unsigned char second[2] = {0, 1};
+    static const char *const jobs_of[] = {
+        BASE "{type: concat, over: vectors, units: [5]}}",
+        BASE "{type: concat, over: vectors, units: [5], missing: zero}}"};
+
+    for (size_t k = 0; k < 2; k++) {
+        struct fixture f;
+        double whole;
+
+        REQUIRE(fixture_init(&f, jobs_of[k]) == FUSOR_OK);
+        whole = fixture_loss(&f);
+        REQUIRE(model_run_set_missing(f.run, second, &f.err) == FUSOR_OK);
+        CHECK(isfinite(fixture_loss(&f)) && fixture_loss(&f) != whole);
+        REQUIRE(model_run_set_missing(f.run, NULL, &f.err) == FUSOR_OK);
+        CHECK(fixture_loss(&f) == whole);
+        fixture_clear(&f);
+    }
+}
+
+static void queries_cannot_be_normalised_here(void)
+{
+    struct fixture f;
+
+    CHECK(fixture_init(&f, BASE "{type: weighted, normalise: "
+                                "per_query_max}}") == FUSOR_EUSAGE);
+    CHECK(strstr(f.err.text, "fusor fuse") != NULL);
 }
 
 /* The fusion's bias among the blocks; n_blocks: there is none. */
@@ -325,6 +482,15 @@ int main(void)
         {"gradients agree with central differences", differences_agree},
         {"dropping towers is repeatable and differentiable",
          dropped_towers_differ},
+        {"every head over everything, normalised or not, differentiates",
+         every_combination_differentiates},
+        {"z-scores are of one scale", z_scores_are_of_one_scale},
+        {"contributions add up to the score", contributions_add_up},
+        {"a missing tower does not break the score",
+         a_missing_tower_does_not_break_the_score},
+        {"a network does without a tower", a_network_does_without_a_tower},
+        {"queries cannot be normalised in a model",
+         queries_cannot_be_normalised_here},
         {"attention weights sum to one and follow the gate",
          weights_sum_to_one},
         {"a bias moves the score and learns", a_bias_moves_the_score},

@@ -70,11 +70,12 @@ static void a_line_says_what_an_epoch_did(void)
 {
     struct course_position p = {.epoch = 2, .clock = 20, .lr_factor = 0.5};
     struct epoch_result e = {
-        100,
-        (int64_t)(25 * RESULT_LOSS_ONE),
-        30,
-        10,
-        {.ns = {[PROFILE_GATHER] = 3, [PROFILE_PUSH] = 1}, .steps = 7}};
+        .samples = 100,
+        .loss = (int64_t)(25 * RESULT_LOSS_ONE),
+        .busy_ns = 30,
+        .wait_ns = 10,
+        .profile = {.ns = {[PROFILE_GATHER] = 3, [PROFILE_PUSH] = 1},
+                    .steps = 7}};
     struct cut_result cut = {11, 12, 13,        14,
                              15, 16, {3, 0, 2}, {.ns = {[PROFILE_IDLE] = 2}}};
     struct metric_result valid[2] = {{.name = "auc", .defined = 1, .value = 1},

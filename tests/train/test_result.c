@@ -1,13 +1,22 @@
 /* Results as bytes. */
 #include "train/result.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "harness.h"
 
 static void an_epoch_result_survives_the_wire(void)
 {
-    struct epoch_result r = {7, -5, 1ull << 60, 3, {{9, 8}, 1, 2, 3}}, back;
+    struct epoch_result r = {.samples = 7,
+                             .loss = -5,
+                             .busy_ns = 1ull << 60,
+                             .wait_ns = 3,
+                             .profile = {{9, 8}, 1, 2, 3},
+                             .n_towers = 2,
+                             .weighed = 9,
+                             .weights = {11, -13}},
+                        back;
     struct strbuf text = {0};
     struct fusor_error err;
 
@@ -18,13 +27,22 @@ static void an_epoch_result_survives_the_wire(void)
     CHECK(epoch_result_decode(text.s, text.len - 1, &back, &err) ==
           FUSOR_EPROTO);
     CHECK(strstr(err.text, "bytes instead of") != NULL);
+    CHECK(epoch_result_decode(text.s, 8, &back, &err) == FUSOR_EPROTO);
     strbuf_clear(&text);
 }
 
 static void sums_stay_inside_their_range(void)
 {
-    struct epoch_result a = {1, INT64_MAX - 1, 2, 3, {{9, 8}, 1, 2, 3}},
-                        b = {4, 5, 6, 7, {{1, 0, 2}, 4, 5, 6}};
+    struct epoch_result a = {.samples = 1,
+                             .loss = INT64_MAX - 1,
+                             .busy_ns = 2,
+                             .wait_ns = 3,
+                             .profile = {{9, 8}, 1, 2, 3}},
+                        b = {.samples = 4,
+                             .loss = 5,
+                             .busy_ns = 6,
+                             .wait_ns = 7,
+                             .profile = {{1, 0, 2}, 4, 5, 6}};
     int64_t low = INT64_MIN + 1;
 
     epoch_result_add(&a, &b);
@@ -35,6 +53,24 @@ static void sums_stay_inside_their_range(void)
     CHECK(a.profile.sent == 7 && a.profile.received == 9);
     result_add_loss(&low, -2);
     CHECK(low == INT64_MIN);
+}
+
+static void weights_add_up_over_samples(void)
+{
+    static const double first[2] = {1.5, 0.5}, second[2] = {1, -3},
+                        wild[2] = {INFINITY, 0};
+    struct epoch_result a = {0}, b = {0};
+
+    epoch_result_weigh(&a, first, 2, 2);
+    epoch_result_weigh(&b, second, 2, 1);
+    epoch_result_add(&a, &b);
+    epoch_result_add(&b, &(struct epoch_result){.samples = 1}); // no weights
+    CHECK(a.weighed == 3 && a.n_towers == 2);
+    CHECK((double)a.weights[0] == 2.5 * RESULT_LOSS_ONE);
+    CHECK((double)a.weights[1] == -2.5 * RESULT_LOSS_ONE);
+    CHECK(b.weighed == 1 && b.n_towers == 2);
+    epoch_result_weigh(&b, wild, 2, 1);
+    CHECK((double)b.weights[0] == RESULT_LOSS_ONE);
 }
 
 static void a_cut_result_survives_the_wire_and_adds_up(void)
@@ -76,6 +112,7 @@ int main(void)
     static const struct test_case cases[] = {
         {"an epoch's result survives the wire",
          an_epoch_result_survives_the_wire},
+        {"weights add up over samples", weights_add_up_over_samples},
         {"sums stay inside their range", sums_stay_inside_their_range},
         {"a cut's result survives the wire and adds up",
          a_cut_result_survives_the_wire_and_adds_up},

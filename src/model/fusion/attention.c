@@ -18,8 +18,8 @@
 #include "model/layer/stack.h"
 #include "tensor/vec.h"
 
-static const char *const keys[] = {"type", "over", "gate",
-                                   "bias", "drop", NULL};
+static const char *const keys[] = {"type", "over",      "gate",    "bias",
+                                   "drop", "normalise", "missing", NULL};
 static const char *const gate_keys[] = {
     "mlp", "from", "table", "activation", "norm", "dropout", NULL};
 
@@ -166,16 +166,17 @@ static void fill_queries(const struct attention *a, struct attention_state *st,
     }
 }
 
-/* Row of logits, less the dropped towers, to weights. */
-static void to_weights(const float *logit, const float *mask, float *out,
-                       uint32_t m)
+/* Row of logits, less the dropped and missing towers, to weights. */
+static void to_weights(const struct model_run *r, const float *logit,
+                       const float *mask, float *out, uint32_t m)
 {
     int any = 0;
 
     for (uint32_t t = 0; t < m; t++)
         any |= mask && mask[t] > 0.0f;
     for (uint32_t t = 0; t < m; t++)
-        out[t] = any && !(mask[t] > 0.0f) ? -INFINITY : logit[t];
+        out[t] = (any && !(mask[t] > 0.0f)) || mix_leaves_out(r, t) ? -INFINITY
+                                                                    : logit[t];
     vec_ops()->softmax(out, out, m);
 }
 
@@ -195,7 +196,7 @@ static void attention_forward(const struct fusion *f, struct model_run *r,
             stack_forward(&a->gate, &st->gate, r->model->seed, s, st->x, train);
     }
     for (uint32_t i = 0; i < s->batch->n; i++)
-        to_weights(logit + (a->has_gate ? (size_t)i * m : 0),
+        to_weights(r, logit + (a->has_gate ? (size_t)i * m : 0),
                    st->mix.dropped ? st->mix.mask + (size_t)i * m : NULL,
                    r->fusion_weights + (size_t)i * m, m);
     mix_sum(&a->mix, &st->mix, r, s, r->fusion_weights, m);
@@ -221,6 +222,16 @@ static void attention_backward(const struct fusion *f, struct model_run *r,
         v->column_sums(s->dense_grad + a->alpha, st->dlogit, n, m);
     }
     mix_backward(&a->mix, &st->mix, r, s, 0);
+}
+
+static void attention_contributions(const struct fusion *f, struct model_run *r,
+                                    const struct model_step *s, float *out)
+{
+    const struct attention *a = f->self;
+    const struct attention_state *st = r->fusion_state;
+
+    mix_contributions(&a->mix, &st->mix, r, s, r->fusion_weights,
+                      a->mix.n_towers, out);
 }
 
 static void attention_describe(const struct fusion *f, const struct model *m,
@@ -250,5 +261,6 @@ const struct fusion_kind fusion_attention = {
     .run_create = attention_run_create,
     .forward = attention_forward,
     .backward = attention_backward,
+    .contributions = attention_contributions,
     .describe = attention_describe,
 };

@@ -8,7 +8,8 @@
 #include "model/layer/stack.h"
 
 static const char *const keys[] = {"type",       "over", "units",   "drop",
-                                   "activation", "norm", "dropout", NULL};
+                                   "activation", "norm", "dropout", "normalise",
+                                   "missing",    NULL};
 
 struct concat {
     struct mix mix;
@@ -78,6 +79,30 @@ static void concat_backward(const struct fusion *f, struct model_run *r,
     mix_backward(&c->mix, &st->mix, r, s, 1);
 }
 
+/* The score less that with this tower's input at 0; dx is free meanwhile. */
+static void concat_contributions(const struct fusion *f, struct model_run *r,
+                                 const struct model_step *s, float *out)
+{
+    const struct concat *c = f->self;
+    struct concat_state *st = r->fusion_state;
+    uint32_t n = r->n, m = c->mix.n_towers, width = c->mix.width, offset = 0;
+
+    for (uint32_t t = 0; t < m; t++) {
+        uint32_t own = r->model->towers[t].width;
+        const float *y;
+
+        memcpy(st->mix.dx, st->mix.x, (size_t)n * width * sizeof(float));
+        for (uint32_t i = 0; i < n; i++)
+            memset(st->mix.dx + (size_t)i * width + offset, 0,
+                   own * sizeof(float));
+        y = stack_forward(&c->stack, &st->stack, r->model->seed, s, st->mix.dx,
+                          0);
+        for (uint32_t i = 0; i < n; i++)
+            out[(size_t)i * m + t] = r->score[i] - y[i];
+        offset += own;
+    }
+}
+
 static void concat_describe(const struct fusion *f, const struct model *m,
                             struct strbuf *out)
 {
@@ -85,6 +110,8 @@ static void concat_describe(const struct fusion *f, const struct model *m,
 
     (void)m;
     stack_describe(&c->stack, out);
+    if (c->mix.normalised)
+        strbuf_add(out, " of z-scores");
 }
 
 const struct fusion_kind fusion_concat = {
@@ -94,5 +121,6 @@ const struct fusion_kind fusion_concat = {
     .run_create = concat_run_create,
     .forward = concat_forward,
     .backward = concat_backward,
+    .contributions = concat_contributions,
     .describe = concat_describe,
 };

@@ -7,6 +7,8 @@
 #include "tensor/vec.h"
 
 const char *const fusion_over_names[] = {"logits", "scores", "vectors", NULL};
+const char *const fusion_missing_names[] = {"drop_tower", "zero", "error",
+                                            NULL};
 
 /* R as a probability stays this far from 0 and 1: float's sigmoid is exact
  * enough to tell these apart, and logit(R) stays below 14. */
@@ -17,6 +19,7 @@ static enum fusor_status build_bias(struct model *m, struct yaml_node *at,
 {
     uint32_t block;
 
+    out->has_bias = out->normalised; // z-scores have mean 0
     FUSOR_TRY(build_bool(at, "bias", &out->has_bias, err));
     if (!out->has_bias)
         return FUSOR_OK;
@@ -25,11 +28,32 @@ static enum fusor_status build_bias(struct model *m, struct yaml_node *at,
     return FUSOR_OK;
 }
 
+static enum fusor_status build_normalise(struct model *m, struct yaml_node *at,
+                                         struct mix *out,
+                                         struct fusor_error *err)
+{
+    static const char *const names[] = {"none", "zscore", "per_query_max",
+                                        NULL};
+    int choice = 0;
+
+    FUSOR_TRY(build_choice(at, "normalise", names, &choice, err));
+    if (choice == 2)
+        return yaml_fail(yaml_get(at, "normalise"), err,
+                         "per_query_max needs all rows of a query at once, and "
+                         "a micro-batch may hold some: say zscore, or join "
+                         "score files by fusor fuse --normalise per_query_max");
+    out->normalised = choice == 1;
+    if (!out->normalised)
+        return FUSOR_OK;
+    return batch_norm_build_plain(m, "zscore", out->width, &out->norm, err);
+}
+
 enum fusor_status mix_build(struct model *m, struct fusion *f,
                             struct yaml_node *at, int sums, struct mix *out,
                             struct fusor_error *err)
 {
     out->n_towers = m->n_towers;
+    out->joins = !sums;
     out->each = m->towers[0].width;
     for (uint32_t t = 0; t < m->n_towers; t++) {
         out->width += m->towers[t].width;
@@ -46,6 +70,7 @@ enum fusor_status mix_build(struct model *m, struct fusion *f,
                          "%u; a %s fusion adds them (concat does not)",
                          a->name, b->name, a->width, b->width, f->kind->name);
     }
+    FUSOR_TRY(build_normalise(m, at, out, err));
     out->drop.rate = f->drop;
     if (f->drop > 0)
         out->drop.number = build_dropout(m);
@@ -77,6 +102,10 @@ void mix_take(const struct mix *x, struct model_run *r, struct mix_state *st)
     st->da = run_take(r, n * x->n_towers, sizeof(float));
     st->mask = run_take(r, n * x->n_towers, sizeof(float));
     st->column = run_take(r, n * widest, sizeof(float));
+    if (!x->normalised)
+        return;
+    st->raw = run_take(r, n * x->width, sizeof(float));
+    batch_norm_take(&x->norm, r, &st->norm);
 }
 
 /* x = x * mask of the tower that each column belongs to. */
@@ -94,6 +123,46 @@ static void apply_mask(const struct mix *x, const struct mix_state *st,
             at += m->towers[t].width;
         }
     }
+}
+
+/* Towers without an answer say 0. What joins its inputs by a network is given
+ * the others in proportion, as it was in training when towers were dropped. */
+static void blank_missing(const struct mix *x, struct mix_state *st,
+                          const struct model_run *r, uint32_t n, int grow)
+{
+    const struct vec_ops *v = vec_ops();
+    float factor = (float)x->n_towers / (float)(x->n_towers - r->n_missing);
+
+    for (uint32_t i = 0; i < n; i++) {
+        float *at = st->x + (size_t)i * x->width;
+
+        for (uint32_t t = 0; t < x->n_towers; t++) {
+            uint32_t width = r->model->towers[t].width;
+
+            if (r->missing[t])
+                v->fill(at, 0.0f, width);
+            else if (grow)
+                v->scale(at, factor, width);
+            at += width;
+        }
+    }
+}
+
+void mix_renormalise(const struct mix *x, const struct model_run *r, float *w)
+{
+    float all = 0.0f, kept = 0.0f;
+
+    if (!r->n_missing || r->model->fusion.missing != MISSING_DROP_TOWER)
+        return;
+    for (uint32_t t = 0; t < x->n_towers; t++) {
+        all += w[t];
+        kept += r->missing[t] ? 0.0f : w[t];
+    }
+    for (uint32_t t = 0; t < x->n_towers; t++)
+        if (r->missing[t])
+            w[t] = 0.0f;
+        else if (fabsf(kept) > 1e-6f * fabsf(all)) // else: weights cancel
+            w[t] *= all / kept;
 }
 
 void mix_forward(const struct mix *x, struct mix_state *st, struct model_run *r,
@@ -115,6 +184,14 @@ void mix_forward(const struct mix *x, struct mix_state *st, struct model_run *r,
                    from + (size_t)i * width, width * sizeof(float));
         offset += width;
     }
+    st->batch_stats = train;
+    if (x->normalised) {
+        memcpy(st->raw, st->x, (size_t)n * x->width * sizeof(float));
+        batch_norm_forward(&x->norm, &st->norm, s, st->raw, n, st->x, train);
+    }
+    if (r->n_missing)
+        blank_missing(x, st, r, n,
+                      x->joins && m->fusion.missing == MISSING_DROP_TOWER);
     st->dropped = train && x->drop.rate > 0;
     if (st->dropped)
         dropout_mask(&x->drop, m->seed, s, x->n_towers, st->mask);
@@ -130,6 +207,9 @@ void mix_backward(const struct mix *x, struct mix_state *st,
 
     if (st->dropped && apply)
         apply_mask(x, st, m, n, st->dx);
+    if (x->normalised)
+        batch_norm_backward(&x->norm, &st->norm, s, st->raw, st->dx, n,
+                            st->batch_stats, m->fusion.trained);
     for (uint32_t t = 0; t < x->n_towers; t++) {
         uint32_t width = m->towers[t].width;
         float *to = r->tower_grad[t];
@@ -146,9 +226,10 @@ void mix_backward(const struct mix *x, struct mix_state *st,
     }
 }
 
-static int mixes_probabilities(const struct model *m)
+static int mixes_probabilities(const struct mix *x, const struct model *m)
 {
-    return m->fusion.over == OVER_SCORES && m->output.kind == OUTPUT_SIGMOID;
+    return !x->normalised && m->fusion.over == OVER_SCORES &&
+           m->output.kind == OUTPUT_SIGMOID;
 }
 
 static float inside(float p)
@@ -170,7 +251,7 @@ void mix_sum(const struct mix *x, struct mix_state *st, struct model_run *r,
                          st->x + (size_t)i * x->width, x->n_towers, x->each);
     if (x->has_head)
         dense_forward(&x->head, s, st->sum, n, r->score);
-    else if (mixes_probabilities(r->model))
+    else if (mixes_probabilities(x, r->model))
         for (uint32_t i = 0; i < n; i++) {
             float p = inside(st->sum[i]);
 
@@ -195,7 +276,7 @@ void mix_sum_backward(const struct mix *x, struct mix_state *st,
         memcpy(st->dsum, r->score_grad, n * sizeof(float));
     if (x->has_bias && train)
         v->column_sums(s->dense_grad + x->bias, r->score_grad, n, 1);
-    if (!x->has_head && mixes_probabilities(r->model))
+    if (!x->has_head && mixes_probabilities(x, r->model))
         for (uint32_t i = 0; i < n; i++) { // d logit / dp = 1 / (p (1 - p))
             float p = inside(st->sum[i]);
 
@@ -214,8 +295,29 @@ void mix_sum_backward(const struct mix *x, struct mix_state *st,
     }
 }
 
+void mix_contributions(const struct mix *x, const struct mix_state *st,
+                       const struct model_run *r, const struct model_step *s,
+                       const float *a, uint32_t stride, float *out)
+{
+    const struct vec_ops *v = vec_ops();
+    uint32_t m = x->n_towers;
+
+    for (uint32_t i = 0; i < r->n; i++)
+        for (uint32_t t = 0; t < m; t++) {
+            const float *at =
+                st->x + (size_t)i * x->width + (size_t)t * x->each;
+            float said = x->has_head
+                             ? v->dot(s->dense + x->head.weight, at, x->each)
+                             : at[0];
+
+            out[(size_t)i * m + t] = a[(size_t)i * stride + t] * said;
+        }
+}
+
 void mix_describe(const struct mix *x, struct strbuf *out)
 {
+    if (x->normalised)
+        strbuf_add(out, " of z-scores");
     if (x->has_bias)
         strbuf_add(out, " + bias");
 }

@@ -6,24 +6,38 @@
  *       scores   x_t = output function of its score
  *       vectors  x_t = its vector
  *
+ *   normalise: zscore  x_t less its mean over its standard deviation: of the
+ *              micro-batch in training, running averages after it. Then
+ *              scores are no probabilities any more, and R is a logit
+ *              none
+ *   drop: p    in training a tower is left out of a sample with probability p,
+ *              by (seed, epoch, sample); the others grow, so that the mean
+ *              stays
+ *   missing:   of a tower that gives no answer (model_run_set_missing()):
+ *              drop_tower leaves it out, the others' weights grow to the same
+ *              sum; zero takes 0 for it; error refuses
+ *
  * A weighted sum R = sum_t a_t x_t becomes the model's score: itself over
  * logits; over scores with a sigmoid output logit(R), so that the model's
  * output is R; over vectors h . R + b with learned h, b.
  *
  *   bias: true     adds a learned number to that score over logits and scores;
  *                  with weights: free over the logits of one tower this is
- *                  Platt's calibration (1999). Without the word: true when a
- *                  stage trains the fusion on rows that the towers did not
- *                  train on, because there they may be over-confident; else
- *                  false, because the towers have biases of their own. */
+ *                  Platt's calibration (1999). Without the word: true over
+ *                  z-scores, whose mean is 0, and when a stage trains the
+ *                  fusion on rows that the towers did not train on, because
+ *                  there they may be over-confident; else false, because the
+ *                  towers have biases of their own. */
 #ifndef MODEL_FUSION_MIX_H
 #define MODEL_FUSION_MIX_H
 
+#include "model/layer/batch_norm.h"
 #include "model/layer/dense.h"
 #include "model/layer/dropout.h"
 #include "model/registry.h"
 
-extern const char *const fusion_over_names[]; // by enum fusion_over
+extern const char *const fusion_over_names[];    // by enum fusion_over
+extern const char *const fusion_missing_names[]; // by enum fusion_missing
 
 struct mix {
     uint32_t n_towers;
@@ -32,6 +46,9 @@ struct mix {
     struct dropout drop; // of whole towers
     struct dense head;   // weighted sums of vectors
     int has_head;
+    struct batch_norm norm; // zscore
+    int normalised;
+    int joins;     // a network joins the towers: no weights to renormalise
     int has_bias;  // of the score, when there is no head
     uint64_t bias; // its offset
 };
@@ -44,6 +61,9 @@ struct mix_state {
     float *mask;   // [n, n_towers], when drop.rate > 0
     float *column; // [n * widest tower]
     int dropped;   // the last forward pass made a mask
+    struct batch_norm_state norm;
+    float *raw;      // [n, width] x before it was normalised
+    int batch_stats; // it was by the micro-batch's own numbers
 };
 
 /** @param sums 1: the fusion adds towers up (equal widths; head, bias) */
@@ -67,6 +87,20 @@ void mix_sum(const struct mix *x, struct mix_state *st, struct model_run *r,
 void mix_sum_backward(const struct mix *x, struct mix_state *st,
                       struct model_run *r, const struct model_step *s,
                       const float *a, uint32_t stride, int train);
+/** Leave missing towers out of weights [n_towers] that sum up towers: theirs
+ * become 0 and the others grow to the same sum. */
+void mix_renormalise(const struct mix *x, const struct model_run *r, float *w);
+/** Is tower t to be left out of an average? */
+static inline int mix_leaves_out(const struct model_run *r, uint32_t t)
+{
+    return r->n_missing && r->missing[t] &&
+           r->model->fusion.missing == MISSING_DROP_TOWER;
+}
+/** fusion_kind's contributions of a weighted sum.
+ * @param a, stride as mix_sum() takes them */
+void mix_contributions(const struct mix *x, const struct mix_state *st,
+                       const struct model_run *r, const struct model_step *s,
+                       const float *a, uint32_t stride, float *out);
 /** What mix_sum() adds, for --check. */
 void mix_describe(const struct mix *x, struct strbuf *out);
 

@@ -17,8 +17,8 @@
 #include "base/mem.h"
 #include "tensor/vec.h"
 
-static const char *const keys[] = {"type", "over", "weights",
-                                   "bias", "drop", NULL};
+static const char *const keys[] = {"type", "over",      "weights", "bias",
+                                   "drop", "normalise", "missing", NULL};
 
 enum weights { WEIGHTS_ONES, WEIGHTS_FREE, WEIGHTS_SOFTMAX, WEIGHTS_SIMPLEX };
 static const char *const weights_names[] = {"ones", "free", "softmax",
@@ -111,6 +111,7 @@ static void *weighted_run_create(const struct fusion *f, struct model_run *r)
         return NULL;
     mix_take(&w->mix, r, &st->mix);
     st->w = run_take(r, w->mix.n_towers, sizeof(float));
+    r->shared_weights = st->w;
     st->dw = run_take(r, w->mix.n_towers, sizeof(float));
     return st;
 }
@@ -170,6 +171,7 @@ static void weighted_forward(const struct fusion *f, struct model_run *r,
 
     mix_forward(&w->mix, &st->mix, r, s, train, 1);
     make_weights(w, s, st->w);
+    mix_renormalise(&w->mix, r, st->w);
     mix_sum(&w->mix, &st->mix, r, s, st->w, 0);
 }
 
@@ -215,6 +217,15 @@ static void weighted_backward(const struct fusion *f, struct model_run *r,
     mix_backward(&w->mix, &st->mix, r, s, 1);
 }
 
+static void weighted_contributions(const struct fusion *f, struct model_run *r,
+                                   const struct model_step *s, float *out)
+{
+    const struct weighted *w = f->self;
+    const struct weighted_state *st = r->fusion_state;
+
+    mix_contributions(&w->mix, &st->mix, r, s, st->w, 0, out);
+}
+
 static void weighted_describe(const struct fusion *f, const struct model *m,
                               struct strbuf *out)
 {
@@ -233,5 +244,6 @@ const struct fusion_kind fusion_weighted = {
     .run_create = weighted_run_create,
     .forward = weighted_forward,
     .backward = weighted_backward,
+    .contributions = weighted_contributions,
     .describe = weighted_describe,
 };

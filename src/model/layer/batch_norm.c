@@ -37,6 +37,17 @@ enum fusor_status batch_norm_build(struct model *m, const char *name,
     return declare(m, name, "var", width, INIT_ONE, MOMENTUM, &b->var, err);
 }
 
+enum fusor_status batch_norm_build_plain(struct model *m, const char *name,
+                                         uint32_t width, struct batch_norm *b,
+                                         struct fusor_error *err)
+{
+    b->width = width;
+    b->plain = 1;
+    FUSOR_TRY(
+        declare(m, name, "mean", width, INIT_ZERO, MOMENTUM, &b->mean, err));
+    return declare(m, name, "var", width, INIT_ONE, MOMENTUM, &b->var, err);
+}
+
 void batch_norm_take(const struct batch_norm *b, struct model_run *r,
                      struct batch_norm_state *st)
 {
@@ -45,6 +56,12 @@ void batch_norm_take(const struct batch_norm *b, struct model_run *r,
     st->sum_dy = run_take(r, b->width, sizeof(float));
     st->sum_dy_x = run_take(r, b->width, sizeof(float));
     st->var = run_take(r, b->width, sizeof(float));
+    if (!b->plain)
+        return;
+    st->one = run_take(r, b->width, sizeof(float));
+    st->zero = run_take(r, b->width, sizeof(float));
+    for (uint32_t k = 0; st->one && k < b->width; k++)
+        st->one[k] = 1.0f;
 }
 
 /* Mean, then squared distances from it: two passes, no cancellation. */
@@ -107,8 +124,9 @@ void batch_norm_forward(const struct batch_norm *b, struct batch_norm_state *st,
         else
             st->mean[k] = mean[k];
     }
-    scale(x, n, b->width, st->mean, st->inverse, s->dense + b->gamma,
-          s->dense + b->beta, y);
+    scale(x, n, b->width, st->mean, st->inverse,
+          b->plain ? st->one : s->dense + b->gamma,
+          b->plain ? st->zero : s->dense + b->beta, y);
 }
 
 KERNEL_BODY void sums_body(const float *restrict x, const float *restrict dy,
@@ -171,11 +189,13 @@ void batch_norm_backward(const struct batch_norm *b,
 
     sums(x, dy, n, b->width, st->mean, st->inverse, st->sum_dy, st->sum_dy_x);
     for (uint32_t k = 0; train && k < b->width; k++) {
-        s->dense_grad[b->gamma + k] = st->sum_dy_x[k];
-        s->dense_grad[b->beta + k] = st->sum_dy[k];
+        if (!b->plain) {
+            s->dense_grad[b->gamma + k] = st->sum_dy_x[k];
+            s->dense_grad[b->beta + k] = st->sum_dy[k];
+        }
         s->dense_grad[b->mean + k] = part * st->mean[k];
         s->dense_grad[b->var + k] = part * st->var[k];
     }
-    back(st, batch_stats ? 1.0f / (float)n : 0.0f, s->dense + b->gamma, x, dy,
-         n, b->width);
+    back(st, batch_stats ? 1.0f / (float)n : 0.0f,
+         b->plain ? st->one : s->dense + b->gamma, x, dy, n, b->width);
 }

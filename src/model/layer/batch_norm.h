@@ -12,17 +12,23 @@
 struct batch_norm {
     uint32_t width;
     uint64_t gamma, beta, mean, var; // offsets in the dense vector
+    int plain;                       // no gamma and beta: 1 and 0
 };
 
 struct batch_norm_state {
     float *mean, *inverse; // [width] of the last pass, (var + eps)^-1/2
     float *sum_dy, *sum_dy_x;
-    float *var; // [width] unbiased
+    float *var;        // [width] unbiased
+    float *one, *zero; // [width] of a plain one
 };
 
 enum fusor_status batch_norm_build(struct model *m, const char *name,
                                    uint32_t width, struct batch_norm *b,
                                    struct fusor_error *err);
+/** Without gamma and beta: a z-score. */
+enum fusor_status batch_norm_build_plain(struct model *m, const char *name,
+                                         uint32_t width, struct batch_norm *b,
+                                         struct fusor_error *err);
 void batch_norm_take(const struct batch_norm *b, struct model_run *r,
                      struct batch_norm_state *st);
 /** y [n, width]; may be x. */

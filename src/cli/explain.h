@@ -1,0 +1,59 @@
+/* A run opened to be explained: scores of pairs and rows with what each tower
+ * put into them, and evaluations without one tower. explain.c is the command
+ * and prints, explain_rows.c computes. Threads: one. */
+#ifndef CLI_EXPLAIN_H
+#define CLI_EXPLAIN_H
+
+#include "model/stats/stats.h"
+#include "train/evaluate.h"
+#include "train/opened.h"
+
+struct tower_sums { // over rows
+    double weight;
+    double part, size, share; // contribution, its size, its share
+};
+
+struct ablation {
+    int has;                   // the metric has units
+    struct stats_comparison c; // a: without the tower, b: all towers
+};
+
+struct explain {
+    struct opened *opened;
+    struct worker worker;
+    int has_worker;
+    uint32_t m;   // towers
+    float *parts; // [EXPLAIN_CHUNK, m] contributions of the last batch
+    struct evaluate_order order; // the rows
+    uint64_t n_rows;
+    struct tower_sums *sums; // [m]
+    int has_weights;
+    struct ablation *ablations; // [m][n_metrics]
+    int ablated;
+};
+
+#define EXPLAIN_CHUNK 512 /* samples of a batch */
+
+/** @param metrics names with commas instead of the job's, or NULL
+ * @return errors of opened_create() */
+enum fusor_status explain_open(const char *run, const char *metrics,
+                               struct explain **out, struct fusor_error *err);
+void explain_close(struct explain *x);
+
+/** Score one pair with the user's train events: worker.scores[0], parts [m]. */
+enum fusor_status explain_score_pair(struct explain *x, uint32_t query,
+                                     uint32_t item, struct fusor_error *err);
+/** Take about n rows of a split into x->order, whole queries, drawn by hash.
+ * @return FUSOR_EUSAGE: there are none */
+enum fusor_status explain_take_rows(struct explain *x, enum split split,
+                                    uint64_t n, struct fusor_error *err);
+/** Score the next rows of the order: parts and weights are set.
+ * @param at moved on */
+enum fusor_status explain_score_rows(struct explain *x, uint64_t *at,
+                                     struct batch *out,
+                                     struct fusor_error *err);
+/** Judge the rows with all towers and without each: ablations. With one tower,
+ * or a fusion that refuses, nothing is done but a line said. */
+enum fusor_status explain_ablate(struct explain *x, struct fusor_error *err);
+
+#endif

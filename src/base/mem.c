@@ -1,5 +1,5 @@
-/* Counted allocation with injected failure, and the arena. The size of a block
- * is kept in front of it so that frees can be counted too. */
+/* Counted allocation with injected failure. The size of a block is kept in
+ * front of it so that frees can be counted too. */
 #include "base/mem.h"
 
 #include <stdatomic.h>
@@ -118,44 +118,4 @@ enum fusor_status mem_fail(struct fusor_error *err, const char *what,
 {
     return fusor_fail(err, FUSOR_ENOMEM, "%s: no memory for %zu bytes", what,
                       bytes);
-}
-
-enum fusor_status arena_init(struct arena *a, size_t size_bytes,
-                             struct fusor_error *err)
-{
-    a->base = mem_alloc_raw(size_bytes, 1);
-    if (!a->base)
-        return mem_fail(err, "arena", size_bytes);
-    a->size = size_bytes;
-    a->used = 0;
-    a->peak = 0;
-    return FUSOR_OK;
-}
-
-void arena_clear(struct arena *a)
-{
-    mem_free(a->base);
-    memset(a, 0, sizeof(*a));
-}
-
-void *arena_take(struct arena *a, size_t n, size_t size)
-{
-    size_t bytes;
-    void *p;
-
-    if (product(n, size, &bytes))
-        return NULL;
-    bytes = (bytes + MEM_ALIGN - 1) & ~(size_t)(MEM_ALIGN - 1);
-    if (bytes > a->size - a->used)
-        return NULL;
-    p = a->base + a->used;
-    a->used += bytes;
-    if (a->used > a->peak)
-        a->peak = a->used;
-    return p;
-}
-
-void arena_rewind(struct arena *a, size_t used)
-{
-    a->used = used;
 }

@@ -1,7 +1,6 @@
-/* Memory: counted, overflow-checked allocation that tests can make fail, and
- * the arena a worker takes its whole workspace from once.
+/* Memory: counted, overflow-checked allocation that tests can make fail.
  *
- * Threads: mem_* any; one arena belongs to one thread. */
+ * Threads: any. */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
@@ -40,22 +39,5 @@ int mem_reserve(void **array, size_t n, size_t *cap, size_t size);
 /** Report exhaustion in the common words. */
 enum fusor_status mem_fail(struct fusor_error *err, const char *what,
                            size_t bytes);
-
-/* Bump allocator over one block. */
-struct arena {
-    unsigned char *base;
-    size_t size;
-    size_t used;
-    size_t peak;
-};
-
-enum fusor_status arena_init(struct arena *a, size_t size_bytes,
-                             struct fusor_error *err);
-void arena_clear(struct arena *a);
-/** n * size bytes aligned to MEM_ALIGN, not zeroed; NULL when it does not
- * fit. */
-void *arena_take(struct arena *a, size_t n, size_t size);
-/** Give back everything taken since used was read. */
-void arena_rewind(struct arena *a, size_t used);
 
 #endif

@@ -13,10 +13,21 @@ extern const struct fusion_kind fusion_weighted, fusion_concat,
 extern const struct loss_kind loss_bce, loss_bpr, loss_huber, loss_mse;
 
 /* KIND(name, prefix) lines, so that names and pointers cannot differ. */
-#define TOWERS(X)                                                        \
-    X(content)                                                           \
-    X(ease) X(ials) X(knn) X(cnn) X(cross) X(dot) X(fm) X(gru) X(linear) \
-        X(lstm) X(mlp) X(rnn) X(transformer)
+#define TOWERS(X) \
+    X(cnn)        \
+    X(content)    \
+    X(cross)      \
+    X(dot)        \
+    X(ease)       \
+    X(fm)         \
+    X(gru)        \
+    X(ials)       \
+    X(knn)        \
+    X(linear)     \
+    X(lstm)       \
+    X(mlp)        \
+    X(rnn)        \
+    X(transformer)
 #define FUSIONS(X) X(weighted) X(concat) X(attention)
 #define LOSSES(X) X(bce) X(bpr) X(huber) X(mse)
 

@@ -1,4 +1,4 @@
-/* Allocation and the arena. */
+/* Allocation. */
 #include <stdint.h>
 #include <string.h>
 
@@ -116,38 +116,6 @@ static void exhaustion_is_said(void)
     CHECK(strcmp(err.text, "table: no memory for 64 bytes") == 0);
 }
 
-static void arena_takes_and_rewinds(void)
-{
-    struct arena a;
-    float *x, *y;
-    size_t mark;
-
-    REQUIRE(arena_init(&a, 1024, NULL) == FUSOR_OK);
-    x = arena_take(&a, 10, sizeof(*x));
-    mark = a.used;
-    y = arena_take(&a, 100, sizeof(*y));
-    REQUIRE(x && y);
-    CHECK((uintptr_t)x % MEM_ALIGN == 0 && (uintptr_t)y % MEM_ALIGN == 0);
-    CHECK((char *)y - (char *)x == 64);
-    CHECK(arena_take(&a, 1000, sizeof(*y)) == NULL);
-    CHECK(arena_take(&a, SIZE_MAX / 2, 4) == NULL);
-    arena_rewind(&a, mark);
-    CHECK(arena_take(&a, 100, sizeof(*y)) == y);
-    CHECK(a.peak == 64 + 448);
-    arena_clear(&a);
-    CHECK(a.base == NULL && a.size == 0);
-}
-
-static void arena_says_when_memory_is_out(void)
-{
-    struct fusor_error err = {0};
-    struct arena a;
-
-    mem_fail_after(1);
-    CHECK(arena_init(&a, 1024, &err) == FUSOR_ENOMEM);
-    CHECK(err.status == FUSOR_ENOMEM);
-}
-
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -160,8 +128,6 @@ int main(void)
         {"the chosen allocation fails, no other", the_chosen_allocation_fails},
         {"an array grows one at a time", reserve_makes_room_for_one},
         {"exhaustion names what and how much", exhaustion_is_said},
-        {"an arena takes, refuses and rewinds", arena_takes_and_rewinds},
-        {"an arena says when memory is out", arena_says_when_memory_is_out},
     };
 
     return TEST_RUN("base.mem", cases);

@@ -328,6 +328,24 @@ uint64_t dataset_sample_id(const struct dataset *ds, enum split split,
     return split_row(&ds->splits[split], i);
 }
 
+int dataset_is_history(const struct dataset *ds, size_t field)
+{
+    const struct dataset_field *f = &ds->fields[field];
+
+    return f->origin == ORIGIN_HISTORY && (int)f->of == ds->schema.item_key;
+}
+
+uint32_t dataset_events_before(const struct dataset *ds, enum split split,
+                               uint64_t i)
+{
+    return ds->splits[split].before[i];
+}
+
+uint32_t dataset_event(const struct dataset *ds, uint32_t query, uint32_t event)
+{
+    return ds->history->events[ds->history->offsets[query] + event];
+}
+
 void dataset_label_range(const struct dataset *ds, double *min, double *max)
 {
     *min = ds->label_min;

@@ -135,6 +135,15 @@ float dataset_weight(const struct dataset *ds, enum split split, uint64_t i);
 int64_t dataset_time(const struct dataset *ds, enum split split, uint64_t i);
 uint64_t dataset_sample_id(const struct dataset *ds, enum split split,
                            uint64_t i);
+/** Does the field hold the query's earlier items, as ids of the item key? */
+int dataset_is_history(const struct dataset *ds, size_t field);
+/** Train events of its query before a row. Some field must be a history. */
+uint32_t dataset_events_before(const struct dataset *ds, enum split split,
+                               uint64_t i);
+/** The train row of a known query's event, counted from 0 in time order; some
+ * field must be a history. */
+uint32_t dataset_event(const struct dataset *ds, uint32_t query,
+                       uint32_t event);
 /** Range of the mapped labels over the train rows, for label_check_for_bce().
  */
 void dataset_label_range(const struct dataset *ds, double *min, double *max);

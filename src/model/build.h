@@ -91,6 +91,10 @@ struct model {
     struct output output;
     const struct loss_kind *loss;
     float loss_param; // huber: delta
+    struct loss_setting setting;
+    struct yaml_node *loss_node; // the job's
+    uint32_t most_candidates;    // 0: no loss over candidates
+    int every;                   // runs hold vectors of all positions
     uint32_t n_dropouts;
     int owner; // of what is being declared
 };
@@ -163,6 +167,10 @@ enum fusor_status build_block(struct model *m, const char *name, uint64_t size,
                               uint32_t *block, struct fusor_error *err);
 /** A dropout's number, which names its random stream. */
 uint32_t build_dropout(struct model *m);
+
+/** Read a loss: m->loss, its number and setting. */
+enum fusor_status loss_parse(struct model *m, struct yaml_node *at,
+                             struct fusor_error *err);
 
 /* ---- the output function ---- */
 

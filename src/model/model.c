@@ -9,37 +9,6 @@
 #include "model/fusion/mix.h"
 #include "model/registry.h"
 
-static enum fusor_status parse_loss(struct model *m, struct yaml_node *at,
-                                    struct fusor_error *err)
-{
-    const char *name = "mse";
-    struct yaml_node *param = NULL;
-    double v;
-
-    if (at && at->kind == YAML_MAP) {
-        if (at->n != 1)
-            return yaml_fail(at, err, "loss is a name or {name: number}");
-        name = at->keys[0];
-        param = yaml_get(at, name);
-    } else if (at) {
-        FUSOR_TRY(yaml_to_text(at, &name, err));
-    }
-    m->loss = registry_loss(name);
-    if (!m->loss)
-        return build_unknown(at, "loss", name, registry_loss_names(), err);
-    m->loss_param = m->loss->param_default;
-    if (!param)
-        return FUSOR_OK;
-    if (!m->loss->param)
-        return yaml_fail(param, err, "loss %s takes no number", name);
-    FUSOR_TRY(yaml_to_double(param, &v, err));
-    if (!(v > 0 && v < 1e6))
-        return yaml_fail(param, err, "%s is above 0, not %g", m->loss->param,
-                         v);
-    m->loss_param = (float)v;
-    return FUSOR_OK;
-}
-
 static enum fusor_status parse_output(struct model *m, struct yaml_node *at,
                                       struct fusor_error *err)
 {
@@ -160,12 +129,24 @@ static enum fusor_status close_tables(struct model *m, struct fusor_error *err)
     return FUSOR_OK;
 }
 
+/* The job's loss, or that of its first stage. */
+static struct yaml_node *first_loss(struct yaml_node *job)
+{
+    struct yaml_node *loss = yaml_get(job, "loss");
+    struct yaml_node *stages = yaml_get(job, "stages");
+
+    if (loss || !stages || stages->kind != YAML_LIST || stages->n == 0)
+        return loss;
+    return yaml_get(stages->items[0], "loss");
+}
+
 static enum fusor_status build_all(struct model *m, struct yaml_node *job,
                                    struct fusor_error *err)
 {
     struct yaml_node *fusion = yaml_get(job, "fusion");
 
-    FUSOR_TRY(parse_loss(m, yaml_get(job, "loss"), err));
+    m->loss_node = first_loss(job);
+    FUSOR_TRY(loss_parse(m, m->loss_node, err));
     FUSOR_TRY(parse_output(m, yaml_get(job, "output"), err));
     FUSOR_TRY(parse_fusion_head(m, fusion, err));
     FUSOR_TRY(build_tables(m, yaml_get(job, "tables"), err));

@@ -34,6 +34,12 @@ struct model;
  *           score before it, so that a sample outside is pulled back.
  *   loss:   bce | mse (half the square) | {huber: delta} | bpr; default mse.
  *           bpr takes rows in pairs, see model_loss_is_pairwise().
+ *           Over candidates, for towers that factorise, each by itself:
+ *           full_softmax: {temperature: 1} |
+ *           sampled_softmax: {n: 256, from: uniform | popularity | in_batch,
+ *           logq: true, temperature: 1} | gbce: {n: 256, t: 0.75}; so do bce
+ *           and bpr at every position of a sequence. A name alone takes these
+ *           defaults. Without `loss` the first stage's.
  *
  * @param job the root of the job file; reads those keys only; must live as long
  *        as the model (model_table_node())
@@ -93,12 +99,66 @@ const char *model_tower_name(const struct model *m, uint32_t i);
 /** Does the tower factorise: score = query vector . item vector + biases? */
 int model_tower_factorises(const struct model *m, uint32_t i);
 
+/* Where the candidates of a loss over candidates come from. */
+enum candidates_from {
+    CANDIDATES_ALL,
+    CANDIDATES_UNIFORM,
+    CANDIDATES_POPULARITY, // as often as in the train rows
+    CANDIDATES_IN_BATCH    // the targets of the micro-batch
+};
+extern const char *const candidates_from_names[]; // NULL-terminated, by value
+
+struct loss_setting {
+    enum candidates_from from;
+    uint32_t n; // drawn in a micro-batch
+    int logq;   // correct for how likely each was drawn
+    float temperature;
+    float calibrate; // gbce: t
+};
+
+/** Take another loss from here on: a stage's. No run may be in a step
+ * meanwhile.
+ * @param at as the job's `loss`; NULL: the job's own */
+enum fusor_status model_set_loss(struct model *m, struct yaml_node *at,
+                                 struct fusor_error *err);
+/** How the loss now set finds its candidates, or NULL: it has no form over
+ * candidates.
+ * @param only set to 1 when it has no form over rows; may be NULL */
+const struct loss_setting *model_loss_setting(const struct model *m, int *only);
+/** Can the parts now in training be trained by a loss over candidates? Each
+ * must be a tower that factorises.
+ * @param every at every position of its sequence
+ * @param fields [n_fields] set to 1 for the sequences read so; may be NULL
+ * @return EUSAGE with the reason */
+enum fusor_status model_check_candidates(const struct model *m, int every,
+                                         unsigned char *fields,
+                                         struct fusor_error *err);
+/** Runs made from here on hold so many candidates.
+ * @param every and train every position of sequences */
+void model_expect_candidates(struct model *m, uint32_t most, int every);
+
 struct model_run;
 
 enum fusor_status model_run_create(const struct model *m, uint32_t max_batch,
                                    struct model_run **out,
                                    struct fusor_error *err);
 void model_run_destroy(struct model_run *r);
+
+/* What a loss over candidates compares with, one list for all samples of the
+ * micro-batch. */
+struct model_candidates {
+    const struct batch *batch; // a sample each, of which only fields of the
+                               // item side are read
+    const uint32_t *const *positions; // [n_lookups][n_values]
+    uint32_t n_negatives;             // the first so many are negatives
+    const uint32_t *place;  // [n_items + 1] where an item stands, or UINT32_MAX
+    const float *log_q;     // [n] log of how likely each was drawn, or NULL
+    const uint32_t *target; // [samples] item of each sample
+    int every;              // sequences: the next item of every position
+    uint32_t own;           // bce, bpr: negatives of each query vector
+    uint32_t n_items;       // there are, the unknown one not counted
+    uint64_t draw;          // number of the micro-batch, for random numbers
+};
 
 /* What one micro-batch reads and writes. */
 struct model_tables {
@@ -121,6 +181,7 @@ struct model_step {
     uint64_t epoch;
     int matmul;              // enum gemm_arithmetic of dense layers; 0: f32
     struct profile *profile; // told the phases of the passes, or NULL
+    const struct model_candidates *candidates; // NULL: a loss over rows
 };
 
 /** @param scores [n] logits; outputs [n] after the output function; either may

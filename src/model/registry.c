@@ -10,7 +10,8 @@ extern const struct tower_kind tower_cnn, tower_cross, tower_dot, tower_fm,
     tower_transformer;
 extern const struct fusion_kind fusion_weighted, fusion_concat,
     fusion_attention;
-extern const struct loss_kind loss_bce, loss_bpr, loss_huber, loss_mse;
+extern const struct loss_kind loss_bce, loss_bpr, loss_full_softmax, loss_gbce,
+    loss_huber, loss_mse, loss_sampled_softmax;
 
 /* KIND(name, prefix) lines, so that names and pointers cannot differ. */
 #define TOWERS(X) \
@@ -29,7 +30,14 @@ extern const struct loss_kind loss_bce, loss_bpr, loss_huber, loss_mse;
     X(rnn)        \
     X(transformer)
 #define FUSIONS(X) X(weighted) X(concat) X(attention)
-#define LOSSES(X) X(bce) X(bpr) X(huber) X(mse)
+#define LOSSES(X)   \
+    X(bce)          \
+    X(bpr)          \
+    X(full_softmax) \
+    X(gbce)         \
+    X(huber)        \
+    X(mse)          \
+    X(sampled_softmax)
 
 #define NAME(word) #word,
 #define TOWER(word) &tower_##word,

@@ -3,9 +3,18 @@
 #ifndef MODEL_REGISTRY_H
 #define MODEL_REGISTRY_H
 
+#include "model/loss/candidates.h"
 #include "model/run.h"
 
 struct built;
+
+/* The query vectors that a loss over candidates is about. */
+struct query_set {
+    uint32_t n;
+    const float *q;   // [n, query_width]
+    uint32_t *item;   // [n] id of the item each should find; UINT32_MAX: none
+    uint32_t *sample; // [n] of the batch
+};
 
 /* A kind of tower. All functions get the tower whose self build() made. */
 struct tower_kind {
@@ -37,6 +46,34 @@ struct tower_kind {
     uint32_t (*query_width)(const struct tower *t);
     /** What a stage computes for it, in t->self; NULL: it is trained. */
     const struct built *(*built)(const struct tower *t);
+
+    /* What a loss over candidates needs of a tower that factorises, instead of
+     * forward() and backward(). */
+    /** Most query vectors of a micro-batch. */
+    size_t (*queries_most)(const struct tower *t, const struct model_run *r);
+    /** The query vectors of the samples, or of every position of their
+     * sequences when s->candidates->every.
+     * @param out arrays of queries_most() to fill; q is set */
+    void (*queries)(const struct tower *t, struct model_run *r,
+                    const struct model_step *s, int train,
+                    struct query_set *out);
+    /** @param dq [n, query_width] used up */
+    void (*queries_backward)(const struct tower *t, struct model_run *r,
+                             const struct model_step *s, float *dq);
+    /** Vectors and biases of items: the samples of s, of which only fields of
+     * the item side count.
+     * @param v [n, query_width] @param bias [n], zeros where it has none
+     * @param part [n, query_width] scratch */
+    void (*items)(const struct tower *t, const struct model_run *r,
+                  const struct model_step *s, float *v, float *bias,
+                  float *part);
+    void (*items_backward)(const struct tower *t, const struct model_run *r,
+                           const struct model_step *s, const float *dv,
+                           float *dbias, float *part);
+    /** The field whose every position can be trained; -1, with the reason, when
+     * there is none. NULL: the tower reads no sequence. */
+    int (*every_field)(const struct tower *t, const struct model *m,
+                       const char **why_not);
 };
 
 /* A kind of fusion. Its inputs are r->mixed (towers' outputs after the link),
@@ -60,7 +97,8 @@ struct fusion_kind {
                      struct strbuf *out);
 };
 
-/* A kind of loss over one micro-batch. */
+/* A kind of loss over the rows of one micro-batch, over candidates (see
+ * loss/candidates.h), or both. */
 struct loss_kind {
     const char *name;
     int pairwise;      // rows come in pairs: wanted at 2i, not wanted at 2i + 1
@@ -74,6 +112,15 @@ struct loss_kind {
     double (*eval)(float param, const float *x, const float *label,
                    const float *weight, uint32_t n, float *grad);
     float label_low, label_high; // labels outside are refused
+    /** The loss over candidates of a micro-batch; NULL: it has no such form.
+     * eval is NULL when it has no other. The rest are defaults of its settings.
+     */
+    double (*over)(const struct candidates *c);
+    enum candidates_from from;
+    uint32_t n;
+    int logq;
+    float calibrate; // 0: has none
+    float temperature;
 };
 
 const struct tower_kind *registry_tower(const char *name);

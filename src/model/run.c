@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/profile.h"
+#include "model/contrast.h"
 #include "model/encoder.h"
 #include "model/registry.h"
 #include "tensor/vec.h"
@@ -49,6 +50,7 @@ static void take_all(struct model_run *r)
     matrix_take_all(r);
     encoder_take_all(r);
     r->missing = run_take(r, m->n_towers, 1);
+    contrast_take(r);
     r->score = run_take(r, n, sizeof(float));
     r->output = run_take(r, n, sizeof(float));
     r->loss_grad = run_take(r, n, sizeof(float));
@@ -111,6 +113,10 @@ enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
     if (m->n_encoders)
         profile_enter(r->profile, PROFILE_FORWARD_ENCODERS);
     encoder_forward_all(r, s);
+    if (s->candidates) {
+        contrast_forward(r, s);
+        return FUSOR_OK;
+    }
     for (uint32_t t = 0; t < m->n_towers; t++) {
         profile_enter(r->profile, profile_tower(PROFILE_FORWARD, t));
         m->towers[t].kind->forward(&m->towers[t], r, s,
@@ -212,6 +218,10 @@ enum fusor_status model_loss(struct model_run *r, const struct model_step *s,
     int after = !m->loss->on_logits && m->output.kind == OUTPUT_SIGMOID;
 
     profile_enter(r->profile, PROFILE_LOSS);
+    if (s->candidates) {
+        *sum = contrast_loss(r, s);
+        return FUSOR_OK;
+    }
     FUSOR_TRY(check_labels(m, b, err));
     *sum = m->loss->eval(m->loss_param, after ? r->output : r->score, b->label,
                          b->weight, b->n, r->loss_grad);
@@ -250,10 +260,13 @@ enum fusor_status model_backward(struct model_run *r,
     for (uint32_t i = 0; i < r->n; i++)
         r->score_grad[i] = r->loss_grad[i] * s->grad_scale;
     encoder_begin_backward(r);
-    m->fusion.kind->backward(&m->fusion, r, s);
+    if (s->candidates)
+        contrast_backward(r, s);
+    else
+        m->fusion.kind->backward(&m->fusion, r, s);
     for (uint32_t t = m->n_towers; t-- > 0;) {
         profile_enter(r->profile, profile_tower(PROFILE_BACKWARD, t));
-        if (m->towers[t].trained)
+        if (m->towers[t].trained && !s->candidates)
             m->towers[t].kind->backward(&m->towers[t], r, s);
         matrix_scatter(r, s, (int)t);
     }

@@ -10,6 +10,7 @@
 
 struct encoder_state;
 struct matrix_state;
+struct contrast;
 
 struct model_run {
     const struct model *model;
@@ -24,12 +25,14 @@ struct model_run {
     float *fusion_weights;  // [n, n_towers] or NULL
     unsigned char *missing; // [n_towers]
     uint32_t n_missing;
-    float *shared_weights; // [n_towers] of all samples, or NULL
-    float *score;          // [n]
-    float *output;         // [n] after the output function
-    float *loss_grad;      // [n] weight * d loss / d score, from model_loss()
-    float *score_grad;     // [n] the same * grad_scale, used up by backward
-    void **taken;          // what run_take() gave
+    float *shared_weights;     // [n_towers] of all samples, or NULL
+    float *score;              // [n]
+    float *output;             // [n] after the output function
+    struct contrast *contrast; // [n_towers] of a loss over candidates
+    float *contrast_scratch;
+    float *loss_grad;  // [n] weight * d loss / d score, from model_loss()
+    float *score_grad; // [n] the same * grad_scale, used up by backward
+    void **taken;      // what run_take() gave
     size_t n_taken, taken_cap;
     int failed;              // a run_take() found no memory
     struct profile *profile; // of the step under way

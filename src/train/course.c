@@ -21,6 +21,11 @@ static const struct stage *stage_of(const struct course *c)
     return &c->workload->options.stages[c->position.stage];
 }
 
+static const struct negatives *negatives_of(const struct course *c)
+{
+    return &c->workload->objectives.stages[c->position.stage].negatives;
+}
+
 static int is_over(const struct course *c)
 {
     return c->position.stage >= c->workload->options.n_stages;
@@ -101,14 +106,13 @@ static void say_epoch(struct course *c)
         journal_results_text(c->valid, c->workload->n_metrics, &text);
     snprintf(c->metric_text, sizeof(c->metric_text), "%s",
              text.s ? text.s : "");
-    progress_say(&c->progress,
-                 "stage %u epoch %llu/%lld  loss %.5f  %s  %s samples/s%s",
-                 c->position.stage + 1, (unsigned long long)c->position.epoch,
-                 (long long)stage->epochs,
-                 journal_mean_loss(&c->epoch, c->workload->negatives.pairwise),
-                 c->metric_text,
-                 str_count((double)c->epoch.samples / c->epoch_seconds, rate),
-                 c->is_best ? "  *" : "");
+    progress_say(
+        &c->progress, "stage %u epoch %llu/%lld  loss %.5f  %s  %s samples/s%s",
+        c->position.stage + 1, (unsigned long long)c->position.epoch,
+        (long long)stage->epochs,
+        journal_mean_loss(&c->epoch, negatives_of(c)->pairwise), c->metric_text,
+        str_count((double)c->epoch.samples / c->epoch_seconds, rate),
+        c->is_best ? "  *" : "");
     strbuf_clear(&text);
 }
 
@@ -135,7 +139,7 @@ static enum fusor_status close_epoch(struct course *c, struct fusor_error *err)
         .workload = c->workload,
         .seconds = c->epoch_seconds,
         .course = &c->own,
-        .pairwise = c->workload->negatives.pairwise,
+        .pairwise = negatives_of(c)->pairwise,
         .cut = c->has_cut ? &cut : NULL,
         .load = c->has_cut ? c->load : NULL,
         .imbalance = c->imbalance,
@@ -282,7 +286,7 @@ static enum fusor_status begin_epoch(struct course *c, struct command *out,
              c->position.stage + 1, (unsigned long long)c->position.epoch + 1,
              (long long)stage_of(c)->epochs);
     progress_begin(&c->progress, label,
-                   p.n_rows * negatives_samples(&c->workload->negatives));
+                   p.n_rows * negatives_samples(negatives_of(c)));
     c->epoch_started = clock_seconds();
     return FUSOR_OK;
 }

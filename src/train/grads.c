@@ -138,6 +138,16 @@ static void touch_all(struct table_grads *t, const uint32_t *positions,
     }
 }
 
+static void touch_micro(struct table_grads *t, const struct step_micro *m,
+                        uint32_t lookup)
+{
+    const struct candidate_list *c = m->candidates;
+
+    touch_all(t, m->positions[lookup], m->n_values[lookup]);
+    if (c)
+        touch_all(t, c->positions[lookup], c->n_values[lookup]);
+}
+
 const struct model_tables *grads_begin_micro(struct grads *g,
                                              const struct step *s,
                                              const struct step_micro *m,
@@ -157,7 +167,7 @@ const struct model_tables *grads_begin_micro(struct grads *g,
         uint32_t t = lookups[l].table;
 
         if (!is_flat(g, t) && model_lookup_is_trained(g->model, l))
-            touch_all(&g->tables[t], m->positions[l], m->n_values[l]);
+            touch_micro(&g->tables[t], m, l);
     }
     *dense_grad = dense_tree_begin(&g->dense, m->number);
     return g->views;

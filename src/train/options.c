@@ -10,6 +10,10 @@
 
 static const char *const order_names[] = {"random", "by_user", "time", NULL};
 
+static const char *const samples_names[] = {"auto", "events", "sequences",
+                                            NULL};
+static const char *const window_names[] = {"last", "random", NULL};
+
 const struct option_spec train_section_specs[] = {
     OPTION_SIZE(struct train_section, global_batch, "4096", 1, 1e8,
                 "samples in one step over all workers"),
@@ -31,6 +35,13 @@ const struct option_spec train_section_specs[] = {
     OPTION_SIZE(struct train_section, negatives, "0", 0, 1000,
                 "sampled items of label 0 that follow each positive row; with "
                 "loss bpr pairs for each, at least 1"),
+    OPTION_ENUM(struct train_section, samples, "auto", samples_names,
+                "each train event, or each query's events as one sequence "
+                "trained at every position; auto: sequences where a loss over "
+                "candidates meets towers that can"),
+    OPTION_ENUM(struct train_section, window, "last", window_names,
+                "events of a sequence longer than its field: the last, or "
+                "those up to one drawn each epoch"),
     OPTION_ENUM(struct train_section, matmul, "f32", gemm_arithmetic_names,
                 "products of dense layers in a step; bf16 rounds their factors "
                 "to 8 bits and needs AMX"),
@@ -76,7 +87,7 @@ struct stage_section {
     struct yaml_node *train, *build;
     int rows;
     int64_t epochs;
-    struct yaml_node *optimizer, *stop, *plateau;
+    struct yaml_node *optimizer, *loss, *stop, *plateau;
 };
 
 static const char *const rows_names[] = {"train", "validation", NULL};
@@ -92,6 +103,7 @@ static const struct option_spec stage_specs[] = {
     OPTION_INT(struct stage_section, epochs, "-1", -1, 1e6,
                "passes; -1: as train.epochs"),
     OPTION_NODE(struct stage_section, optimizer, "as the job's optimizer"),
+    OPTION_NODE(struct stage_section, loss, "as the job's loss"),
     OPTION_NODE(struct stage_section, stop, "as train.stop"),
     OPTION_NODE(struct stage_section, plateau, "as train.plateau"),
     OPTION_END,
@@ -182,6 +194,7 @@ static enum fusor_status read_stage(struct yaml_node *node,
     out->split = s.rows == 0 ? SPLIT_TRAIN : SPLIT_VALID;
     out->epochs = s.epochs >= 0 ? s.epochs : job->train.epochs;
     out->optimizer = s.optimizer;
+    out->loss = s.loss;
     if (s.stop)
         FUSOR_TRY(read_stop(s.stop, "stop", &out->stop, err));
     if (s.plateau)

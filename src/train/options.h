@@ -11,6 +11,13 @@
 #define TRAIN_MAX_METRICS 16
 #define TRAIN_MAX_NAMES 32
 
+/* What one sample is, where a loss over candidates leaves a choice. */
+enum train_samples {
+    SAMPLES_AUTO, // sequences where every trained tower can
+    SAMPLES_EVENTS,
+    SAMPLES_SEQUENCES
+};
+
 struct train_section {
     uint64_t global_batch;
     uint64_t micro_batches; // 0: batch / 512 within 1..16
@@ -24,6 +31,8 @@ struct train_section {
     const char *trace;    // file of a Chrome trace; "": none
     uint64_t trace_steps; // of a thread
     uint64_t negatives;   // samples a positive brings along; bpr: at least 1
+    int samples;          // enum train_samples
+    int window;           // of long sequences: the last, or a random one
     struct yaml_node *stop, *plateau;
 };
 extern const struct option_spec train_section_specs[];
@@ -49,6 +58,7 @@ struct stage {
     struct stop_rule stop;
     struct plateau_rule plateau;
     struct yaml_node *optimizer; // NULL: the job's
+    struct yaml_node *loss;      // NULL: the job's
 };
 
 struct train_options {

@@ -13,6 +13,34 @@ static uint32_t count_values(const struct batch_field *f, const struct batch *b,
     return f->n_values;
 }
 
+enum fusor_status step_init_candidates(struct step *s, const struct dataset *ds,
+                                       uint32_t cap, int whole,
+                                       uint32_t micro_rows,
+                                       struct fusor_error *err)
+{
+    uint32_t n = whole ? 1 : s->max_micros;
+
+    s->lists = mem_alloc(n, sizeof(*s->lists));
+    if (!s->lists)
+        return mem_fail(err, "candidates", n * sizeof(*s->lists));
+    for (; s->n_lists < n; s->n_lists++)
+        FUSOR_TRY(
+            candidate_list_init(&s->lists[s->n_lists], s->model, ds, cap, err));
+    for (uint32_t i = 0; i < s->max_micros; i++) {
+        struct step_micro *m = &s->micros[i];
+
+        m->target = mem_alloc(micro_rows, sizeof(*m->target));
+        if (!m->target)
+            return mem_fail(err, "targets", micro_rows * sizeof(*m->target));
+    }
+    return FUSOR_OK;
+}
+
+struct candidate_list *step_candidates(struct step *s)
+{
+    return &s->lists[s->n_lists == 1 ? 0 : s->n_micros];
+}
+
 static enum fusor_status micro_init(struct step *s, struct step_micro *m,
                                     const struct dataset *ds,
                                     uint32_t micro_rows,
@@ -67,8 +95,12 @@ void step_clear(struct step *s)
         mem_free(m->positions);
         mem_free(m->n_values);
         mem_free(m->capacity);
+        mem_free(m->target);
         batcher_destroy(m->batcher);
     }
+    for (uint32_t i = 0; i < s->n_lists; i++)
+        candidate_list_clear(&s->lists[i]);
+    mem_free(s->lists);
     for (uint32_t t = 0; s->sets && t < s->n_tables; t++)
         keyset_clear(&s->sets[t]);
     for (uint32_t t = 0; s->rows && t < s->n_tables; t++)
@@ -86,6 +118,9 @@ void step_reset(struct step *s, uint64_t clock)
     s->clock = clock;
     s->n_micros = 0;
     s->n_samples = 0;
+    s->loss_scale = 1.0f;
+    for (uint32_t i = 0; i < s->n_lists; i++)
+        s->lists[i].added = 0;
     for (uint32_t t = 0; t < s->n_tables; t++)
         keyset_reset(&s->sets[t]);
 }
@@ -95,6 +130,7 @@ struct step_micro *step_next_micro(struct step *s, uint32_t number)
     struct step_micro *m = &s->micros[s->n_micros];
 
     m->number = number;
+    m->candidates = NULL;
     return m;
 }
 
@@ -134,6 +170,8 @@ enum fusor_status step_add_keys(struct step *s, struct step_micro *m,
         FUSOR_TRY(keyset_add(&s->sets[look->table], f->ids, n, look->salt,
                              m->positions[l], err));
     }
+    if (m->candidates)
+        FUSOR_TRY(candidate_list_add_keys(m->candidates, s->sets, err));
     s->n_samples += m->batch.n;
     s->n_micros++;
     return FUSOR_OK;

@@ -70,8 +70,8 @@ static enum fusor_status init_threads(struct trainer *t,
                               t->config.staleness, err));
         if (w->options.stages[s].build)
             p.global_batch = p.micro_batches * PLAN_MICRO_ROWS; // evaluation
-        if (workload_capacity(w, &p) > capacity)
-            capacity = workload_capacity(w, &p);
+        if (workload_capacity(w, s, &p) > capacity)
+            capacity = workload_capacity(w, s, &p);
     }
     for (unsigned i = 0; i < t->config.n_threads; i++) {
         t->threads[i].trainer = t;
@@ -251,6 +251,7 @@ static enum fusor_status prepare_epoch(struct trainer *t,
     FUSOR_TRY(workload_plan(w, c->stage, &t->plan, err));
     FUSOR_TRY(model_set_trained(w->model, stage->names[0] ? stage->names : NULL,
                                 err));
+    FUSOR_TRY(model_set_loss(w->model, stage->loss, err));
     plan_order_destroy(t->order);
     t->order = NULL;
     if (stage->build)

@@ -11,6 +11,18 @@
 /* Of a micro-batch: in steps of 2^-20 it fits 63 bits. */
 #define LOSS_MAX 4e12
 
+/* Lists of candidates, when some stage needs them. */
+static enum fusor_status init_candidates(const struct worker *w, struct step *s,
+                                         struct fusor_error *err)
+{
+    const struct objectives *o = &w->workload->objectives;
+
+    if (o->most_candidates == 0)
+        return FUSOR_OK;
+    return step_init_candidates(s, w->workload->data, o->most_candidates,
+                                !o->counts, w->micro_rows, err);
+}
+
 enum fusor_status worker_init(struct worker *w, const struct workload *workload,
                               struct param_store *store, unsigned number,
                               uint32_t max_micros, uint32_t micro_rows,
@@ -37,6 +49,8 @@ enum fusor_status worker_init(struct worker *w, const struct workload *workload,
     for (unsigned i = 0; rc == FUSOR_OK && i < w->n_ring; i++)
         rc = step_init(&w->ring[i], workload->model, workload->data, max_micros,
                        micro_rows, err);
+    for (unsigned i = 0; rc == FUSOR_OK && i < w->n_ring; i++)
+        rc = init_candidates(w, &w->ring[i], err);
     if (rc == FUSOR_OK)
         rc = model_run_create(workload->model, micro_rows, &w->run, err);
     if (rc == FUSOR_OK)
@@ -66,10 +80,40 @@ struct epoch { // what the functions below share
     const struct plan *plan;
     const struct plan_order *order;
     const struct command *command;
+    const struct objective *objective;
     const struct negatives *negatives;
     enum split split;
     uint64_t number; // of the epoch, distinct over stages
 };
+
+/* The rows at these places of the plan. */
+static void planned_rows(const struct worker *w, const struct epoch *e,
+                         uint64_t first, uint32_t n, uint32_t *rows)
+{
+    plan_order_rows(e->order, first, n, rows);
+    if (e->objective->every)
+        objectives_rows(&w->workload->objectives, e->objective,
+                        w->workload->data, e->number, rows, n);
+}
+
+/* The batch is filled: what a loss over candidates compares it with. */
+static enum fusor_status fill_candidates(const struct worker *w,
+                                         const struct epoch *e, struct step *s,
+                                         struct step_micro *m, uint64_t unit,
+                                         struct fusor_error *err)
+{
+    const struct objective *o = e->objective;
+    struct candidate_list *l = step_candidates(s);
+
+    m->candidates = l;
+    for (uint32_t i = 0; i < m->batch.n; i++)
+        m->target[i] = dataset_item(w->workload->data, e->split, w->rows[i]);
+    if (o->setting.from == CANDIDATES_ALL)
+        return candidate_list_all(l, err);
+    return candidate_list_draw(l, &w->workload->objectives, o, &m->batch,
+                               m->target, e->number,
+                               unit * PLAN_MICRO_BATCHES + m->number, err);
+}
 
 static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
                                     struct step *s, uint64_t unit,
@@ -84,9 +128,11 @@ static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
     if (n == 0)
         return FUSOR_OK;
     if (!e->negatives->per_row) {
-        plan_order_rows(e->order, first, n, w->rows);
+        planned_rows(w, e, first, n, w->rows);
         FUSOR_TRY(
             batcher_fill(m->batcher, e->split, w->rows, n, &m->batch, err));
+        if (e->objective->over)
+            FUSOR_TRY(fill_candidates(w, e, s, m, unit, err));
         profile_enter(w->profile, PROFILE_KEYS);
         return step_add_keys(s, m, err);
     }
@@ -110,13 +156,17 @@ static float unit_scale(struct worker *w, const struct epoch *e, uint64_t unit)
     uint32_t left = plan_unit_rows(e->plan, unit);
     double sum = 0;
 
-    if (!e->negatives->per_row && !dataset_schema(ds)->has_weight)
+    if (!e->negatives->per_row && !e->objective->every &&
+        !dataset_schema(ds)->has_weight)
         return 1.0f / (float)left;
     while (left) {
         uint32_t n = left < w->micro_rows ? left : w->micro_rows;
 
-        plan_order_rows(e->order, first, n, w->drawn);
-        sum += negatives_weight(e->negatives, ds, e->split, w->drawn, n);
+        planned_rows(w, e, first, n, w->drawn);
+        sum +=
+            e->objective->every
+                ? objective_positions(e->objective, ds, e->split, w->drawn, n)
+                : negatives_weight(e->negatives, ds, e->split, w->drawn, n);
         first += n;
         left -= n;
     }
@@ -133,6 +183,8 @@ static enum fusor_status announce(struct worker *w, const struct epoch *e,
     profile_enter(w->profile, PROFILE_DATA);
     step_reset(s, unit);
     s->grad_scale = unit_scale(w, e, unit);
+    if (e->objective->every) // the mean over positions, a sample's share
+        s->loss_scale = s->grad_scale * (float)plan_unit_rows(e->plan, unit);
     for (uint32_t m = e->lease->micro_lo; m < e->lease->micro_hi; m++)
         FUSOR_TRY(fill_micro(w, e, s, unit, m, err));
     FUSOR_TRY(step_seal(s, err));
@@ -163,6 +215,27 @@ static void count_weights(struct worker *w, uint32_t n_samples)
         epoch_result_weigh(&w->result, sums, n, n_samples);
 }
 
+static struct model_candidates candidates_of(const struct worker *w,
+                                             const struct epoch *e,
+                                             const struct step *s,
+                                             const struct step_micro *m)
+{
+    const struct candidate_list *l = m->candidates;
+
+    return (struct model_candidates){
+        .batch = &l->batch,
+        .positions = (const uint32_t *const *)l->positions,
+        .n_negatives = l->n_negatives,
+        .place = l->place,
+        .log_q = l->corrected ? l->log_q : NULL,
+        .target = m->target,
+        .every = e->objective->every,
+        .own = e->objective->own,
+        .n_items = (uint32_t)dataset_n_items(w->workload->data) - 1,
+        .draw = s->clock * PLAN_MICRO_BATCHES + m->number,
+    };
+}
+
 static enum fusor_status compute_micro(struct worker *w, const struct epoch *e,
                                        const struct step *s,
                                        const struct step_micro *m,
@@ -179,15 +252,22 @@ static enum fusor_status compute_micro(struct worker *w, const struct epoch *e,
         .matmul = w->workload->options.train.matmul,
         .profile = w->profile,
     };
+    struct model_candidates candidates;
     double loss;
 
+    if (m->candidates) {
+        candidates = candidates_of(w, e, s, m);
+        in.candidates = &candidates;
+    }
     profile_enter(w->profile, PROFILE_COMBINE);
     in.tables = grads_begin_micro(&w->grads, s, m, &in.dense_grad);
     FUSOR_TRY(model_forward(w->run, &in, NULL, NULL, err));
-    count_weights(w, m->batch.n);
+    if (!m->candidates) // which the fusion has no part in
+        count_weights(w, m->batch.n);
     FUSOR_TRY(model_loss(w->run, &in, &loss, err));
     FUSOR_TRY(check_loss(e, s, loss, err));
-    result_add_loss(&w->result.loss, llround(loss * RESULT_LOSS_ONE));
+    result_add_loss(&w->result.loss,
+                    llround(loss * (double)s->loss_scale * RESULT_LOSS_ONE));
     return model_backward(w->run, &in, err);
 }
 
@@ -249,7 +329,8 @@ enum fusor_status worker_train(struct worker *w, const struct lease *lease,
         .plan = plan,
         .order = order,
         .command = c,
-        .negatives = &w->workload->negatives,
+        .objective = &w->workload->objectives.stages[c->stage],
+        .negatives = &w->workload->objectives.stages[c->stage].negatives,
         .split = w->workload->options.stages[c->stage].split,
         .number = c->epoch + ((uint64_t)c->stage << 32),
     };

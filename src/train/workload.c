@@ -14,6 +14,7 @@
 #define LOG_MODULE "train"
 #include "base/log.h"
 
+#define SEQUENCE_MICROS 4 /* a sequence is worth many rows (measured) */
 #define MICRO_SAMPLES_MAX (1 << 26) /* 16 of them are counted in 32 bits */
 
 static const char *const job_keys[] = {
@@ -85,12 +86,16 @@ static enum fusor_status read_rules(struct workload *w, struct yaml_node *root,
     return FUSOR_OK;
 }
 
-static enum fusor_status check_loss(const struct workload *w,
+static enum fusor_status check_loss(struct workload *w, uint32_t stage,
                                     struct fusor_error *err)
 {
     double lo, hi;
+    int bce;
 
-    if (strcmp(model_loss_name(w->model), "bce") != 0)
+    FUSOR_TRY(model_set_loss(w->model, w->options.stages[stage].loss, err));
+    bce = strcmp(model_loss_name(w->model), "bce") == 0;
+    FUSOR_TRY(model_set_loss(w->model, NULL, err));
+    if (!bce || w->objectives.stages[stage].over)
         return FUSOR_OK;
     dataset_label_range(w->data, &lo, &hi);
     return label_check_for_bce(dataset_label_spec(w->data), lo, hi, err);
@@ -144,32 +149,50 @@ static enum fusor_status read_metrics(struct workload *w,
     return FUSOR_OK;
 }
 
-static enum fusor_status read_negatives(struct workload *w,
-                                        struct yaml_node *root,
-                                        struct fusor_error *err)
+static enum fusor_status check_negatives(const struct workload *w,
+                                         const struct negatives *n,
+                                         struct yaml_node *root,
+                                         struct fusor_error *err)
 {
     struct yaml_node *at = yaml_path(root, "train.negatives");
-    int pairwise = model_loss_is_pairwise(w->model);
-    uint64_t n = w->options.train.negatives;
     double lo, hi;
 
-    w->negatives = (struct negatives){(uint32_t)n, pairwise};
-    if (pairwise && n == 0)
-        w->negatives.per_row = 1;
-    if (w->negatives.per_row == 0)
+    if (n->per_row == 0)
         return FUSOR_OK;
     if (dataset_n_queries(w->data) == 0 || dataset_n_items(w->data) < 2)
         return yaml_fail(at, err,
                          "%s draws items, but the data have no query or no "
                          "item key",
-                         pairwise ? "loss bpr" : "train.negatives");
+                         n->pairwise ? "loss bpr" : "train.negatives");
     dataset_label_range(w->data, &lo, &hi);
-    if (!pairwise && (lo < 0 || hi > 1))
+    if (!n->pairwise && (lo < 0 || hi > 1))
         return yaml_fail(at, err,
                          "train.negatives get label 0, but labels lie within "
                          "[%g, %g]: give the label `map: implicit`, or "
                          "threshold",
                          lo, hi);
+    return FUSOR_OK;
+}
+
+/* Every stage's objective, and room for it. */
+static enum fusor_status read_objectives(struct workload *w,
+                                         struct yaml_node *root,
+                                         struct fusor_error *err)
+{
+    uint32_t most = 0;
+    struct plan p;
+
+    FUSOR_TRY(objectives_read(&w->objectives, root, &w->options, w->data,
+                              w->model, err));
+    for (uint32_t s = 0; s < w->options.n_stages; s++) {
+        FUSOR_TRY(check_loss(w, s, err));
+        FUSOR_TRY(
+            check_negatives(w, &w->objectives.stages[s].negatives, root, err));
+        FUSOR_TRY(workload_plan(w, s, &p, err));
+        if (plan_capacity(&p) > most)
+            most = plan_capacity(&p);
+    }
+    objectives_expect(&w->objectives, w->data, most, w->model);
     return FUSOR_OK;
 }
 
@@ -305,12 +328,7 @@ static enum fusor_status fill_shape(struct workload *w, struct yaml_node *root,
 static enum fusor_status fill_work(struct workload *w, struct yaml_node *root,
                                    struct fusor_error *err)
 {
-    struct plan p;
-
-    FUSOR_TRY(check_loss(w, err));
-    FUSOR_TRY(read_negatives(w, root, err));
-    for (uint32_t s = 0; s < w->options.n_stages; s++)
-        FUSOR_TRY(workload_plan(w, s, &p, err));
+    FUSOR_TRY(read_objectives(w, root, err));
     return read_metrics(w, yaml_get(root, "evaluate"), err);
 }
 
@@ -360,6 +378,7 @@ void workload_destroy(struct workload *w)
     mem_free(w->block_optim);
     mem_free(w->whole_blocks);
     mem_free(w->frozen);
+    objectives_clear(&w->objectives);
     strbuf_clear(&w->warnings);
     mem_free(w);
 }
@@ -368,8 +387,9 @@ enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
                                 struct plan *out, struct fusor_error *err)
 {
     const struct train_section *t = &w->options.train;
+    const struct objective *o = &w->objectives.stages[stage];
     enum split split = (enum split)w->options.stages[stage].split;
-    uint64_t n = dataset_rows(w->data, split);
+    uint64_t n = o->every ? w->objectives.n_ends : dataset_rows(w->data, split);
 
     if (w->options.stages[stage].build)
         return build_plan(w, stage, out, err);
@@ -385,28 +405,33 @@ enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
         .global_batch = (uint32_t)(t->global_batch < n ? t->global_batch : n),
         .micro_batches = (uint32_t)t->micro_batches,
         /* Runs of a user are made for the train rows only. */
-        .kind =
-            split == SPLIT_TRAIN ? (enum plan_order_kind)t->order : PLAN_RANDOM,
+        .kind = split == SPLIT_TRAIN && !o->every
+                    ? (enum plan_order_kind)t->order
+                    : PLAN_RANDOM,
         .run = (uint32_t)t->run,
     };
+    if (!out->micro_batches && o->every)
+        out->micro_batches = SEQUENCE_MICROS;
     if (!out->micro_batches)
         out->micro_batches = plan_micro_batches((uint32_t)t->global_batch);
     if (out->micro_batches > out->global_batch)
         out->micro_batches = out->global_batch;
-    if ((uint64_t)plan_capacity(out) * negatives_samples(&w->negatives) >
+    if ((uint64_t)plan_capacity(out) * negatives_samples(&o->negatives) >
         MICRO_SAMPLES_MAX)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "train: %u rows with %u samples each in one "
                           "micro-batch; at most %d samples are possible: "
                           "lower global_batch or negatives",
-                          plan_capacity(out), negatives_samples(&w->negatives),
+                          plan_capacity(out), negatives_samples(&o->negatives),
                           MICRO_SAMPLES_MAX);
     return plan_check(out, err);
 }
 
-uint32_t workload_capacity(const struct workload *w, const struct plan *p)
+uint32_t workload_capacity(const struct workload *w, uint32_t stage,
+                           const struct plan *p)
 {
-    return plan_capacity(p) * negatives_samples(&w->negatives);
+    return plan_capacity(p) *
+           negatives_samples(&w->objectives.stages[stage].negatives);
 }
 
 const unsigned char *workload_frozen_blocks(const struct workload *w,
@@ -466,10 +491,12 @@ void workload_describe(const struct workload *w, struct strbuf *out)
             continue;
         }
         strbuf_addf(out,
-                    "stage %u: %lld epochs of %llu steps of %u samples in %u "
+                    "stage %u: %lld epochs of %llu steps of %u %s in %u "
                     "micro-batches\n",
                     s + 1, (long long)w->options.stages[s].epochs,
                     (unsigned long long)plan_units(&p), p.global_batch,
+                    w->objectives.stages[s].every ? "sequences, every position,"
+                                                  : "samples",
                     p.micro_batches);
     }
     if (w->warnings.s)

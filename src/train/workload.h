@@ -13,7 +13,7 @@
 #include "model/metric/metric.h"
 #include "model/model.h"
 #include "optim/optim.h"
-#include "train/negatives.h"
+#include "train/objective.h"
 #include "train/options.h"
 
 struct catalogue;
@@ -28,8 +28,8 @@ struct workload {
     struct optim_spec *table_optim; // [n_tables]
     struct optim_spec *block_optim; // [n_blocks]
     unsigned char *whole_blocks;    // [n_blocks] never cut over shards
-    unsigned char *frozen; // [n_stages][n_blocks + n_tables] not trained
-    struct negatives negatives;
+    unsigned char *frozen;        // [n_stages][n_blocks + n_tables] not trained
+    struct objectives objectives; // of the stages
     struct metric_spec metrics[TRAIN_MAX_METRICS];
     uint32_t n_metrics;
     struct catalogue *catalogue; // for metrics of lists, else NULL
@@ -51,8 +51,9 @@ void workload_destroy(struct workload *w);
 /** The plan of one stage; an empty split is an error that names it. */
 enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
                                 struct plan *out, struct fusor_error *err);
-/** Most samples in a micro-batch of a plan, negatives included. */
-uint32_t workload_capacity(const struct workload *w, const struct plan *p);
+/** Most samples in a micro-batch of a stage's plan, negatives included. */
+uint32_t workload_capacity(const struct workload *w, uint32_t stage,
+                           const struct plan *p);
 /** Which blocks a stage leaves alone: [n_blocks], the workload's. */
 const unsigned char *workload_frozen_blocks(const struct workload *w,
                                             uint32_t stage);

@@ -49,6 +49,8 @@ static void every_kind_is_here(void)
     for (size_t k = 0; names[k]; k++) {
         int found = 0;
 
+        if (!registry_loss(names[k])->eval) // tests/model/test_candidates.c
+            continue;
         for (size_t i = 0; i < N_JOBS; i++)
             found |= !strcmp(jobs[i].name, names[k]);
         CHECK(found);

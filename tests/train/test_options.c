@@ -71,7 +71,9 @@ static void a_wrong_setting_names_its_place(void)
         {"stages: {train: [a]}", "list"},
         {"stages: [{train: a}]", "list"},
         {"stages: [{rows: test}]", "validation"},
-        {"stages: [{loss: bce}]", "loss"},
+        {"stages: [{losses: bce}]", "losses"},
+        {"train: {samples: rows}", "rows"},
+        {"train: {window: first}", "first"},
         {"evaluate: auc", "list"},
     };
 

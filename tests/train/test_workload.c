@@ -26,7 +26,7 @@ static void plans_follow_the_rows_of_their_stage(void)
     REQUIRE(workload_plan(w, 0, &p, NULL) == FUSOR_OK);
     CHECK(p.n_rows == 701 && p.global_batch == 256 && plan_units(&p) == 3);
     CHECK(p.micro_batches == 1 && p.kind == PLAN_BY_USER);
-    CHECK(workload_capacity(w, &p) == 256);
+    CHECK(workload_capacity(w, 0, &p) == 256);
     REQUIRE(workload_plan(w, 1, &p, NULL) == FUSOR_OK);
     CHECK(p.n_rows == 97 && p.global_batch == 97 && p.kind == PLAN_RANDOM);
     workload_describe(w, &text);

@@ -23,6 +23,8 @@ void pack_take(const struct pack_spec *spec, struct model_run *r,
     p->active = run_take(r, (size_t)spec->max + 1, sizeof(*p->active));
     p->id = run_take(r, n, sizeof(*p->id));
     p->uses = run_take(r, n, sizeof(*p->uses));
+    p->sample = run_take(r, n, sizeof(*p->sample));
+    p->value = run_take(r, rows, sizeof(*p->value));
     p->position = run_take(r, rows, sizeof(*p->position));
     p->slot = run_take(r, rows, sizeof(*p->slot));
     p->order = run_take(r, 2 * n, sizeof(*p->order));
@@ -104,6 +106,7 @@ static void fill_sequence(const struct pack_spec *spec, struct pack *p,
             continue;
         row = spec->order == PACK_STEPS ? p->start[t] + k : p->start[k] + t;
         p->position[row] = position[from];
+        p->value[row] = from;
         p->slot[row] = slot + t++;
     }
     for (uint32_t t = 0; t < spec->pad; t++) {
@@ -120,8 +123,10 @@ static void count_uses(const struct pack_spec *spec, const struct model *m,
     for (uint32_t i = 0; i < b->n; i++) {
         uint32_t k = p->number[run_field_row(m, b, spec->field, i)];
 
-        if (k != UINT32_MAX && p->uses[k]++ == 0)
-            p->id[k] = b->sample_id[i];
+        if (k == UINT32_MAX || p->uses[k]++ > 0)
+            continue;
+        p->id[k] = b->sample_id[i];
+        p->sample[k] = i;
     }
 }
 
@@ -137,6 +142,7 @@ void pack_make(const struct pack_spec *spec, const struct model *m,
     p->n_all = f->side == SIDE_QUERY ? s->batch->n_queries : s->batch->n;
     from = p->order + p->n_all;
     p->n = p->longest = 0;
+    p->every = s->candidates && s->candidates->every;
     for (uint32_t q = 0; q < p->n_all; q++) {
         length[q] = count_ids(position, offsets[q], offsets[q + 1], spec->max,
                               keep_first, &from[q]);

@@ -34,6 +34,9 @@ struct pack {
     uint32_t *active;   // [longest] steps only: sequences that are so long
     uint64_t *id;       // [n] sample id of the first sample that reads it
     uint32_t *uses;     // [n] samples that read it
+    uint32_t *sample;   // [n] the first of them
+    uint32_t *value;    // [rows] which value of the field it is
+    int every;          // vectors of all rows are wanted, not one a sequence
     uint32_t *position; // [rows] index of its key, UINT32_MAX in a pad row
     uint32_t *slot;     // [rows] which of max positions it is: a sequence
                         // ends at the last one, a text begins at the first

@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "model/inputs.h"
+#include "tensor/vec.h"
 
 static const char *const keys[] = {"type",    "query",       "item",
                                    "bias",    "global_bias", "l2",
@@ -44,6 +45,7 @@ struct dot_state {
     float *item;  // [n, dim] when the item is not one categorical row
     float *grad;  // [dim] of a query, [dim] of an item
     float *zeros; // [dim]
+    float *part;  // [n, dim] of a loss over candidates
     float global_grad;
 };
 
@@ -201,6 +203,8 @@ static void *dot_run_create(const struct tower *t, struct model_run *r)
         st->item = run_take(r, n * d->dim, sizeof(float));
     st->grad = run_take(r, 2 * (size_t)d->dim, sizeof(float));
     st->zeros = run_take(r, d->dim, sizeof(float));
+    if (r->model->most_candidates)
+        st->part = run_take(r, n * d->dim, sizeof(float));
     return st;
 }
 
@@ -488,6 +492,90 @@ static uint32_t dot_query_width(const struct tower *t)
     return ((const struct dot *)t->self)->dim;
 }
 
+/* ---- a loss over candidates: biases of queries cancel and stay ---- */
+
+static size_t dot_queries_most(const struct tower *t, const struct model_run *r)
+{
+    (void)t;
+    return r->max_batch;
+}
+
+/* x [n, dim] = the sum of a side's vectors for all samples. */
+static void sum_side(const struct side *side, const struct model *m,
+                     const struct model_step *s, uint32_t dim, float *x,
+                     float *part)
+{
+    for (uint32_t k = 0; k < side->in.n; k++) {
+        embedding_forward(&side->in.items[k].ids, m, s, k ? part : x, dim);
+        if (k)
+            vec_ops()->add(x, x, part, (size_t)s->batch->n * dim);
+    }
+}
+
+static void scatter_side(const struct side *side, const struct model *m,
+                         const struct model_step *s, uint32_t dim,
+                         const float *dx, float *part, float l2)
+{
+    for (uint32_t k = 0; k < side->in.n; k++) { // which uses its gradient up
+        memcpy(part, dx, (size_t)s->batch->n * dim * sizeof(float));
+        embedding_backward(&side->in.items[k].ids, m, s, part, dim, l2);
+    }
+}
+
+static void dot_queries(const struct tower *t, struct model_run *r,
+                        const struct model_step *s, int train,
+                        struct query_set *out)
+{
+    const struct dot *d = t->self;
+    struct dot_state *st = r->tower_state[t->index];
+
+    (void)train;
+    sum_side(&d->query, r->model, s, d->dim, st->query, st->part);
+    out->n = s->batch->n;
+    out->q = st->query;
+    for (uint32_t i = 0; i < out->n; i++) {
+        out->item[i] = s->candidates->target[i];
+        out->sample[i] = i;
+    }
+}
+
+static void dot_queries_backward(const struct tower *t, struct model_run *r,
+                                 const struct model_step *s, float *dq)
+{
+    const struct dot *d = t->self;
+    struct dot_state *st = r->tower_state[t->index];
+
+    scatter_side(&d->query, r->model, s, d->dim, dq, st->part,
+                 t->l2 * s->grad_scale);
+}
+
+static void dot_items(const struct tower *t, const struct model_run *r,
+                      const struct model_step *s, float *v, float *bias,
+                      float *part)
+{
+    const struct dot *d = t->self;
+
+    sum_side(&d->item, r->model, s, d->dim, v, part);
+    vec_ops()->fill(bias, 0.0f, s->batch->n);
+    for (uint32_t k = 0; k < d->item.n_bias; k++) {
+        embedding_forward(&d->item.bias[k], r->model, s, part, 1);
+        vec_ops()->add(bias, bias, part, s->batch->n);
+    }
+}
+
+static void dot_items_backward(const struct tower *t, const struct model_run *r,
+                               const struct model_step *s, const float *dv,
+                               float *dbias, float *part)
+{
+    const struct dot *d = t->self;
+
+    scatter_side(&d->item, r->model, s, d->dim, dv, part, 0.0f);
+    for (uint32_t k = 0; k < d->item.n_bias; k++) {
+        memcpy(part, dbias, s->batch->n * sizeof(float));
+        embedding_backward(&d->item.bias[k], r->model, s, part, 1, 0.0f);
+    }
+}
+
 const struct tower_kind tower_dot = {
     .name = "dot",
     .factorises = 1,
@@ -499,4 +587,9 @@ const struct tower_kind tower_dot = {
     .describe = dot_describe,
     .query = dot_query,
     .query_width = dot_query_width,
+    .queries_most = dot_queries_most,
+    .queries = dot_queries,
+    .queries_backward = dot_queries_backward,
+    .items = dot_items,
+    .items_backward = dot_items_backward,
 };

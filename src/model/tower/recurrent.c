@@ -32,7 +32,7 @@ struct network_state {
     struct recurrent_state layers[MAX_LAYERS];
     float *x[MAX_LAYERS];    // [rows, units] a layer's input, after dropout
     float *mask[MAX_LAYERS]; // of its input
-    float *last, *dlast;     // [n, units]
+    float *last, *dlast;     // [n, units], of every row in p->every
     float *mask_last;
     float *dx[2]; // [rows, units] between layers
     int trained;
@@ -70,7 +70,8 @@ static void *network_run_create(const struct sequence *q, struct model_run *r)
 {
     const struct network *e = q->self;
     struct network_state *st = run_take(r, 1, sizeof(*st));
-    size_t rows = pack_rows(&q->pack, r), n = r->max_batch, h = e->units;
+    size_t rows = pack_rows(&q->pack, r), h = e->units;
+    size_t n = r->model->every ? rows : r->max_batch;
     int drops = e->drop[0].rate > 0;
 
     if (!st)
@@ -140,6 +141,39 @@ static size_t last_row(const struct pack *p, uint32_t k)
     return (size_t)p->start[p->length[k] - 1] + k;
 }
 
+/* Vectors that are made of the packed sequences. */
+static uint32_t made(const struct pack *p)
+{
+    return p->every ? p->rows : p->n;
+}
+
+/* st->last: the states that are read. */
+static void read_states(const struct network *e, struct network_state *st,
+                        const struct pack *p)
+{
+    const float *from = st->layers[e->n - 1].h;
+    size_t h = e->units;
+
+    if (p->every) {
+        memcpy(st->last, from, (size_t)p->rows * h * sizeof(float));
+        return;
+    }
+    for (uint32_t k = 0; k < p->n; k++)
+        memcpy(st->last + k * h, from + last_row(p, k) * h, h * sizeof(float));
+}
+
+static void draw_last(const struct dropout *d, uint64_t seed,
+                      const struct model_step *s, const struct pack *p,
+                      uint32_t width, float *mask)
+{
+    if (p->every) {
+        draw_steps(d, seed, s, p, width, mask);
+        return;
+    }
+    for (uint32_t k = 0; k < p->n; k++)
+        dropout_draw(d, seed, s, p->id[k], width, mask + (size_t)k * width);
+}
+
 static void network_forward(const struct sequence *q, void *state,
                             uint64_t seed, const struct model_step *s,
                             const struct pack *p, float *x, int train, float *y)
@@ -155,19 +189,15 @@ static void network_forward(const struct sequence *q, void *state,
         recurrent_forward(&e->layers[k], &st->layers[k], s, p,
                           input_of(e, st, k, x));
     }
-    for (uint32_t k = 0; k < p->n; k++)
-        memcpy(st->last + k * h, st->layers[e->n - 1].h + last_row(p, k) * h,
-               h * sizeof(float));
+    read_states(e, st, p);
     if (dropping(e, st)) {
-        for (uint32_t k = 0; k < p->n; k++)
-            dropout_draw(&e->drop[e->n], seed, s, p->id[k], e->units,
-                         st->mask_last + k * h);
-        dropout_apply(st->mask_last, st->last, p->n * h);
+        draw_last(&e->drop[e->n], seed, s, p, e->units, st->mask_last);
+        dropout_apply(st->mask_last, st->last, (size_t)made(p) * h);
     }
     if (e->units != q->dim)
-        dense_forward(&e->out, s, st->last, p->n, y);
+        dense_forward(&e->out, s, st->last, made(p), y);
     else
-        memcpy(y, st->last, p->n * h * sizeof(float));
+        memcpy(y, st->last, (size_t)made(p) * h * sizeof(float));
 }
 
 static void network_backward(const struct sequence *q, void *state,
@@ -181,11 +211,13 @@ static void network_backward(const struct sequence *q, void *state,
 
     (void)seed; // masks stay from forward
     if (e->units != q->dim) {
-        dense_backward(&e->out, s, st->last, dy, p->n, st->dlast, 1);
+        dense_backward(&e->out, s, st->last, dy, made(p), st->dlast, 1);
         dlast = st->dlast;
     }
     if (dropping(e, st))
-        dropout_apply(st->mask_last, dlast, (size_t)p->n * e->units);
+        dropout_apply(st->mask_last, dlast, (size_t)made(p) * e->units);
+    if (p->every)
+        above = dlast;
     for (uint32_t k = e->n; k-- > 0;) {
         float *to = k ? st->dx[k % 2] : dx;
 
@@ -209,6 +241,12 @@ static void network_describe(const struct sequence *q, struct strbuf *out)
         strbuf_addf(out, ", dropout %g", (double)e->drop[0].rate);
 }
 
+static const char *why_not_every(const struct sequence *q)
+{
+    (void)q;
+    return NULL;
+}
+
 /* The three kinds differ in one word. */
 #define RECURRENT(word, cell)                                                  \
     static enum fusor_status word##_build(struct model *m, struct sequence *q, \
@@ -226,6 +264,7 @@ static void network_describe(const struct sequence *q, struct strbuf *out)
         .forward = network_forward,                                            \
         .backward = network_backward,                                          \
         .describe = network_describe,                                          \
+        .why_not_every = why_not_every,                                        \
     };                                                                         \
     static enum fusor_status word##_tower(struct model *m, struct tower *t,    \
                                           struct yaml_node *at,                \

@@ -10,7 +10,7 @@ struct sequence_state {
     struct pack pack;
     float *sines;  // positional_take()
     float *x, *dx; // [rows, dim]
-    float *y, *dy; // [sequences, dim] of the encoder
+    float *y, *dy; // [sequences, dim] of the encoder; rows in p->every
     float *q, *dq; // [all sequences, dim], empty ones too
     float *item;   // [n, dim]
     float *grad;   // [n, dim] of the item's vector
@@ -25,6 +25,7 @@ void *sequence_run_create(const struct tower *t, struct model_run *r)
     struct sequence_state *st = run_take(r, 1, sizeof(*st));
     size_t n = (size_t)r->max_batch * q->dim;
     size_t rows = pack_rows(&q->pack, r) * q->dim;
+    size_t made = r->model->every ? rows : n;
 
     if (!st)
         return NULL;
@@ -32,8 +33,8 @@ void *sequence_run_create(const struct tower *t, struct model_run *r)
     st->sines = positional_take(&q->places, r);
     st->x = run_take(r, rows, sizeof(float));
     st->dx = run_take(r, rows, sizeof(float));
-    st->y = run_take(r, n, sizeof(float));
-    st->dy = run_take(r, n, sizeof(float));
+    st->y = run_take(r, made, sizeof(float));
+    st->dy = run_take(r, made, sizeof(float));
     st->q = run_take(r, n, sizeof(float));
     st->dq = run_take(r, n, sizeof(float));
     st->item = run_take(r, n, sizeof(float));
@@ -58,7 +59,7 @@ static void encode(const struct sequence *q, struct sequence_state *st,
                 positional_rows(&q->places, st->sines, s), st->x);
     if (p->n)
         q->encoder->forward(q, st->encoder, m->seed, s, p, st->x, train, st->y);
-    for (uint32_t i = 0; i < p->n_all; i++)
+    for (uint32_t i = 0; !p->every && i < p->n_all; i++)
         memcpy(st->q + (size_t)i * q->dim,
                p->number[i] == UINT32_MAX
                    ? s->dense + q->empty
@@ -146,6 +147,44 @@ static void part_ways(const struct tower *t, const struct sequence *q,
     st->bias[i] = g[0];
 }
 
+/* From st->dy to the gradient rows of the sequence. */
+static void decode(const struct tower *t, struct model_run *r,
+                   const struct model_step *s)
+{
+    const struct sequence *q = t->self;
+    struct sequence_state *st = r->tower_state[t->index];
+    const struct pack *p = &st->pack;
+    const struct model_tables *table = &s->tables[q->ids.table];
+
+    if (p->n == 0)
+        return;
+    q->encoder->backward(q, st->encoder, r->model->seed, s, p, st->x, st->dy,
+                         st->dx);
+    positional_backward(&q->places, p, s, st->dx);
+    pack_scatter(p, &q->pack, table->rows, table->grads,
+                 r->model->tables[q->ids.table].n_columns, q->dim, q->scale,
+                 t->l2 * s->grad_scale, st->dx);
+}
+
+/* st->dq to st->dy, and the vector of sequences of nothing. */
+static void gather_grads(const struct sequence *q, struct sequence_state *st,
+                         const struct model_step *s)
+{
+    const struct pack *p = &st->pack;
+    float *empty = s->dense_grad + q->empty;
+
+    vec_ops()->fill(empty, 0.0f, q->dim);
+    for (uint32_t i = 0; i < p->n_all; i++) {
+        const float *from = st->dq + (size_t)i * q->dim;
+
+        if (p->number[i] == UINT32_MAX)
+            vec_ops()->add(empty, empty, from, q->dim);
+        else
+            memcpy(st->dy + (size_t)p->number[i] * q->dim, from,
+                   q->dim * sizeof(float));
+    }
+}
+
 /* st->dq from the tower's gradient, and the item's rows. */
 static void from_samples(const struct tower *t, struct model_run *r,
                          const struct model_step *s)
@@ -186,31 +225,9 @@ static void from_samples(const struct tower *t, struct model_run *r,
 void sequence_backward(const struct tower *t, struct model_run *r,
                        const struct model_step *s)
 {
-    const struct sequence *q = t->self;
-    struct sequence_state *st = r->tower_state[t->index];
-    const struct pack *p = &st->pack;
-    const struct model_tables *table = &s->tables[q->ids.table];
-    float *empty = s->dense_grad + q->empty;
-
     from_samples(t, r, s);
-    vec_ops()->fill(empty, 0.0f, q->dim);
-    for (uint32_t i = 0; i < p->n_all; i++) {
-        const float *from = st->dq + (size_t)i * q->dim;
-
-        if (p->number[i] == UINT32_MAX)
-            vec_ops()->add(empty, empty, from, q->dim);
-        else
-            memcpy(st->dy + (size_t)p->number[i] * q->dim, from,
-                   q->dim * sizeof(float));
-    }
-    if (p->n == 0)
-        return;
-    q->encoder->backward(q, st->encoder, r->model->seed, s, p, st->x, st->dy,
-                         st->dx);
-    positional_backward(&q->places, p, s, st->dx);
-    pack_scatter(p, &q->pack, table->rows, table->grads,
-                 r->model->tables[q->ids.table].n_columns, q->dim, q->scale,
-                 t->l2 * s->grad_scale, st->dx);
+    gather_grads(t->self, r->tower_state[t->index], s);
+    decode(t, r, s);
 }
 
 const float *sequence_query(const struct tower *t, const struct model_run *r,
@@ -225,5 +242,139 @@ const float *sequence_query(const struct tower *t, const struct model_run *r,
 
 uint32_t sequence_query_width(const struct tower *t)
 {
-    return ((const struct sequence *)t->self)->dim;
+    const struct sequence *q = t->self;
+
+    return q->dim;
+}
+
+/* ---- a loss over candidates ---- */
+
+size_t sequence_queries_most(const struct tower *t, const struct model_run *r)
+{
+    const struct sequence *q = t->self;
+
+    return r->model->every ? pack_rows(&q->pack, r) : r->max_batch;
+}
+
+/* Row of position i of sequence k. */
+static size_t row_at(const struct sequence *q, const struct pack *p, uint32_t k,
+                     uint32_t i)
+{
+    return q->pack.order == PACK_STEPS ? (size_t)p->start[i] + k
+                                       : (size_t)p->start[k] + i;
+}
+
+/* Each position should find the next one's item, the last the sample's. */
+static void every_position(const struct sequence *q,
+                           const struct sequence_state *st,
+                           const struct model_step *s, struct query_set *out)
+{
+    const struct pack *p = &st->pack;
+    const uint64_t *ids = s->batch->fields[q->ids.field].ids;
+
+    out->n = p->rows;
+    out->q = st->y;
+    for (uint32_t i = 0; i < p->rows; i++) { // pad rows stay so
+        out->item[i] = UINT32_MAX;
+        out->sample[i] = 0;
+    }
+    for (uint32_t k = 0; k < p->n; k++)
+        for (uint32_t i = 0; i < p->length[k]; i++) {
+            size_t row = row_at(q, p, k, i);
+
+            out->sample[row] = p->sample[k];
+            out->item[row] =
+                i + 1 < p->length[k]
+                    ? (uint32_t)ids[p->value[row_at(q, p, k, i + 1)]]
+                    : s->candidates->target[p->sample[k]];
+        }
+}
+
+void sequence_queries(const struct tower *t, struct model_run *r,
+                      const struct model_step *s, int train,
+                      struct query_set *out)
+{
+    const struct sequence *q = t->self;
+    struct sequence_state *st = r->tower_state[t->index];
+
+    encode(q, st, r->model, s, train);
+    if (st->pack.every) {
+        every_position(q, st, s, out);
+        return;
+    }
+    out->n = s->batch->n;
+    out->q = st->item; // nothing else stands there in such a step
+    for (uint32_t i = 0; i < out->n; i++) {
+        memcpy(st->item + (size_t)i * q->dim, sequence_query(t, r, s, i),
+               q->dim * sizeof(float));
+        out->item[i] = s->candidates->target[i];
+        out->sample[i] = i;
+    }
+}
+
+void sequence_queries_backward(const struct tower *t, struct model_run *r,
+                               const struct model_step *s, float *dq)
+{
+    const struct sequence *q = t->self;
+    struct sequence_state *st = r->tower_state[t->index];
+    const struct vec_ops *v = vec_ops();
+
+    if (st->pack.every) {
+        memcpy(st->dy, dq, (size_t)st->pack.rows * q->dim * sizeof(float));
+        decode(t, r, s);
+        return;
+    }
+    v->fill(st->dq, 0.0f, (size_t)st->pack.n_all * q->dim);
+    for (uint32_t i = 0; i < s->batch->n; i++) {
+        size_t row = run_field_row(r->model, s->batch, q->ids.field, i);
+
+        v->add(st->dq + row * q->dim, st->dq + row * q->dim,
+               dq + (size_t)i * q->dim, q->dim);
+    }
+    gather_grads(q, st, s);
+    decode(t, r, s);
+}
+
+void sequence_items(const struct tower *t, const struct model_run *r,
+                    const struct model_step *s, float *v, float *bias,
+                    float *part)
+{
+    const struct sequence *q = t->self;
+
+    for (uint32_t k = 0; k < q->item.n; k++) {
+        embedding_forward(&q->item.items[k].ids, r->model, s, k ? part : v,
+                          q->dim);
+        if (k)
+            vec_ops()->add(v, v, part, (size_t)s->batch->n * q->dim);
+    }
+    if (q->has_bias)
+        embedding_forward(&q->bias, r->model, s, bias, 1);
+}
+
+void sequence_items_backward(const struct tower *t, const struct model_run *r,
+                             const struct model_step *s, const float *dv,
+                             float *dbias, float *part)
+{
+    const struct sequence *q = t->self;
+
+    for (uint32_t k = 0; k < q->item.n; k++) { // which uses its gradient up
+        memcpy(part, dv, (size_t)s->batch->n * q->dim * sizeof(float));
+        embedding_backward(&q->item.items[k].ids, r->model, s, part, q->dim,
+                           0.0f);
+    }
+    if (q->has_bias)
+        embedding_backward(&q->bias, r->model, s, dbias, 1, 0.0f);
+}
+
+int sequence_every_field(const struct tower *t, const struct model *m,
+                         const char **why_not)
+{
+    const struct sequence *q = t->self;
+
+    *why_not = "its kind reads the whole sequence at once";
+    if (q->encoder->why_not_every)
+        *why_not = q->encoder->why_not_every(q);
+    if (m->fields[q->ids.field].type != FIELD_SEQUENCE)
+        *why_not = "it reads a text";
+    return *why_not ? -1 : (int)q->ids.field;
 }

@@ -43,7 +43,7 @@ struct sequence_encoder {
     /** The workspace; taken with run_take(), may be NULL. */
     void *(*run_create)(const struct sequence *q, struct model_run *r);
     /** @param x [rows, dim], may be written
-     * @param y [n, dim] */
+     * @param y [n, dim]; p->every: [rows, dim], which must see no later row */
     void (*forward)(const struct sequence *q, void *state, uint64_t seed,
                     const struct model_step *s, const struct pack *p, float *x,
                     int train, float *y);
@@ -53,6 +53,8 @@ struct sequence_encoder {
                      const struct model_step *s, const struct pack *p,
                      const float *x, float *dy, float *dx);
     void (*describe)(const struct sequence *q, struct strbuf *out);
+    /** Why p->every is not possible, or NULL: it is. NULL function: never. */
+    const char *(*why_not_every)(const struct sequence *q);
 };
 
 /* A tower's self. */
@@ -88,19 +90,39 @@ void sequence_describe(const struct tower *t, const struct model *m,
 const float *sequence_query(const struct tower *t, const struct model_run *r,
                             const struct model_step *s, uint32_t i);
 uint32_t sequence_query_width(const struct tower *t);
+size_t sequence_queries_most(const struct tower *t, const struct model_run *r);
+void sequence_queries(const struct tower *t, struct model_run *r,
+                      const struct model_step *s, int train,
+                      struct query_set *out);
+void sequence_queries_backward(const struct tower *t, struct model_run *r,
+                               const struct model_step *s, float *dq);
+void sequence_items(const struct tower *t, const struct model_run *r,
+                    const struct model_step *s, float *v, float *bias,
+                    float *part);
+void sequence_items_backward(const struct tower *t, const struct model_run *r,
+                             const struct model_step *s, const float *dv,
+                             float *dbias, float *part);
+int sequence_every_field(const struct tower *t, const struct model *m,
+                         const char **why_not);
 
-#define SEQUENCE_TOWER(word, build_function) \
-    const struct tower_kind tower_##word = { \
-        .name = #word,                       \
-        .factorises = 1,                     \
-        .build = build_function,             \
-        .destroy = sequence_destroy,         \
-        .run_create = sequence_run_create,   \
-        .forward = sequence_forward,         \
-        .backward = sequence_backward,       \
-        .describe = sequence_describe,       \
-        .query = sequence_query,             \
-        .query_width = sequence_query_width, \
+#define SEQUENCE_TOWER(word, build_function)           \
+    const struct tower_kind tower_##word = {           \
+        .name = #word,                                 \
+        .factorises = 1,                               \
+        .build = build_function,                       \
+        .destroy = sequence_destroy,                   \
+        .run_create = sequence_run_create,             \
+        .forward = sequence_forward,                   \
+        .backward = sequence_backward,                 \
+        .describe = sequence_describe,                 \
+        .query = sequence_query,                       \
+        .query_width = sequence_query_width,           \
+        .queries_most = sequence_queries_most,         \
+        .queries = sequence_queries,                   \
+        .queries_backward = sequence_queries_backward, \
+        .items = sequence_items,                       \
+        .items_backward = sequence_items_backward,     \
+        .every_field = sequence_every_field,           \
     }
 
 #endif

@@ -33,16 +33,17 @@ enum read { READ_LAST, READ_MEAN };
 
 struct blocks {
     uint32_t n;
-    struct transformer blocks[MAX_BLOCKS];
+    struct transformer blocks[MAX_BLOCKS]; // all rows
+    struct transformer tail; // read: last; the last block for one row
     struct layer_norm final; // norm: pre
     int pre, read;
     struct dropout drop; // of the inputs
 };
 
 struct blocks_state {
-    struct transformer_state blocks[MAX_BLOCKS];
+    struct transformer_state blocks[MAX_BLOCKS], tail;
     float *x[MAX_BLOCKS]; // [rows, dim] behind each block; the last one's
-                          // [n, dim] when only last rows are read
+                          // [n, dim] when tail is used
     float *mean;          // [n, dim] read: mean
     float *dx;            // [rows, dim]
     float *mask;
@@ -99,9 +100,10 @@ static enum fusor_status blocks_build(struct model *m, struct sequence *q,
         e->drop.number = build_dropout(m);
     for (uint32_t b = 0; b < e->n; b++) {
         snprintf(name, sizeof(name), "block%u", b);
-        spec.last = b + 1 == e->n && e->read == READ_LAST;
         FUSOR_TRY(transformer_build(m, name, &spec, &e->blocks[b], err));
     }
+    e->tail = e->blocks[e->n - 1]; // the same weights
+    e->tail.spec.last = e->tail.attention.last = 1;
     if (!spec.pre)
         return FUSOR_OK;
     return layer_norm_build(m, "norm", q->dim, &e->final, err);
@@ -116,11 +118,15 @@ static void *blocks_run_create(const struct sequence *q, struct model_run *r)
     if (!st)
         return NULL;
     for (uint32_t b = 0; b < e->n; b++) {
-        size_t out = e->blocks[b].spec.last ? n : rows;
+        int one = b + 1 == e->n && e->read == READ_LAST && !r->model->every;
 
-        transformer_take(&e->blocks[b], r, rows, q->pack.max, &st->blocks[b]);
-        st->x[b] = run_take(r, out * d, sizeof(float));
+        if (!one)
+            transformer_take(&e->blocks[b], r, rows, q->pack.max,
+                             &st->blocks[b]);
+        st->x[b] = run_take(r, (one ? n : rows) * d, sizeof(float));
     }
+    if (e->read == READ_LAST)
+        transformer_take(&e->tail, r, rows, q->pack.max, &st->tail);
     if (e->n > 1 || e->read == READ_MEAN)
         st->dx = run_take(r, rows * d, sizeof(float));
     if (e->read == READ_MEAN)
@@ -157,6 +163,24 @@ static void mean_backward(const struct pack *p, uint32_t d, const float *dy,
                     1.0f / (float)p->length[k], dy + (size_t)k * d, d);
 }
 
+/* Vectors that are made of the packed sequences. */
+static uint32_t made(const struct pack *p)
+{
+    return p->every ? p->rows : p->n;
+}
+
+/* Block b as this step runs it. */
+static const struct transformer *block_of(const struct blocks *e,
+                                          struct blocks_state *st,
+                                          const struct pack *p, uint32_t b,
+                                          struct transformer_state **state)
+{
+    int one = b + 1 == e->n && e->read == READ_LAST && !p->every;
+
+    *state = one ? &st->tail : &st->blocks[b];
+    return one ? &e->tail : &e->blocks[b];
+}
+
 static void blocks_forward(const struct sequence *q, void *state, uint64_t seed,
                            const struct model_step *s, const struct pack *p,
                            float *x, int train, float *y)
@@ -171,8 +195,10 @@ static void blocks_forward(const struct sequence *q, void *state, uint64_t seed,
         dropout_apply(st->mask, x, (size_t)p->rows * q->dim);
     }
     for (uint32_t b = 0; b < e->n; b++) {
-        transformer_forward(&e->blocks[b], &st->blocks[b], seed, s, p, z, train,
-                            st->x[b]);
+        struct transformer_state *state_b;
+        const struct transformer *block = block_of(e, st, p, b, &state_b);
+
+        transformer_forward(block, state_b, seed, s, p, z, train, st->x[b]);
         z = st->x[b];
     }
     if (e->read == READ_MEAN) {
@@ -180,9 +206,9 @@ static void blocks_forward(const struct sequence *q, void *state, uint64_t seed,
         z = st->mean;
     }
     if (e->pre)
-        layer_norm_forward(&e->final, &st->final, s, z, p->n, y);
+        layer_norm_forward(&e->final, &st->final, s, z, made(p), y);
     else
-        memcpy(y, z, (size_t)p->n * q->dim * sizeof(*y));
+        memcpy(y, z, (size_t)made(p) * q->dim * sizeof(*y));
 }
 
 static void blocks_backward(const struct sequence *q, void *state,
@@ -196,15 +222,18 @@ static void blocks_backward(const struct sequence *q, void *state,
     float *from = dy, *to;
 
     if (e->pre)
-        layer_norm_backward(&e->final, &st->final, s, z, dy, p->n, dy);
+        layer_norm_backward(&e->final, &st->final, s, z, dy, made(p), dy);
     if (e->read == READ_MEAN) { // so that the first block's turn fills dx
         from = e->n % 2 ? st->dx : dx;
         mean_backward(p, q->dim, dy, from);
     }
     for (uint32_t b = e->n; b-- > 0; from = to) {
+        struct transformer_state *state_b;
+        const struct transformer *block = block_of(e, st, p, b, &state_b);
+
         to = b % 2 ? st->dx : dx;
-        transformer_backward(&e->blocks[b], &st->blocks[b], seed, s, p,
-                             b ? st->x[b - 1] : x, from, to);
+        transformer_backward(block, state_b, seed, s, p, b ? st->x[b - 1] : x,
+                             from, to);
     }
     if (st->trained && e->drop.rate > 0)
         dropout_apply(st->mask, dx, (size_t)p->rows * q->dim);
@@ -224,6 +253,15 @@ static void blocks_describe(const struct sequence *q, struct strbuf *out)
         strbuf_addf(out, ", dropout %g", (double)b->dropout);
 }
 
+static const char *why_not_every(const struct sequence *q)
+{
+    const struct blocks *e = q->self;
+
+    if (!e->blocks[0].spec.causal)
+        return "it is not causal, so that each position sees the next";
+    return e->read == READ_MEAN ? "it reads the mean of the positions" : NULL;
+}
+
 static const struct sequence_encoder encoder = {
     .keys = keys,
     .size = sizeof(struct blocks),
@@ -233,6 +271,7 @@ static const struct sequence_encoder encoder = {
     .forward = blocks_forward,
     .backward = blocks_backward,
     .describe = blocks_describe,
+    .why_not_every = why_not_every,
 };
 
 static enum fusor_status transformer_tower(struct model *m, struct tower *t,

@@ -1,0 +1,145 @@
+/* The flow of a step by a loss over candidates. */
+#include "model/contrast.h"
+
+#include <math.h>
+
+void contrast_take(struct model_run *r)
+{
+    const struct model *m = r->model;
+    size_t k = m->most_candidates;
+
+    if (k == 0)
+        return;
+    r->contrast = run_take(r, m->n_towers, sizeof(*r->contrast));
+    r->contrast_scratch =
+        run_take(r, candidates_scratch((uint32_t)k), sizeof(float));
+    for (uint32_t t = 0; !r->failed && t < m->n_towers; t++) {
+        const struct tower *tower = &m->towers[t];
+        struct contrast *c = &r->contrast[t];
+        size_t n, d, samples = r->max_batch;
+
+        if (!contrast_takes(tower))
+            continue;
+        n = tower->kind->queries_most(tower, r);
+        d = tower->kind->query_width(tower);
+        c->set.item = run_take(r, n, sizeof(*c->set.item));
+        c->set.sample = run_take(r, n, sizeof(*c->set.sample));
+        c->target = run_take(r, n, sizeof(*c->target));
+        c->weight = run_take(r, n, sizeof(*c->weight));
+        c->dq = run_take(r, n * d, sizeof(float));
+        c->v = run_take(r, k * d, sizeof(float));
+        c->dv = run_take(r, k * d, sizeof(float));
+        c->part = run_take(r, (k > samples ? k : samples) * d, sizeof(float));
+        c->bias = run_take(r, k, sizeof(float));
+        c->dbias = run_take(r, k, sizeof(float));
+    }
+}
+
+/* The same step with the candidates in the place of the samples. */
+static struct model_step items_step(const struct model_step *s)
+{
+    struct model_step items = *s;
+
+    items.batch = s->candidates->batch;
+    items.positions = s->candidates->positions;
+    return items;
+}
+
+/* Which candidate each query vector should find. */
+static void find_targets(const struct model_step *s, struct contrast *c)
+{
+    const struct model_candidates *all = s->candidates;
+
+    for (uint32_t i = 0; i < c->set.n; i++) {
+        uint32_t item = c->set.item[i];
+
+        c->target[i] = item == 0 || item > all->n_items ? CANDIDATES_NONE
+                                                        : all->place[item];
+        c->weight[i] =
+            s->batch->weight ? s->batch->weight[c->set.sample[i]] : 1.0f;
+    }
+}
+
+void contrast_forward(struct model_run *r, const struct model_step *s)
+{
+    const struct model *m = r->model;
+    struct model_step items = items_step(s);
+
+    for (uint32_t t = 0; t < m->n_towers; t++) {
+        const struct tower *tower = &m->towers[t];
+        struct contrast *c = &r->contrast[t];
+
+        if (!tower->trained)
+            continue;
+        tower->kind->queries(tower, r, s, s->training, &c->set);
+        tower->kind->items(tower, r, &items, c->v, c->bias, c->part);
+        find_targets(s, c);
+    }
+}
+
+/* beta of gbce (Petrov and Macdonald 2023, section 5.2): a is the share of the
+ * items that a positive is compared with. */
+static float beta_of(const struct model *m, const struct model_candidates *all)
+{
+    double t = (double)m->setting.calibrate, a;
+
+    a = (double)all->n_negatives /
+        (double)(all->n_items > 1 ? all->n_items - 1 : 1);
+    if (a > 1)
+        a = 1;
+    return a > 0 ? (float)(a * (t * (1 - 1 / a) + 1 / a)) : 1.0f;
+}
+
+double contrast_loss(struct model_run *r, const struct model_step *s)
+{
+    const struct model *m = r->model;
+    const struct model_candidates *all = s->candidates;
+    double sum = 0;
+
+    for (uint32_t t = 0; t < m->n_towers; t++) {
+        struct contrast *c = &r->contrast[t];
+        struct candidates in = {
+            .m = c->set.n,
+            .k = all->batch->n,
+            .n_negatives = all->n_negatives,
+            .q = c->set.q,
+            .v = c->v,
+            .bias = c->bias,
+            .log_q = all->log_q,
+            .target = c->target,
+            .weight = c->weight,
+            .scale = s->grad_scale,
+            .temperature = m->setting.temperature,
+            .beta = beta_of(m, all),
+            .own = all->own,
+            .dq = c->dq,
+            .dv = c->dv,
+            .dbias = c->dbias,
+            .scratch = r->contrast_scratch,
+        };
+
+        if (!m->towers[t].trained)
+            continue;
+        in.d = m->towers[t].kind->query_width(&m->towers[t]);
+        in.stream = rng_stream(m->seed, RNG_NEGATIVE, s->epoch,
+                               all->draw * MAX_TOWERS + t);
+        sum += m->loss->over(&in);
+    }
+    return sum;
+}
+
+void contrast_backward(struct model_run *r, const struct model_step *s)
+{
+    const struct model *m = r->model;
+    struct model_step items = items_step(s);
+
+    for (uint32_t t = m->n_towers; t-- > 0;) {
+        const struct tower *tower = &m->towers[t];
+        struct contrast *c = &r->contrast[t];
+
+        if (!tower->trained)
+            continue;
+        tower->kind->items_backward(tower, r, &items, c->dv, c->dbias, c->part);
+        tower->kind->queries_backward(tower, r, s, c->dq);
+    }
+}

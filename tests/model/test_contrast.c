@@ -1,0 +1,181 @@
+/* Losses over candidates through whole towers: gradients against central
+ * differences, what each position should find, what is refused. */
+#include "harness.h"
+
+#include <string.h>
+
+#include "contract/golden.h"
+#include "model/fixture.h"
+
+#define N 5
+#define TABLES "tables: {item: {dim: 4, init: zero}}, "
+#define SEQ(more) \
+    "{" TABLES    \
+    "loss: full_softmax, towers: {t: {query: seq, item: item, " more "}}}"
+
+static const uint64_t ids[N] = {1, 2, 3, 5, 6};
+static const uint32_t place[7] = {UINT32_MAX, 0, 1, 2, UINT32_MAX, 3, 4};
+static const uint32_t target[6] = {2, 5, 2, 6, 1, 5};
+static const uint32_t query_of[N] = {0, 0, 0, 0, 0};
+static const uint64_t sample_id[N];
+
+struct contrast_fixture {
+    struct fixture f;
+    struct batch items;
+    struct batch_field fields[FIXTURE_N_FIELDS];
+    uint32_t positions[N];
+    const uint32_t *lists[8];
+    struct model_candidates candidates;
+};
+
+/* The candidates are items 1 2 3 5 6, of which the first n are negatives. */
+static void begin(struct contrast_fixture *c, const char *job, int every,
+                  uint32_t n)
+{
+    uint32_t n_lookups;
+    const struct model_lookup *l;
+
+    memset(c, 0, sizeof(*c));
+    if (fixture_init(&c->f, job) != FUSOR_OK) {
+        fprintf(stderr, "%s\n", c->f.err.text);
+        REQUIRE(0);
+    }
+    model_expect_candidates(c->f.model, N, every);
+    model_run_destroy(c->f.run);
+    REQUIRE(model_run_create(c->f.model, 6, &c->f.run, NULL) == FUSOR_OK);
+    c->fields[FIXTURE_ITEM] = (struct batch_field){.ids = ids, .n_values = N};
+    c->items = (struct batch){.n = N,
+                              .n_queries = 1,
+                              .query_of = query_of,
+                              .n_fields = FIXTURE_N_FIELDS,
+                              .fields = c->fields,
+                              .sample_id = sample_id};
+    l = model_lookups(c->f.model, &n_lookups);
+    for (uint32_t i = 0; i < n_lookups; i++) {
+        const struct fixture_table *t = &c->f.tables[l[i].table];
+
+        if (l[i].field != FIXTURE_ITEM)
+            continue;
+        for (uint32_t j = 0; j < N; j++)
+            for (uint32_t u = 0; u < t->n; u++)
+                if (t->keys[u] == ids[j] + l[i].salt)
+                    c->positions[j] = u;
+        c->lists[i] = c->positions;
+    }
+    c->candidates = (struct model_candidates){.batch = &c->items,
+                                              .positions = c->lists,
+                                              .n_negatives = n,
+                                              .place = place,
+                                              .target = target,
+                                              .every = every,
+                                              .own = 2,
+                                              .n_items = 6};
+    c->f.step.candidates = &c->candidates;
+}
+
+static const char *const jobs[] = {
+    SEQ("type: transformer, blocks: 2, heads: 2, ff: 8, activation: gelu"),
+    SEQ("type: transformer, norm: post, bias: true, activation: gelu"),
+    SEQ("type: gru"),
+    SEQ("type: lstm, units: 3, layers: 2"),
+    SEQ("type: rnn, max: 3"),
+};
+#define N_JOBS (sizeof(jobs) / sizeof(jobs[0]))
+
+static void gradients_are_differences_at_every_position(void)
+{
+    struct contrast_fixture c;
+
+    for (size_t i = 0; i < N_JOBS; i++) {
+        begin(&c, jobs[i], 1, N);
+        CHECK(golden_differences(&c.f) < GOLDEN_DIFFERENCE);
+        fixture_clear(&c.f);
+    }
+}
+
+static void gradients_are_differences_for_samples(void)
+{
+    static const char *const more[] = {
+        "{tables: {user: 4, item: 4}, loss: full_softmax, towers: "
+        "{t: {type: dot, query: user, item: item, bias: true}}}",
+        "{tables: {user: 4, item: 4}, loss: {gbce: {t: 0.5}}, towers: "
+        "{t: {type: dot, query: [user, {bag: hist, table: item}], "
+        "item: item}}}",
+    };
+    struct contrast_fixture c;
+
+    for (size_t i = 0; i < N_JOBS; i++) {
+        begin(&c, jobs[i], 0, 3);
+        CHECK(golden_differences(&c.f) < GOLDEN_DIFFERENCE);
+        fixture_clear(&c.f);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        begin(&c, more[i], 0, 4);
+        CHECK(golden_differences(&c.f) < GOLDEN_DIFFERENCE);
+        fixture_clear(&c.f);
+    }
+}
+
+/* With rows of zeros every softmax is uniform: log 5 for each position whose
+ * target is a candidate. The sequences are 2 5 1 2 6, none, 3 (missing) 2. */
+static void every_position_finds_the_next_item(void)
+{
+    struct contrast_fixture c;
+    struct fixture_table *t;
+
+    begin(&c, jobs[2], 1, N);
+    t = &c.f.tables[0];
+    for (uint32_t u = 0; u < t->n; u++)
+        memset(t->rows[u], 0, 4 * sizeof(float));
+    CHECK_CLOSE(fixture_loss(&c.f), 7 * log(5), 1e-6);
+    fixture_clear(&c.f);
+}
+
+static void refuses(const char *job, int every, const char *why)
+{
+    struct fixture f;
+    struct fusor_error err = {0};
+
+    if (fixture_init(&f, job) != FUSOR_OK) {
+        CHECK(strstr(f.err.text, why) != NULL);
+    } else {
+        CHECK(model_check_candidates(f.model, every, NULL, &err) ==
+              FUSOR_EUSAGE);
+        CHECK(strstr(err.text, why) != NULL);
+    }
+    fixture_clear(&f);
+}
+
+static void what_cannot_be_trained_so_is_refused(void)
+{
+    refuses(SEQ("type: transformer, causal: false"), 1, "not causal");
+    refuses(SEQ("type: transformer, read: mean"), 1, "mean");
+    refuses("{loss: full_softmax, towers: {t: {type: linear, "
+            "inputs: item}}}",
+            0, "does not factorise");
+    refuses("{" TABLES "loss: {full_softmax: {n: 3}}, towers: {t: {type: "
+            "linear, inputs: item}}}",
+            0, "n");
+    refuses("{" TABLES "loss: {sampled_softmax: {from: nowhere}}, towers: {t: "
+            "{type: linear, inputs: item}}}",
+            0, "nowhere");
+    refuses("{" TABLES "loss: {gbce: {t: 2}}, towers: {t: {type: linear, "
+            "inputs: item}}}",
+            0, "t");
+}
+
+int main(void)
+{
+    static const struct test_case cases[] = {
+        {"gradients are differences at every position",
+         gradients_are_differences_at_every_position},
+        {"gradients are differences for samples",
+         gradients_are_differences_for_samples},
+        {"every position finds the next item",
+         every_position_finds_the_next_item},
+        {"what cannot be trained so is refused",
+         what_cannot_be_trained_so_is_refused},
+    };
+
+    return TEST_RUN("model.contrast", cases);
+}

@@ -246,6 +246,7 @@ static void queries_cannot_be_normalised_here(void)
     CHECK(fixture_init(&f, BASE "{type: weighted, normalise: "
                                 "per_query_max}}") == FUSOR_EUSAGE);
     CHECK(strstr(f.err.text, "fusor fuse") != NULL);
+    fixture_clear(&f);
 }
 
 /* The fusion's bias among the blocks; n_blocks: there is none. */

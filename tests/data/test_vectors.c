@@ -169,8 +169,8 @@ static void npy_headers_that_lie_are_refused(void)
         DICT("<f4", "(2, 99999)"),
         "{}",
         DICT("<f4", "(-2, 3)"),
-        "{'descr': '<f4', 'fortran_order': True, "
-        "'shape': (2, 3), }",
+        ("{'descr': '<f4', 'fortran_order': True, "
+         "'shape': (2, 3), }"),
     };
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)

@@ -18,7 +18,7 @@ struct network {
     struct lead lead;
     pthread_t thread;
     int idle_ms, most_ms;
-    atomic_int nudged, in_use;
+    atomic_int nudged, in_use, is_over;
     int users; // guarded by the lead
 };
 
@@ -29,16 +29,30 @@ static void *rest_once(void *arg)
     atomic_store(&n->in_use, lead_rest(&n->lead, n->idle_ms, n->most_ms, nudge,
                                        &n->nudged));
     n->users++;
+    atomic_store(&n->is_over, 1);
     return NULL;
 }
 
-static void start(struct network *n, int idle_ms, int most_ms)
+static int try_start(struct network *n, int idle_ms, int most_ms)
 {
     *n = (struct network){.idle_ms = idle_ms, .most_ms = most_ms};
     REQUIRE(lead_init(&n->lead, NULL) == FUSOR_OK);
     CHECK(!lead_try(&n->lead)); // the network thread's from the start
     REQUIRE(!pthread_create(&n->thread, NULL, rest_once, n));
-    while (!lead_try(&n->lead))
+    while (!lead_try(&n->lead) && !atomic_load(&n->is_over))
+        sched_yield();
+    if (!atomic_load(&n->is_over))
+        return 1;
+    pthread_join(n->thread, NULL);
+    lead_clear(&n->lead);
+    return 0;
+}
+
+/* Returns with the lead. On a busy machine a rest may be over before this
+ * thread runs: then begin again. */
+static void start(struct network *n, int idle_ms, int most_ms)
+{
+    while (!try_start(n, idle_ms, most_ms))
         sched_yield();
 }
 

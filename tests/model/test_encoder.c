@@ -223,6 +223,7 @@ static void wrong_jobs_say_what(void)
         CHECK(found);
         if (!found)
             fprintf(stderr, "%s\n  gave: %s\n", job, f.err.text);
+        fixture_clear(&f);
     }
 }
 

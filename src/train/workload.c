@@ -14,7 +14,6 @@
 #define LOG_MODULE "train"
 #include "base/log.h"
 
-#define SEQUENCE_MICROS 4 /* a sequence is worth many rows (measured) */
 #define MICRO_SAMPLES_MAX (1 << 26) /* 16 of them are counted in 32 bits */
 
 static const char *const job_keys[] = {
@@ -410,8 +409,6 @@ enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
                     : PLAN_RANDOM,
         .run = (uint32_t)t->run,
     };
-    if (!out->micro_batches && o->every)
-        out->micro_batches = SEQUENCE_MICROS;
     if (!out->micro_batches)
         out->micro_batches = plan_micro_batches((uint32_t)t->global_batch);
     if (out->micro_batches > out->global_batch)

@@ -70,9 +70,14 @@ static void a_random_window_moves(void)
                "loss: full_softmax\ntrain: {window: random}\n",
         &job);
     const struct objectives *o = &w->objectives;
+    struct plan p;
     uint32_t rows[FIXTURE_USERS + 1], n = (uint32_t)o->n_ends, moved = 0;
     double positions = 0;
 
+    /* Servers count a unit's micro-batches by the job alone. */
+    REQUIRE(workload_plan(w, 0, &p, NULL) == FUSOR_OK);
+    CHECK(p.micro_batches ==
+          plan_micro_batches((uint32_t)w->options.train.global_batch));
     for (uint64_t epoch = 0; epoch < 4; epoch++) {
         for (uint32_t i = 0; i < n; i++)
             rows[i] = i;

@@ -108,8 +108,8 @@ static void every_combination_differentiates(void)
         "concat",
         "concat, units: [3], activation: tanh",
         "attention",
-        "attention, gate: {mlp: [4], activation: tanh, from: [user, "
-        "hist.length]}",
+        ("attention, gate: {mlp: [4], activation: tanh, from: [user, "
+         "hist.length]}"),
     };
     static const char *const over[] = {"logits", "scores", "vectors"};
     static const char *const more[] = {"", ", normalise: zscore",

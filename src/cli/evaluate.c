@@ -48,8 +48,7 @@ static enum fusor_status print_table(const struct judged *j,
                judge_split_name(j->split), j->protocol, j->protocol_version,
                (unsigned long long)j->candidates, (unsigned long long)j->epoch);
     FUSOR_TRY(output_table(tab, err));
-    return j->by.n ? output_table(breakdown_table(&j->by, j->names), err)
-                   : FUSOR_OK;
+    return j->by.n ? output_table(breakdown_table(&j->by), err) : FUSOR_OK;
 }
 
 static enum fusor_status print_json(const struct judged *j, const char *run,
@@ -80,7 +79,7 @@ static enum fusor_status print_json(const struct judged *j, const char *run,
     }
     json_end_object(&out);
     if (j->by.n)
-        breakdown_json(&j->by, j->names, &out);
+        breakdown_json(&j->by, &out, "by");
     json_end_object(&out);
     return output_json(&out, err);
 }

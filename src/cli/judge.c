@@ -146,8 +146,7 @@ static void describe(const struct workload *w, struct judged *out)
         snprintf(u->metrics[i], METRIC_NAME_MAX, "%s", w->metrics[i].name);
 }
 
-static enum fusor_status read_results(const struct judge_options *options,
-                                      const struct workload *w,
+static enum fusor_status read_results(const struct workload *w,
                                       const struct strbuf *bytes,
                                       struct judged *out,
                                       struct fusor_error *err)
@@ -162,7 +161,7 @@ static enum fusor_status read_results(const struct judge_options *options,
         out->results[i].name = out->names[i];
     }
     if (rc == FUSOR_OK && w->slicing)
-        rc = breakdown_read(w->slicing, set, options->min_group, &out->by, err);
+        rc = breakdown_read(w->slicing, set, &out->by, err);
     metric_set_destroy(set);
     return rc;
 }
@@ -174,13 +173,19 @@ static enum fusor_status slice(struct workload *w,
     const char *names[SLICING_FIELDS_MAX];
     char *copy = NULL;
     size_t n;
-    enum fusor_status rc;
+    enum fusor_status rc = FUSOR_OK;
 
     if (!options->by)
         return FUSOR_OK;
     FUSOR_TRY(args_split(options->by, "by", &copy, names, SLICING_FIELDS_MAX,
                          &n, err));
-    rc = slicing_create(w, names, (uint32_t)n, options->bins, err);
+    slicing_forget(w); // the job's own
+    for (size_t i = 0; rc == FUSOR_OK && i < n; i++)
+        rc = slicing_add(w,
+                         &(struct slicing_wish){.field = names[i],
+                                                .bins = options->bins,
+                                                .min = options->min_group},
+                         err);
     mem_free(copy);
     return fusor_wrap(err, rc, "--by");
 }
@@ -212,7 +217,7 @@ static enum fusor_status judge(const struct judge_options *options,
     rc = trainer_evaluate(o->trainer, &command,
                           options->want_units ? &c.sink : NULL, &result, err);
     if (rc == FUSOR_OK)
-        rc = read_results(options, o->workload, &result, out, err);
+        rc = read_results(o->workload, &result, out, err);
     strbuf_clear(&result);
     return rc;
 }

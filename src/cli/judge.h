@@ -3,8 +3,8 @@
 #ifndef CLI_JUDGE_H
 #define CLI_JUDGE_H
 
-#include "cli/breakdown.h"
 #include "cli/units.h"
+#include "train/breakdown.h"
 #include "train/opened.h"
 
 struct judge_options {

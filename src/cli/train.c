@@ -12,9 +12,10 @@
 #include "cli/summary.h"
 #include "cli/verb.h"
 #include "job/job.h"
+#include "train/breakdown.h"
 #include "train/workload.h"
 
-#define RESULT_MAX ((size_t)1 << 20)
+#define RESULT_MAX ((size_t)1 << 24)
 
 static const struct arg_spec specs[] = {
     {"set", 0, "A.B=V", "override a setting; may be repeated"},
@@ -252,6 +253,41 @@ static enum fusor_status print_json(const struct train *t,
     return rc;
 }
 
+static enum fusor_status print_breakdown(struct yaml_node *at,
+                                         struct fusor_error *err)
+{
+    struct breakdown *b = mem_alloc(1, sizeof(*b));
+    enum fusor_status rc;
+
+    if (!b)
+        return mem_fail(err, "groups", sizeof(*b));
+    rc = breakdown_parse(at, b, err);
+    if (rc == FUSOR_OK)
+        rc = output_table(breakdown_table(b), err);
+    breakdown_clear(b);
+    mem_free(b);
+    return rc;
+}
+
+/* Metrics by group, of the test rows where those were judged. */
+static enum fusor_status print_groups(const char *run_dir,
+                                      struct fusor_error *err)
+{
+    char path[FS_PATH_MAX];
+    struct yaml *y;
+    struct yaml_node *at;
+    enum fusor_status rc = FUSOR_OK;
+
+    FUSOR_TRY(yaml_read(fs_join(path, run_dir, "result.json"), &y, err));
+    at = yaml_get(yaml_root(y), "test_by");
+    if (!at)
+        at = yaml_get(yaml_root(y), "valid_by");
+    if (at)
+        rc = fusor_wrap(err, print_breakdown(at, err), "%s", path);
+    yaml_destroy(y);
+    return rc;
+}
+
 /* The result for people or programs; what to type next. */
 static enum fusor_status show(const struct train *t, const struct args *a,
                               const struct summary *s, struct fusor_error *err)
@@ -259,6 +295,8 @@ static enum fusor_status show(const struct train *t, const struct args *a,
     if (args_flag(a, "json"))
         return print_json(t, s, err);
     FUSOR_TRY(print_values(s, err));
+    if (!t->repeat.n)
+        FUSOR_TRY(print_groups(t->made, err));
     if (t->options.quiet)
         return FUSOR_OK;
     output_say("run directory: %s", t->made);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "train/breakdown.h"
 #include "train/evaluate.h"
 #include "train/phases.h"
 
@@ -73,6 +74,12 @@ static void count_epoch(struct course *c)
     c->is_best = 0;
 }
 
+static void copy_text(struct strbuf *to, const struct strbuf *from)
+{
+    strbuf_clear(to);
+    strbuf_add_n(to, from->s, from->len);
+}
+
 static void judge(struct course *c)
 {
     const struct stage *stage = stage_of(c);
@@ -85,6 +92,7 @@ static void judge(struct course *c)
                       metric_higher_is_better(&c->workload->metrics[metric]));
     if (c->is_best) {
         memcpy(c->best_valid, c->valid, sizeof(c->valid));
+        copy_text(&c->groups_best, &c->groups_valid);
         c->has_best_valid = 1;
     }
     if (stage->plateau.factor < 1 &&
@@ -145,6 +153,7 @@ static enum fusor_status close_epoch(struct course *c, struct fusor_error *err)
         .imbalance = c->imbalance,
         .valid = c->has_valid ? c->valid : NULL,
         .n_valid = c->workload->n_metrics,
+        .groups = c->has_valid ? c->groups_valid.s : NULL,
     };
 
     judge(c);
@@ -206,6 +215,8 @@ static enum course_phase after_restore(struct course *c)
 {
     if (c->has_best_valid)
         memcpy(c->valid, c->best_valid, sizeof(c->valid));
+    if (c->has_best_valid)
+        copy_text(&c->groups_valid, &c->groups_best);
     c->has_valid = c->has_best_valid;
     next_stage(c);
     return after_stage(c);
@@ -338,6 +349,32 @@ static enum fusor_status fill_command(struct course *c, struct command *out,
     }
 }
 
+/* The judged set by group, as JSON. */
+static enum fusor_status read_groups(const struct course *c, struct strbuf *out,
+                                     struct fusor_error *err)
+{
+    struct json j = {0};
+    struct breakdown *b;
+    enum fusor_status rc;
+
+    strbuf_clear(out);
+    if (!c->workload->slicing)
+        return FUSOR_OK;
+    b = mem_alloc(1, sizeof(*b));
+    if (!b)
+        return mem_fail(err, "groups", sizeof(*b));
+    rc = breakdown_read(c->workload->slicing, c->judged, b, err);
+    if (rc == FUSOR_OK) {
+        breakdown_json(b, &j, NULL);
+        *out = j.text;
+        if (out->failed)
+            rc = mem_fail(err, "groups", sizeof(*b));
+    }
+    breakdown_clear(b);
+    mem_free(b);
+    return rc;
+}
+
 static enum fusor_status end_evaluation(struct course *c,
                                         struct fusor_error *err)
 {
@@ -349,7 +386,7 @@ static enum fusor_status end_evaluation(struct course *c,
     for (uint32_t i = 0; i < c->workload->n_metrics; i++)
         results[i].name = c->workload->metrics[i].name;
     *(test ? &c->has_test : &c->has_valid) = 1;
-    return FUSOR_OK;
+    return read_groups(c, test ? &c->groups_test : &c->groups_valid, err);
 }
 
 static enum fusor_status course_next(struct script *s, struct command *out,
@@ -500,6 +537,9 @@ void course_destroy(struct course *c)
     mem_free(c->saved);
     mem_free(c->load);
     mem_free(c->load_costs);
+    strbuf_clear(&c->groups_valid);
+    strbuf_clear(&c->groups_best);
+    strbuf_clear(&c->groups_test);
     metric_set_destroy(c->judged);
     trace_part_close(&c->trace);
     mem_free(c);
@@ -543,8 +583,12 @@ void course_result(const struct course *c, struct strbuf *out)
     }
     if (c->has_valid)
         journal_results_json(&j, "valid", c->valid, c->workload->n_metrics);
+    if (c->has_valid && c->groups_valid.s)
+        json_raw(&j, "valid_by", c->groups_valid.s);
     if (c->has_test)
         journal_results_json(&j, "test", c->test, c->workload->n_metrics);
+    if (c->has_test && c->groups_test.s)
+        json_raw(&j, "test_by", c->groups_test.s);
     json_end_object(&j);
     strbuf_add(out, j.text.s ? j.text.s : "{}");
     json_clear(&j);

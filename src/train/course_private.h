@@ -45,6 +45,8 @@ struct course {
     int has_valid, has_test;
     struct metric_result best_valid[TRAIN_MAX_METRICS]; // of the best epoch
     int has_best_valid;
+    /* The same results by group, as JSON; empty without groups. */
+    struct strbuf groups_valid, groups_best, groups_test;
     int is_best;          // the epoch just judged is the stage's best
     char save_name[64];   // of the checkpoint being written
     char best_name[64];   // of the stage's best checkpoint, or ""

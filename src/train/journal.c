@@ -197,6 +197,8 @@ enum fusor_status journal_append(const char *run_dir,
         journal_load_json(&j, line->load, line->imbalance);
     if (line->valid)
         journal_results_json(&j, "valid", line->valid, line->n_valid);
+    if (line->groups)
+        json_raw(&j, "valid_by", line->groups);
     json_end_object(&j);
     strbuf_add(&j.text, "\n");
     fs_join(path, run_dir, "metrics.jsonl");

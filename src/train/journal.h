@@ -56,6 +56,7 @@ struct journal_line {
     double imbalance;        // of that
     const struct metric_result *valid; // NULL: not evaluated
     size_t n_valid;
+    const char *groups; // the same by group, as JSON; NULL: none
 };
 
 /** The mean loss of an epoch: per sample, or per pair.

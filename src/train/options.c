@@ -225,21 +225,123 @@ static enum fusor_status read_stages(struct yaml_node *node,
     return FUSOR_OK;
 }
 
+struct group_section {
+    struct yaml_node *by, *metrics;
+    uint64_t bins, min_group;
+};
+
+static const struct option_spec group_specs[] = {
+    OPTION_NODE(struct group_section, by,
+                "field, or fields, for each value of which metrics are given"),
+    OPTION_NODE(struct group_section, metrics, "which of them; else all"),
+    OPTION_SIZE(struct group_section, bins, "4", 2, 100,
+                "groups of a number, of equal size"),
+    OPTION_SIZE(struct group_section, min_group, "10", 1, 1e15,
+                "rows or queries of a group that tells"),
+    OPTION_END,
+};
+
+static enum fusor_status add_metric(struct yaml_node *at,
+                                    struct train_options *out,
+                                    struct fusor_error *err)
+{
+    const char *name;
+
+    FUSOR_TRY(yaml_to_text(at, &name, err));
+    if (out->n_metrics == TRAIN_MAX_METRICS)
+        return yaml_fail(at, err, "evaluate: more than %d metrics",
+                         TRAIN_MAX_METRICS);
+    out->metric_nodes[out->n_metrics] = at;
+    out->metrics[out->n_metrics++] = name;
+    return FUSOR_OK;
+}
+
+static enum fusor_status read_group_metrics(struct yaml_node *list,
+                                            struct group_rule *rule,
+                                            struct fusor_error *err)
+{
+    if (!list)
+        return FUSOR_OK;
+    if (list->kind != YAML_LIST || list->n == 0 || list->n > TRAIN_MAX_METRICS)
+        return yaml_fail(list, err,
+                         "evaluate: by: metrics is a list of 1 to %d names",
+                         TRAIN_MAX_METRICS);
+    for (size_t i = 0; i < list->n; i++)
+        FUSOR_TRY(yaml_to_text(list->items[i], &rule->metrics[i], err));
+    rule->n_metrics = (uint32_t)list->n;
+    return FUSOR_OK;
+}
+
+static enum fusor_status add_group(const struct group_rule *rule,
+                                   struct yaml_node *by,
+                                   struct train_options *out,
+                                   struct fusor_error *err)
+{
+    if (out->n_groups == TRAIN_MAX_GROUPS)
+        return yaml_fail(by, err, "evaluate: metrics by more than %d fields",
+                         TRAIN_MAX_GROUPS);
+    out->groups[out->n_groups] = *rule;
+    return yaml_to_text(by, &out->groups[out->n_groups++].field, err);
+}
+
+static enum fusor_status read_group(struct yaml_node *node,
+                                    struct train_options *out,
+                                    struct fusor_error *err)
+{
+    struct group_section s;
+    struct group_rule rule = {.node = node};
+
+    FUSOR_TRY(option_read(group_specs, node, "evaluate", &s, err));
+    if (!s.by)
+        return yaml_fail(node, err,
+                         "evaluate: this map names no field: write {by: "
+                         "FIELD, metrics: [auc]}");
+    FUSOR_TRY(read_group_metrics(s.metrics, &rule, err));
+    rule.bins = s.bins;
+    rule.min_group = s.min_group;
+    if (s.by->kind != YAML_LIST)
+        return add_group(&rule, s.by, out, err);
+    for (size_t i = 0; i < s.by->n; i++)
+        FUSOR_TRY(add_group(&rule, s.by->items[i], out, err));
+    return FUSOR_OK;
+}
+
+/* What is only asked for by group is a metric of the whole too. */
+static enum fusor_status take_group_metrics(struct train_options *out,
+                                            struct fusor_error *err)
+{
+    for (uint32_t g = 0; g < out->n_groups; g++) {
+        struct yaml_node *list = yaml_get(out->groups[g].node, "metrics");
+
+        for (uint32_t i = 0; i < out->groups[g].n_metrics; i++) {
+            uint32_t k = 0;
+
+            while (k < out->n_metrics &&
+                   strcmp(out->metrics[k], out->groups[g].metrics[i]))
+                k++;
+            if (k == out->n_metrics)
+                FUSOR_TRY(add_metric(list->items[i], out, err));
+        }
+    }
+    return FUSOR_OK;
+}
+
 static enum fusor_status read_metrics(struct yaml_node *node,
                                       struct train_options *out,
                                       struct fusor_error *err)
 {
     if (!node)
         return FUSOR_OK;
-    if (node->kind != YAML_LIST || node->n > TRAIN_MAX_METRICS)
+    if (node->kind != YAML_LIST)
         return yaml_fail(node, err,
-                         "evaluate: want a list of at most %d "
-                         "metrics, such as [auc, logloss]",
+                         "evaluate: want a list of at most %d metrics, such "
+                         "as [auc, logloss]",
                          TRAIN_MAX_METRICS);
     for (size_t i = 0; i < node->n; i++)
-        FUSOR_TRY(yaml_to_text(node->items[i], &out->metrics[i], err));
-    out->n_metrics = (uint32_t)node->n;
-    return FUSOR_OK;
+        FUSOR_TRY(node->items[i]->kind == YAML_MAP
+                      ? read_group(node->items[i], out, err)
+                      : add_metric(node->items[i], out, err));
+    return take_group_metrics(out, err);
 }
 
 enum fusor_status train_options_read(struct yaml_node *job,

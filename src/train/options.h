@@ -10,6 +10,7 @@
 #define TRAIN_MAX_STAGES 16
 #define TRAIN_MAX_METRICS 16
 #define TRAIN_MAX_NAMES 32
+#define TRAIN_MAX_GROUPS 8
 
 /* What one sample is, where a loss over candidates leaves a choice. */
 enum train_samples {
@@ -61,12 +62,25 @@ struct stage {
     struct yaml_node *loss;      // NULL: the job's
 };
 
+/* {by: gender, metrics: [auc], bins: 4, min_group: 10} among the metrics: each
+ * also for each value of a field. */
+struct group_rule {
+    struct yaml_node *node; // where the job says so
+    const char *field;
+    uint32_t n_metrics; // 0: all
+    const char *metrics[TRAIN_MAX_METRICS];
+    uint64_t bins, min_group;
+};
+
 struct train_options {
     struct train_section train;
     uint32_t n_stages;
     struct stage stages[TRAIN_MAX_STAGES];
     uint32_t n_metrics;
     const char *metrics[TRAIN_MAX_METRICS];
+    struct yaml_node *metric_nodes[TRAIN_MAX_METRICS];
+    uint32_t n_groups;
+    struct group_rule groups[TRAIN_MAX_GROUPS];
 };
 
 /** Read the sections from the job's root. Texts point into the tree. */

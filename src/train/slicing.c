@@ -109,49 +109,75 @@ static enum fusor_status find_edges(struct slicing_field *s, uint32_t bins,
     return rc;
 }
 
-static enum fusor_status add_field(struct workload *w, const char *name,
-                                   uint32_t bins, struct fusor_error *err)
+static enum fusor_status check_wish(const struct workload *w,
+                                    const struct slicing_wish *wish,
+                                    struct fusor_error *err)
 {
-    struct slicing *s = w->slicing;
-    struct slicing_field *f = &s->fields[s->n];
+    const struct slicing *s = w->slicing;
 
-    for (uint32_t i = 0; i < s->n; i++)
-        if (strcmp(s->fields[i].field.spec->name, name) == 0)
-            return fusor_fail(err, FUSOR_EUSAGE, "field \"%s\" is given twice",
-                              name);
-    FUSOR_TRY(field_open(w, name, &f->field, err));
-    s->n++;
-    FUSOR_TRY(check_type(f->field.spec, err));
-    FUSOR_TRY(check_queries(w, &f->field, err));
-    if (s->n > 1)
-        f->first = f[-1].first + f[-1].n_slices;
-    if (f->field.spec->type == FIELD_DENSE)
-        return find_edges(f, bins, err);
-    f->n_slices = (uint32_t)f->field.spec->cardinality;
-    return FUSOR_OK;
-}
-
-enum fusor_status slicing_create(struct workload *w, const char *const *names,
-                                 uint32_t n, uint32_t bins,
-                                 struct fusor_error *err)
-{
-    enum fusor_status rc = FUSOR_OK;
-
-    if (n > SLICING_FIELDS_MAX || bins < 2 || bins > SLICING_BINS_MAX)
+    if ((s && s->n == SLICING_FIELDS_MAX) || wish->bins < 2 ||
+        wish->bins > SLICING_BINS_MAX)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "at most %d fields, and 2 to %d bins, can make "
                           "groups",
                           SLICING_FIELDS_MAX, SLICING_BINS_MAX);
-    w->slicing = mem_alloc(1, sizeof(*w->slicing));
+    for (uint32_t i = 0; s && i < s->n; i++)
+        if (strcmp(s->fields[i].field.spec->name, wish->field) == 0)
+            return fusor_fail(err, FUSOR_EUSAGE, "field \"%s\" is given twice",
+                              wish->field);
+    return FUSOR_OK;
+}
+
+static enum fusor_status fill_field(struct workload *w,
+                                    const struct slicing_wish *wish,
+                                    struct slicing_field *f,
+                                    struct fusor_error *err)
+{
+    FUSOR_TRY(check_type(f->field.spec, err));
+    FUSOR_TRY(check_queries(w, &f->field, err));
+    f->min = wish->min;
+    f->metrics = wish->metrics ? wish->metrics : UINT64_MAX;
+    if (w->slicing->n > 0)
+        f->first = f[-1].first + f[-1].n_slices;
+    if (f->field.spec->type == FIELD_DENSE)
+        return find_edges(f, wish->bins, err);
+    f->n_slices = (uint32_t)f->field.spec->cardinality;
+    return FUSOR_OK;
+}
+
+enum fusor_status slicing_add(struct workload *w,
+                              const struct slicing_wish *wish,
+                              struct fusor_error *err)
+{
+    struct slicing_field *f;
+    enum fusor_status rc;
+
+    FUSOR_TRY(check_wish(w, wish, err));
+    if (!w->slicing)
+        w->slicing = mem_alloc(1, sizeof(*w->slicing));
     if (!w->slicing)
         return mem_fail(err, "groups", sizeof(*w->slicing));
-    for (uint32_t i = 0; rc == FUSOR_OK && i < n; i++)
-        rc = add_field(w, names[i], bins, err);
-    if (rc != FUSOR_OK) {
-        slicing_destroy(w->slicing);
-        w->slicing = NULL;
+    f = &w->slicing->fields[w->slicing->n];
+    rc = field_open(w, wish->field, &f->field, err);
+    if (rc == FUSOR_OK) {
+        rc = fill_field(w, wish, f, err);
+        if (rc != FUSOR_OK)
+            field_close(&f->field);
     }
+    if (rc == FUSOR_OK) {
+        w->slicing->n++;
+        return FUSOR_OK;
+    }
+    memset(f, 0, sizeof(*f));
+    if (w->slicing->n == 0)
+        slicing_forget(w);
     return rc;
+}
+
+void slicing_forget(struct workload *w)
+{
+    slicing_destroy(w->slicing);
+    w->slicing = NULL;
 }
 
 void slicing_destroy(struct slicing *s)

@@ -23,6 +23,8 @@ struct slicing_field {
     struct field field;
     uint32_t first;    // number of its first slice
     uint32_t n_slices; // values or bins, and 0
+    uint64_t min;      // rows or queries below which a slice tells nothing
+    uint64_t metrics;  // bit of each that is of interest
     uint32_t n_edges;  // dense: bin b is [edge b - 2, edge b - 1)
     float edges[SLICING_BINS_MAX];
 };
@@ -32,14 +34,24 @@ struct slicing {
     struct slicing_field fields[SLICING_FIELDS_MAX];
 };
 
-/** Slice the evaluations of a workload by fields (w->slicing is set).
- * @param bins of a dense field, 2 to SLICING_BINS_MAX
+/* What to slice by. */
+struct slicing_wish {
+    const char *field;
+    uint32_t bins;    // of a dense field, 2 to SLICING_BINS_MAX
+    uint64_t min;     // see struct slicing_field
+    uint64_t metrics; // 0: all
+};
+
+/** Slice the evaluations of a workload by one more field (w->slicing is made at
+ * first).
  * @return FUSOR_EUSAGE: no such field, of a type or with a number of values
- * that makes no groups, one given twice, or (a metric over the rows of a query
- * together) one that differs within a query */
-enum fusor_status slicing_create(struct workload *w, const char *const *names,
-                                 uint32_t n, uint32_t bins,
-                                 struct fusor_error *err);
+ * that makes no groups, one given twice or too many, or (a metric over the rows
+ * of a query together) one that differs within a query */
+enum fusor_status slicing_add(struct workload *w,
+                              const struct slicing_wish *wish,
+                              struct fusor_error *err);
+/** Slice the evaluations of a workload no more. */
+void slicing_forget(struct workload *w);
 void slicing_destroy(struct slicing *s);
 /** What slice number of a field stands for: a value, "[18, 25)", "unknown". */
 enum fusor_status slicing_label(const struct slicing_field *f, uint32_t number,

@@ -138,8 +138,8 @@ static enum fusor_status read_metrics(struct workload *w,
     struct fusor_error why;
 
     for (uint32_t i = 0; i < w->options.n_metrics; i++)
-        FUSOR_TRY(read_metric(w, node->items[i], w->options.metrics[i],
-                              &w->metrics[i], err));
+        FUSOR_TRY(read_metric(w, w->options.metric_nodes[i],
+                              w->options.metrics[i], &w->metrics[i], err));
     w->n_metrics = w->options.n_metrics;
     for (uint32_t i = 0; i < w->options.n_stages; i++)
         FUSOR_TRY(check_stop(w, &w->options.stages[i].stop, err));
@@ -323,12 +323,48 @@ static enum fusor_status fill_shape(struct workload *w, struct yaml_node *root,
     return read_rules(w, root, err);
 }
 
+/* Which metrics of the job a group names, as bits; 0: all. */
+static uint64_t metrics_of(const struct workload *w,
+                           const struct group_rule *rule)
+{
+    uint64_t bits = 0;
+
+    for (uint32_t i = 0; i < rule->n_metrics; i++)
+        for (uint32_t k = 0; k < w->n_metrics; k++)
+            if (!strcmp(w->options.metrics[k], rule->metrics[i]))
+                bits |= 1ull << k;
+    return bits;
+}
+
+static enum fusor_status read_groups(struct workload *w,
+                                     struct fusor_error *err)
+{
+    for (uint32_t g = 0; g < w->options.n_groups; g++) {
+        const struct group_rule *rule = &w->options.groups[g];
+        struct slicing_wish wish = {.field = rule->field,
+                                    .bins = (uint32_t)rule->bins,
+                                    .min = rule->min_group,
+                                    .metrics = metrics_of(w, rule)};
+        struct fusor_error why;
+
+        if (w->n_metrics == 0)
+            return yaml_fail(rule->node, err,
+                             "evaluate: no metrics to give by %s: write "
+                             "[auc, {by: %s}]",
+                             rule->field, rule->field);
+        if (slicing_add(w, &wish, &why) != FUSOR_OK)
+            return yaml_fail(rule->node, err, "evaluate: %s", why.text);
+    }
+    return FUSOR_OK;
+}
+
 /* What needs the rows. */
 static enum fusor_status fill_work(struct workload *w, struct yaml_node *root,
                                    struct fusor_error *err)
 {
     FUSOR_TRY(read_objectives(w, root, err));
-    return read_metrics(w, yaml_get(root, "evaluate"), err);
+    FUSOR_TRY(read_metrics(w, yaml_get(root, "evaluate"), err));
+    return read_groups(w, err);
 }
 
 static enum fusor_status create(struct yaml *job, int outline,
@@ -463,6 +499,16 @@ static void describe_rule(const char *name, const struct optim_spec *s,
     strbuf_add(out, "\n");
 }
 
+static void describe_metrics(const struct workload *w, struct strbuf *out)
+{
+    for (uint32_t i = 0; i < w->n_metrics; i++)
+        strbuf_addf(out, "%s%s", i ? ", " : "metrics: ", w->metrics[i].name);
+    for (uint32_t f = 0; w->slicing && f < w->slicing->n; f++)
+        strbuf_addf(out, "; by %s", w->slicing->fields[f].field.spec->name);
+    if (w->n_metrics)
+        strbuf_add(out, "\n");
+}
+
 void workload_describe(const struct workload *w, struct strbuf *out)
 {
     struct plan p;
@@ -496,6 +542,7 @@ void workload_describe(const struct workload *w, struct strbuf *out)
                                                   : "samples",
                     p.micro_batches);
     }
+    describe_metrics(w, out);
     if (w->warnings.s)
         strbuf_addf(out, "warnings\n%s", w->warnings.s);
 }

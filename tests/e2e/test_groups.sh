@@ -44,3 +44,26 @@ fails 2 '1 to 8 names' "$FUSOR" evaluate runs/a --by gender,
 ok "compare" "$FUSOR" compare runs/a runs/b -m coverage@10,novelty@10
 says 'not tested'
 fails 2 'did you mean genres?' "$FUSOR" evaluate runs/a -m diversity@10/genre
+
+# The same by the job itself: one table, in the run and on the screen.
+by='[auc, {by: gender, metrics: [auc, logloss]}, {by: age, bins: 2}]'
+ok "groups of a job" "$FUSOR" train job.yaml --run-dir runs/c -t 2 \
+    --set "evaluate=$by" --set train.epochs=1 --set output=sigmoid
+shows 'gap (max - min)'
+shows 'logloss  gender'
+grep -q '"valid_by": *{"gender"' runs/c/metrics.jsonl ||
+    die "metrics.jsonl has no groups"
+sed -n '/"test_by"/,$p' runs/c/result.json | tr ',' '\n' >test_by
+gap=$(value test_by gap)
+[ -n "$gap" ] || die "result.json has no gap of the test rows"
+ok "evaluate knows them" "$FUSOR" evaluate runs/c --json
+shows '"gap"'
+[ "$(value out gap)" = "$gap" ] || die "evaluate sees another gap than $gap"
+ok "one of them" "$FUSOR" evaluate runs/c --by gender
+! grep -q 'age' out || die "--by does not take the place of the job's groups"
+fails 2 'did you mean gender?' "$FUSOR" train job.yaml \
+    --set 'evaluate=[auc, {by: gendr}]' --run-dir runs/d
+fails 2 'names no field' "$FUSOR" train job.yaml --run-dir runs/d \
+    --set 'evaluate=[auc, {metrics: [auc]}]'
+fails 2 'no metrics to give' "$FUSOR" train job.yaml --run-dir runs/d \
+    --set 'evaluate=[{by: gender}]'

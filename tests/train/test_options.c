@@ -57,6 +57,22 @@ static void stages_take_what_they_do_not_say_from_train(void)
     yaml_destroy(y);
 }
 
+static void metrics_by_group_are_metrics_too(void)
+{
+    struct train_options o;
+    struct yaml *y;
+
+    REQUIRE(read_text("evaluate: [auc, {by: [age, gender], metrics: [mae, auc],"
+                      " bins: 3}, rmse]",
+                      &y, &o, NULL) == FUSOR_OK);
+    CHECK(o.n_metrics == 3 && !strcmp(o.metrics[1], "rmse"));
+    CHECK(!strcmp(o.metrics[2], "mae"));
+    CHECK(o.n_groups == 2 && !strcmp(o.groups[1].field, "gender"));
+    CHECK(o.groups[1].n_metrics == 2 && o.groups[1].bins == 3);
+    CHECK(o.groups[0].min_group == 10);
+    yaml_destroy(y);
+}
+
 static void a_wrong_setting_names_its_place(void)
 {
     static const char *const wrong[][2] = {
@@ -75,6 +91,10 @@ static void a_wrong_setting_names_its_place(void)
         {"train: {samples: rows}", "rows"},
         {"train: {window: first}", "first"},
         {"evaluate: auc", "list"},
+        {"evaluate: [auc, {metrics: [auc]}]", "names no field"},
+        {"evaluate: [auc, {by: age, bin: 3}]", "bins"},
+        {"evaluate: [auc, {by: age, metrics: auc}]", "list of 1 to 16"},
+        {"evaluate: [{by: [a, b, c, d, e, f, g, h, i]}]", "more than 8"},
     };
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -97,6 +117,7 @@ int main(void)
         {"an empty job has one whole stage", an_empty_job_has_one_whole_stage},
         {"stages take what they do not say from train",
          stages_take_what_they_do_not_say_from_train},
+        {"metrics by group are metrics too", metrics_by_group_are_metrics_too},
         {"a wrong setting names its place", a_wrong_setting_names_its_place},
     };
 

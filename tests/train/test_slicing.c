@@ -29,6 +29,13 @@ static struct work open_work(const char *protocol, const char *evaluate)
     return k;
 }
 
+static enum fusor_status add(struct work *k, const char *field, uint32_t bins,
+                             struct fusor_error *err)
+{
+    return slicing_add(
+        k->w, &(struct slicing_wish){.field = field, .bins = bins}, err);
+}
+
 static void close_work(struct work *k)
 {
     workload_destroy(k->w);
@@ -45,7 +52,8 @@ static void rows_find_their_slices(void)
     uint32_t rows[97];
     uint64_t n;
 
-    REQUIRE(slicing_create(k.w, names, 2, 3, NULL) == FUSOR_OK);
+    for (int i = 0; i < 2; i++)
+        REQUIRE(add(&k, names[i], 3, NULL) == FUSOR_OK);
     REQUIRE(k.w->slicing->n == 2 && k.w->slicing->fields[0].n_edges == 2);
     CHECK(k.w->slicing->fields[0].n_slices == 4);
     CHECK(k.w->slicing->fields[1].first == 4);
@@ -76,7 +84,7 @@ static void bins_are_quantiles_of_the_train_rows(void)
     const struct event *e;
     uint64_t n, below[2] = {0}, upto[2] = {0};
 
-    REQUIRE(slicing_create(k.w, names, 1, 3, NULL) == FUSOR_OK);
+    REQUIRE(add(&k, names[0], 3, NULL) == FUSOR_OK);
     f = &k.w->slicing->fields[0];
     e = fixture_events(SPLIT_TRAIN, &n);
     for (uint64_t i = 0; i < n; i++)
@@ -95,7 +103,7 @@ static void slices_have_labels(void)
     struct work k = open_work("time-split", "[mae]");
     static const char *const parts[] = {"unknown", "< ", "[", ">= "};
 
-    REQUIRE(slicing_create(k.w, names, 1, 3, NULL) == FUSOR_OK);
+    REQUIRE(add(&k, names[0], 3, NULL) == FUSOR_OK);
     for (uint32_t i = 0; i < 4; i++) {
         struct strbuf label = {0};
 
@@ -110,15 +118,16 @@ static void slices_have_labels(void)
 static void what_makes_no_groups_is_refused(void)
 {
     static const struct {
-        const char *names[2];
-        uint32_t n, bins;
+        const char *before, *name;
+        uint32_t bins;
         const char *answer;
     } wrong[] = {
-        {{"agee", ""}, 1, 4, "did you mean age?"},
-        {{"genres", ""}, 1, 4, "makes no groups"},
-        {{"age", "age"}, 2, 4, "given twice"},
-        {{"item", ""}, 1, 4, "gauc judges the rows of one query together"},
-        {{"age", ""}, 1, 1, "2 to 100 bins"},
+        {NULL, "agee", 4, "did you mean age?"},
+        {NULL, "genres", 4, "makes no groups"},
+        {"age", "age", 4, "given twice"},
+        {NULL, "item", 4, "gauc judges the rows of one query together"},
+        {"age", "item", 4, "gauc judges the rows of one query together"},
+        {NULL, "age", 1, "2 to 100 bins"},
     };
     struct work k = open_work("time-split", "[gauc]");
     struct slicer r;
@@ -126,10 +135,12 @@ static void what_makes_no_groups_is_refused(void)
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct fusor_error err;
 
-        CHECK(slicing_create(k.w, wrong[i].names, wrong[i].n, wrong[i].bins,
-                             &err) == FUSOR_EUSAGE);
+        if (wrong[i].before)
+            REQUIRE(add(&k, wrong[i].before, 4, NULL) == FUSOR_OK);
+        CHECK(add(&k, wrong[i].name, wrong[i].bins, &err) == FUSOR_EUSAGE);
         CHECK(strstr(err.text, wrong[i].answer) != NULL);
-        CHECK(k.w->slicing == NULL);
+        CHECK((k.w->slicing == NULL) == (wrong[i].before == NULL));
+        slicing_forget(k.w);
     }
     REQUIRE(slicer_init(&r, NULL, 4, NULL) == FUSOR_OK);
     CHECK(slicer_find(&r, SPLIT_VALID, NULL, 0, NULL) == FUSOR_OK);
@@ -142,7 +153,7 @@ static void ranked_rows_may_be_grouped_by_item(void)
     static const char *const names[] = {"item"};
     struct work k = open_work("loo-full", "[\"hr@10\"]");
 
-    CHECK(slicing_create(k.w, names, 1, 4, NULL) == FUSOR_OK);
+    CHECK(add(&k, names[0], 4, NULL) == FUSOR_OK);
     close_work(&k);
 }
 

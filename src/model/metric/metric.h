@@ -109,6 +109,9 @@ enum fusor_status metric_set_create(const struct metric_spec *specs, size_t n,
                                     struct fusor_error *err);
 void metric_set_destroy(struct metric_set *set);
 size_t metric_set_count(const struct metric_set *set);
+/** @param i below metric_set_count() */
+const struct metric_spec *metric_set_spec(const struct metric_set *set,
+                                          size_t i);
 
 /** Add rows to the metrics over rows.
  * @param scores [n]; labels [n] finite (logloss: within [0, 1])

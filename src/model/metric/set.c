@@ -90,6 +90,12 @@ size_t metric_set_count(const struct metric_set *set)
     return set->n;
 }
 
+const struct metric_spec *metric_set_spec(const struct metric_set *set,
+                                          size_t i)
+{
+    return &set->specs[i];
+}
+
 /* Row of the first label that is not finite or, with binary, not in [0, 1]. */
 static size_t first_bad_label(const float *labels, size_t n, int binary)
 {

@@ -1,5 +1,5 @@
 /* Slices of a judged set as a table and as JSON. */
-#include "cli/breakdown.h"
+#include "train/breakdown.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -35,6 +35,8 @@ static enum fusor_status read_field(const struct slicing_field *f,
                                     struct fusor_error *err)
 {
     snprintf(out->name, sizeof(out->name), "%s", f->field.spec->name);
+    out->min = f->min;
+    out->metrics = f->metrics;
     out->groups = mem_alloc(f->n_slices + 1, sizeof(*out->groups));
     if (!out->groups)
         return mem_fail(err, "groups", f->n_slices * sizeof(*out->groups));
@@ -48,12 +50,14 @@ static enum fusor_status read_field(const struct slicing_field *f,
 }
 
 enum fusor_status breakdown_read(const struct slicing *s,
-                                 const struct metric_set *set, uint64_t min,
+                                 const struct metric_set *set,
                                  struct breakdown *out, struct fusor_error *err)
 {
     memset(out, 0, sizeof(*out));
     out->n_metrics = metric_set_count(set);
-    out->min = min;
+    for (size_t i = 0; i < out->n_metrics; i++)
+        snprintf(out->names[i], METRIC_NAME_MAX, "%s",
+                 metric_set_spec(set, i)->name);
     for (; out->n < s->n; out->n++)
         FUSOR_TRY(
             read_field(&s->fields[out->n], set, &out->fields[out->n], err));
@@ -72,9 +76,10 @@ void breakdown_clear(struct breakdown *b)
     memset(b, 0, sizeof(*b));
 }
 
-static int too_few(const struct breakdown *b, const struct metric_result *r)
+static int too_few(const struct breakdown_field *f,
+                   const struct metric_result *r)
 {
-    return r->n < b->min;
+    return r->n < f->min;
 }
 
 int breakdown_compare(const struct breakdown *b, uint32_t field, size_t metric,
@@ -87,7 +92,7 @@ int breakdown_compare(const struct breakdown *b, uint32_t field, size_t metric,
     for (size_t i = 0; i < f->n; i++) {
         const struct metric_result *r = &f->groups[i].results[metric];
 
-        if (too_few(b, r) || !r->defined)
+        if (too_few(f, r) || !r->defined)
             continue;
         out->n++;
         if (r->value < low) {
@@ -115,8 +120,9 @@ static void add_row(struct texttab *tab, const char *metric, const char *field,
 }
 
 static void add_gap(struct texttab *tab, const struct breakdown *b,
-                    uint32_t field, size_t metric, const char *name)
+                    uint32_t field, size_t metric)
 {
+    const char *name = b->names[metric];
     struct breakdown_gap g;
     char number[32];
 
@@ -139,14 +145,15 @@ static size_t count_too_few(const struct breakdown *b, uint32_t field,
     size_t n = 0;
 
     for (size_t i = 0; i < f->n; i++)
-        n += too_few(b, &f->groups[i].results[metric]) != 0;
+        n += too_few(f, &f->groups[i].results[metric]) != 0;
     return n;
 }
 
 static void add_groups(struct texttab *tab, const struct breakdown *b,
-                       uint32_t field, size_t metric, const char *name)
+                       uint32_t field, size_t metric)
 {
     const struct breakdown_field *f = &b->fields[field];
+    const char *name = b->names[metric];
     size_t n_few = count_too_few(b, field, metric);
     char text[48];
 
@@ -154,10 +161,10 @@ static void add_groups(struct texttab *tab, const struct breakdown *b,
         const struct metric_result *r = &f->groups[i].results[metric];
         char n[24], value[32] = "undefined";
 
-        if (too_few(b, r) && n_few > FEW_SHOWN)
+        if (too_few(f, r) && n_few > FEW_SHOWN)
             continue;
         snprintf(n, sizeof(n), "%llu", (unsigned long long)r->n);
-        if (too_few(b, r))
+        if (too_few(f, r))
             snprintf(value, sizeof(value), "too few");
         else if (r->defined)
             snprintf(value, sizeof(value), "%.6f", r->value);
@@ -166,11 +173,15 @@ static void add_groups(struct texttab *tab, const struct breakdown *b,
     snprintf(text, sizeof(text), "%zu small groups", n_few);
     if (n_few > FEW_SHOWN)
         add_row(tab, name, f->name, text, "", "too few");
-    add_gap(tab, b, field, metric, name);
+    add_gap(tab, b, field, metric);
 }
 
-struct texttab *breakdown_table(const struct breakdown *b,
-                                const char (*names)[METRIC_NAME_MAX])
+static int is_shown(const struct breakdown_field *f, size_t metric)
+{
+    return (f->metrics >> metric & 1) != 0;
+}
+
+struct texttab *breakdown_table(const struct breakdown *b)
 {
     static const char *const columns[] = {"metric", "by",     "group",
                                           ">n",     ">value", NULL};
@@ -178,7 +189,8 @@ struct texttab *breakdown_table(const struct breakdown *b,
 
     for (uint32_t f = 0; f < b->n; f++)
         for (size_t m = 0; m < b->n_metrics; m++)
-            add_groups(tab, b, f, m, names[m]);
+            if (is_shown(&b->fields[f], m))
+                add_groups(tab, b, f, m);
     return tab;
 }
 
@@ -194,8 +206,8 @@ static void json_groups(const struct breakdown *b, uint32_t field,
         json_begin_object(j, NULL);
         json_string(j, "group", f->groups[i].label);
         json_uint(j, "n", r->n);
-        json_number(j, "value", too_few(b, r) ? NAN : r->value);
-        if (too_few(b, r))
+        json_number(j, "value", too_few(f, r) ? NAN : r->value);
+        if (too_few(f, r))
             json_string(j, "note", "too few");
         json_end_object(j);
     }
@@ -203,12 +215,12 @@ static void json_groups(const struct breakdown *b, uint32_t field,
 }
 
 static void json_metric(const struct breakdown *b, uint32_t field,
-                        size_t metric, const char *name, struct json *j)
+                        size_t metric, struct json *j)
 {
     struct breakdown_gap g;
     int comparable = breakdown_compare(b, field, metric, &g) == 0;
 
-    json_begin_object(j, name);
+    json_begin_object(j, b->names[metric]);
     json_groups(b, field, metric, j);
     json_number(j, "gap", comparable ? g.gap : NAN);
     json_number(j, "ratio", comparable ? g.ratio : NAN);
@@ -219,16 +231,112 @@ static void json_metric(const struct breakdown *b, uint32_t field,
     json_end_object(j);
 }
 
-void breakdown_json(const struct breakdown *b,
-                    const char (*names)[METRIC_NAME_MAX], struct json *j)
+void breakdown_json(const struct breakdown *b, struct json *j, const char *key)
 {
-    json_begin_object(j, "by");
+    json_begin_object(j, key);
     for (uint32_t f = 0; f < b->n; f++) {
         json_begin_object(j, b->fields[f].name);
-        json_uint(j, "too_few_below", b->min);
+        json_uint(j, "too_few_below", b->fields[f].min);
         for (size_t m = 0; m < b->n_metrics; m++)
-            json_metric(b, f, m, names[m], j);
+            if (is_shown(&b->fields[f], m))
+                json_metric(b, f, m, j);
         json_end_object(j);
     }
     json_end_object(j);
+}
+
+/* The number of the metric of this name, a new one at need; -1: too many. */
+static int metric_number(struct breakdown *b, const char *name)
+{
+    for (size_t i = 0; i < b->n_metrics; i++)
+        if (!strcmp(b->names[i], name))
+            return (int)i;
+    if (b->n_metrics == METRIC_SET_MAX)
+        return -1;
+    snprintf(b->names[b->n_metrics], METRIC_NAME_MAX, "%s", name);
+    return (int)b->n_metrics++;
+}
+
+static enum fusor_status parse_group(struct yaml_node *at, size_t metric,
+                                     struct breakdown_group *out,
+                                     struct fusor_error *err)
+{
+    struct yaml_node *label = yaml_get(at, "group"), *n = yaml_get(at, "n");
+    struct yaml_node *value = yaml_get(at, "value");
+    const char *text;
+
+    if (!label || !n || !value)
+        return fusor_fail(err, FUSOR_EDATA, "a group without group, n, value");
+    FUSOR_TRY(yaml_to_text(label, &text, err));
+    if (!out->results)
+        out->results = mem_alloc(METRIC_SET_MAX, sizeof(*out->results));
+    if (!out->label)
+        out->label = mem_strdup(text);
+    if (!out->label || !out->results)
+        return mem_fail(err, "groups", sizeof(*out->results));
+    FUSOR_TRY(yaml_to_size(n, &out->results[metric].n, err));
+    out->results[metric].defined =
+        yaml_to_double(value, &out->results[metric].value, NULL) == FUSOR_OK;
+    return FUSOR_OK;
+}
+
+static enum fusor_status parse_metric(struct yaml_node *at, const char *name,
+                                      struct breakdown *b,
+                                      struct breakdown_field *f,
+                                      struct fusor_error *err)
+{
+    struct yaml_node *groups = yaml_get(at, "groups");
+    int metric = metric_number(b, name);
+
+    if (!groups || groups->kind != YAML_LIST || metric < 0 ||
+        (f->groups && groups->n != f->n))
+        return fusor_fail(err, FUSOR_EDATA, "%s by %s: no list of groups", name,
+                          f->name);
+    if (!f->groups) {
+        f->groups = mem_alloc(groups->n + 1, sizeof(*f->groups));
+        if (!f->groups)
+            return mem_fail(err, "groups", groups->n * sizeof(*f->groups));
+        f->n = groups->n;
+    }
+    f->metrics |= 1ull << metric;
+    for (size_t i = 0; i < groups->n; i++)
+        FUSOR_TRY(
+            parse_group(groups->items[i], (size_t)metric, &f->groups[i], err));
+    return FUSOR_OK;
+}
+
+static enum fusor_status parse_field(struct yaml_node *at, const char *name,
+                                     struct breakdown *b,
+                                     struct breakdown_field *f,
+                                     struct fusor_error *err)
+{
+    snprintf(f->name, sizeof(f->name), "%s", name);
+    for (size_t i = 0; i < at->n; i++) {
+        if (!strcmp(at->keys[i], "too_few_below"))
+            FUSOR_TRY(yaml_to_size(at->items[i], &f->min, err));
+        else
+            FUSOR_TRY(parse_metric(at->items[i], at->keys[i], b, f, err));
+    }
+    return FUSOR_OK;
+}
+
+enum fusor_status breakdown_parse(struct yaml_node *at, struct breakdown *out,
+                                  struct fusor_error *err)
+{
+    memset(out, 0, sizeof(*out));
+    if (!at)
+        return FUSOR_OK;
+    if (at->kind != YAML_MAP || at->n > SLICING_FIELDS_MAX)
+        return fusor_fail(err, FUSOR_EDATA,
+                          "results by group: no map of at "
+                          "most %d fields",
+                          SLICING_FIELDS_MAX);
+    for (size_t i = 0; i < at->n; i++) {
+        if (at->items[i]->kind != YAML_MAP)
+            return fusor_fail(err, FUSOR_EDATA, "results by %s: no map",
+                              at->keys[i]);
+        FUSOR_TRY(parse_field(at->items[i], at->keys[i], out,
+                              &out->fields[out->n++], err));
+    }
+    return FUSOR_OK;
 }

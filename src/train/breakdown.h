@@ -1,10 +1,11 @@
 /* Metrics by group: a table of each metric for each value of a field, and how
  * far apart the groups lie. Threads: one. */
-#ifndef CLI_BREAKDOWN_H
-#define CLI_BREAKDOWN_H
+#ifndef TRAIN_BREAKDOWN_H
+#define TRAIN_BREAKDOWN_H
 
 #include "base/json.h"
 #include "base/texttab.h"
+#include "base/yaml.h"
 #include "train/slicing.h"
 
 struct breakdown_group {
@@ -14,13 +15,15 @@ struct breakdown_group {
 
 struct breakdown_field {
     char name[FIELD_NAME_MAX];
-    size_t n; // groups in which something was judged
+    uint64_t min; // rows or queries below which a group is too small to tell
+    uint64_t metrics; // bit of each that is shown
+    size_t n;         // groups in which something was judged
     struct breakdown_group *groups;
 };
 
 struct breakdown {
     size_t n_metrics;
-    uint64_t min; // rows or queries below which a group is too small to tell
+    char names[METRIC_SET_MAX][METRIC_NAME_MAX];
     uint32_t n;
     struct breakdown_field fields[SLICING_FIELDS_MAX];
 };
@@ -29,7 +32,7 @@ struct breakdown {
  * @param s what the set was sliced by
  * @param out release with breakdown_clear(), also after a failure */
 enum fusor_status breakdown_read(const struct slicing *s,
-                                 const struct metric_set *set, uint64_t min,
+                                 const struct metric_set *set,
                                  struct breakdown *out,
                                  struct fusor_error *err);
 void breakdown_clear(struct breakdown *b);
@@ -46,11 +49,15 @@ struct breakdown_gap {
 int breakdown_compare(const struct breakdown *b, uint32_t field, size_t metric,
                       struct breakdown_gap *out);
 
-/** The table of metrics names [n_metrics] by group. */
-struct texttab *breakdown_table(const struct breakdown *b,
-                                const char (*names)[METRIC_NAME_MAX]);
-/** The key "by" of an object under way. */
-void breakdown_json(const struct breakdown *b,
-                    const char (*names)[METRIC_NAME_MAX], struct json *j);
+/** The table of metrics by group. */
+struct texttab *breakdown_table(const struct breakdown *b);
+/** The key "by" (or another) of an object under way. */
+void breakdown_json(const struct breakdown *b, struct json *j, const char *key);
+/** Read back what breakdown_json() wrote.
+ * @param at its value; NULL: no groups
+ * @param out release with breakdown_clear(), also after a failure
+ * @return FUSOR_EDATA: it is something else */
+enum fusor_status breakdown_parse(struct yaml_node *at, struct breakdown *out,
+                                  struct fusor_error *err);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "cli/breakdown.h"
+#include "train/breakdown.h"
 
 static struct metric_result few[] = {{.defined = 1, .value = 9, .n = 3}};
 static struct metric_result low[] = {{.defined = 1, .value = .5, .n = 40}};
@@ -13,14 +13,13 @@ static struct metric_result none[] = {{.value = NAN, .n = 50}};
 static char labels[4][8] = {"few", "high", "low", "none"};
 static struct breakdown_group groups[] = {
     {labels[0], few}, {labels[1], high}, {labels[2], low}, {labels[3], none}};
-static const char names[1][METRIC_NAME_MAX] = {"auc"};
 
 static struct breakdown make(size_t first, size_t n)
 {
     return (struct breakdown){.n_metrics = 1,
-                              .min = 10,
+                              .names = {"auc"},
                               .n = 1,
-                              .fields = {{"age", n, groups + first}}};
+                              .fields = {{"age", 10, 1, n, groups + first}}};
 }
 
 static void gaps_are_between_groups_that_tell(void)
@@ -35,7 +34,7 @@ static void gaps_are_between_groups_that_tell(void)
     CHECK_CLOSE(g.ratio, .625, 1e-15);
     CHECK(breakdown_compare(&two, 0, 0, &g) == -1);
     CHECK(breakdown_compare(&small, 0, 0, &g) == -1);
-    small.min = 1;
+    small.fields[0].min = 1;
     CHECK(breakdown_compare(&small, 0, 0, &g) == 0 && g.gap == 9 - .8);
 }
 
@@ -53,7 +52,7 @@ static void ratios_need_positive_values(void)
 static void both_forms_say_what_is_too_few(void)
 {
     struct breakdown b = make(0, 4);
-    struct texttab *tab = breakdown_table(&b, names);
+    struct texttab *tab = breakdown_table(&b);
     struct strbuf text = {0};
     struct json j = {0};
 
@@ -64,10 +63,42 @@ static void both_forms_say_what_is_too_few(void)
     strbuf_clear(&text);
     texttab_destroy(tab);
     json_begin_object(&j, NULL);
-    breakdown_json(&b, names, &j);
+    breakdown_json(&b, &j, "by");
     json_end_object(&j);
     CHECK(strstr(j.text.s, "too few") && strstr(j.text.s, "highest"));
     json_clear(&j);
+}
+
+static void json_reads_back_as_the_same_table(void)
+{
+    struct breakdown b = make(0, 4), again;
+    struct json j = {0};
+    struct yaml *y;
+    struct fusor_error err;
+    struct strbuf text[2] = {{0}, {0}};
+    struct texttab *tab;
+
+    breakdown_json(&b, &j, NULL);
+    REQUIRE(yaml_parse(j.text.s, j.text.len, "by", &y, NULL) == FUSOR_OK);
+    REQUIRE(breakdown_parse(yaml_root(y), &again, NULL) == FUSOR_OK);
+    tab = breakdown_table(&b);
+    texttab_print(tab, &text[0]);
+    texttab_destroy(tab);
+    tab = breakdown_table(&again);
+    texttab_print(tab, &text[1]);
+    texttab_destroy(tab);
+    CHECK(!strcmp(text[0].s, text[1].s));
+    breakdown_clear(&again);
+    yaml_destroy(y);
+    json_clear(&j);
+    REQUIRE(yaml_parse("{age: {auc: 3}}", 15, "by", &y, NULL) == FUSOR_OK);
+    CHECK(breakdown_parse(yaml_root(y), &again, &err) == FUSOR_EDATA);
+    CHECK(strstr(err.text, "auc by age: no list of groups") != NULL);
+    breakdown_clear(&again);
+    yaml_destroy(y);
+    CHECK(breakdown_parse(NULL, &again, NULL) == FUSOR_OK && again.n == 0);
+    strbuf_clear(&text[0]);
+    strbuf_clear(&text[1]);
 }
 
 static void nothing_is_cleared_twice(void)
@@ -86,8 +117,10 @@ int main(void)
          gaps_are_between_groups_that_tell},
         {"ratios need positive values", ratios_need_positive_values},
         {"both forms say what is too few", both_forms_say_what_is_too_few},
+        {"json reads back as the same table",
+         json_reads_back_as_the_same_table},
         {"nothing is cleared twice", nothing_is_cleared_twice},
     };
 
-    return TEST_RUN("cli.breakdown", cases);
+    return TEST_RUN("train.breakdown", cases);
 }

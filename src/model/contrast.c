@@ -57,6 +57,8 @@ static void find_targets(const struct model_step *s, struct contrast *c)
                                                         : all->place[item];
         c->weight[i] =
             s->batch->weight ? s->batch->weight[c->set.sample[i]] : 1.0f;
+        if (c->set.share)
+            c->weight[i] *= c->set.share[i];
     }
 }
 
@@ -71,6 +73,7 @@ void contrast_forward(struct model_run *r, const struct model_step *s)
 
         if (!tower->trained)
             continue;
+        c->set.share = NULL;
         tower->kind->queries(tower, r, s, s->training, &c->set);
         tower->kind->items(tower, r, &items, c->v, c->bias, c->part);
         find_targets(s, c);

@@ -115,7 +115,9 @@ static enum fusor_status check_tower(const struct model *m,
                           "write train: {samples: events}",
                           t->name, why);
     if (fields)
-        fields[field] = 1;
+        fields[field] |= t->kind->finds_first && t->kind->finds_first(t)
+                             ? EVERY_FROM_FIRST
+                             : EVERY_NEXT;
     return FUSOR_OK;
 }
 

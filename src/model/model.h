@@ -125,10 +125,17 @@ enum fusor_status model_set_loss(struct model *m, struct yaml_node *at,
  * candidates.
  * @param only set to 1 when it has no form over rows; may be NULL */
 const struct loss_setting *model_loss_setting(const struct model *m, int *only);
+/* Which items of a sequence its positions should find, besides the sample's. */
+enum {
+    EVERY_NEXT = 1,      // all but the first
+    EVERY_FROM_FIRST = 3 // all of them
+};
+
 /** Can the parts now in training be trained by a loss over candidates? Each
  * must be a tower that factorises.
  * @param every at every position of its sequence
- * @param fields [n_fields] set to 1 for the sequences read so; may be NULL
+ * @param fields [n_fields] zeros, set to EVERY_.. for the sequences read so;
+ * may be NULL
  * @return EUSAGE with the reason */
 enum fusor_status model_check_candidates(const struct model *m, int every,
                                          unsigned char *fields,

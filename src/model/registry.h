@@ -11,9 +11,10 @@ struct built;
 /* The query vectors that a loss over candidates is about. */
 struct query_set {
     uint32_t n;
-    const float *q;   // [n, query_width]
-    uint32_t *item;   // [n] id of the item each should find; UINT32_MAX: none
-    uint32_t *sample; // [n] of the batch
+    const float *q;     // [n, query_width]
+    uint32_t *item;     // [n] id of the item each should find; UINT32_MAX: none
+    uint32_t *sample;   // [n] of the batch
+    const float *share; // [n] how much each counts; NULL: 1
 };
 
 /* A kind of tower. All functions get the tower whose self build() made. */
@@ -74,6 +75,9 @@ struct tower_kind {
      * there is none. NULL: the tower reads no sequence. */
     int (*every_field)(const struct tower *t, const struct model *m,
                        const char **why_not);
+    /** Can the first item of that field be what a query vector should find?
+     * NULL: no. */
+    int (*finds_first)(const struct tower *t);
 };
 
 /* A kind of fusion. Its inputs are r->mixed (towers' outputs after the link),

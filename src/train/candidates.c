@@ -112,8 +112,9 @@ static uint64_t add_targets(struct candidate_list *l, const struct objective *o,
         if (!o->field[f])
             continue;
         for (uint32_t q = 0; q < b->n_queries; q++)
-            for (uint32_t j = field->offsets[q] + 1; j < field->offsets[q + 1];
-                 j++, n++)
+            for (uint32_t j = field->offsets[q] +
+                              (o->field[f] == EVERY_FROM_FIRST ? 0 : 1);
+                 j < field->offsets[q + 1]; j++, n++)
                 add(l, field->ids[j]);
     }
     for (uint32_t i = 0; i < b->n; i++)

@@ -24,7 +24,7 @@ struct objective {
     struct loss_setting setting;
     uint32_t own;         // negatives of each query vector: bce, bpr
     uint32_t longest;     // every: most positions of a sequence
-    unsigned char *field; // every: [n_fields] sequences trained so
+    unsigned char *field; // every: [n_fields] EVERY_.. of sequences
 };
 
 /* All stages'. */

@@ -69,6 +69,10 @@ static const struct golden_job jobs[] = {
      "{tables: {title: 4}, loss: mse, towers: {t: {type: transformer, query: "
      "title, blocks: 2, ff: 8, activation: gelu, causal: false, scale: false, "
      "read: mean, norm: post, max: 4}}}"},
+    {"transformer_mask",
+     "{tables: {item: 4}, loss: mse, towers: {t: {type: transformer, query: "
+     "seq, item: item, heads: 2, blocks: 2, ff: 8, activation: gelu, mask: "
+     "0.3}}}"},
     {"rnn", "{tables: {item: 4}, loss: mse, towers: {t: {type: rnn, query: "
             "seq, item: item}}}"},
     {"gru", "{tables: {item: 4}, loss: mse, towers: {t: {type: gru, query: "

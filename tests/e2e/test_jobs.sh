@@ -54,7 +54,8 @@ n=0
 for file in "$jobs"/*.yaml; do
     name=$(basename "$file" .yaml)
     case $name in
-    ml1m_ease | ml1m_ials | ml1m_itemknn | ml1m_sasrec) parts=parts/loo-full ;;
+    ml1m_ease | ml1m_ials | ml1m_itemknn) parts=parts/loo-full ;;
+    ml1m_sasrec | ml1m_bert4rec) parts=parts/loo-full ;;
     demo) parts=parts/loo-full ;;
     frappe_stacked) parts=parts/frappe-stacked ;;
     ctr_*) parts=parts/ctr ;;

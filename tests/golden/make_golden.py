@@ -351,16 +351,17 @@ def cnn(d, widths, filters, kind):
 
 
 def sequence(table, item_table, make, most=5, text=False, bias=False, d=4,
-             vector=False):
+             vector=False, mask=False):
     def f(p):
         encode, empty = make(p), p.block(d)
+        behind = [p.block(d)] if mask else []
         head = None if item_table or vector else (p.block(1, d), p.block(1))
         out = []
         for i in range(N):
             ids = TITLE[i] if text else SEQ[QUERY_OF[i]]
             ids = [k for k in ids if k is not None]
-            ids = ids[:most] if text else ids[-most:]
-            q = encode(torch.stack([p.vec(table, k) for k in ids])) \
+            ids = ids[:most] if text else ids[-(most - len(behind)):]
+            q = encode(torch.stack([p.vec(table, k) for k in ids] + behind)) \
                 if ids else empty
             for k in ids:
                 p.use(p.seq_l2, p.vec(table, k))
@@ -500,6 +501,8 @@ JOBS = {
     'transformer_mean': (table(title=4), sequence('title', None, transformer(
         4, 4, blocks=2, causal=False, positions='learnt', scale=False,
         mean=True, right=False, pre=False), text=True, most=4), mse),
+    'transformer_mask': (table(item=4), sequence('item', 'item', transformer(
+        4, 5, blocks=2, heads=2, causal=False), mask=True), mse),
     'rnn': (table(item=4), sequence('item', 'item', recurrent(RNN, 4, 4)),
             mse),
     'gru': (table(item=(1, 4)), sequence('item', 'item', recurrent(GRU, 4, 3),

@@ -79,6 +79,8 @@ static const char *const jobs[] = {
     SEQ("type: gru"),
     SEQ("type: lstm, units: 3, layers: 2"),
     SEQ("type: rnn, max: 3"),
+    SEQ("type: transformer, mask: 0.4, heads: 2, activation: gelu, norm: post"),
+    SEQ("type: transformer, mask: 0.4, blocks: 2, ff: 8, activation: gelu"),
 };
 #define N_JOBS (sizeof(jobs) / sizeof(jobs[0]))
 
@@ -131,6 +133,35 @@ static void every_position_finds_the_next_item(void)
     fixture_clear(&c.f);
 }
 
+/* The same sum with some hidden: a sequence counts as its ids, of which 2 5 1 2
+ * 6 and 3 (missing) 2 have 5 and 3. */
+static void hidden_positions_count_as_their_sequence(void)
+{
+    struct contrast_fixture c;
+    struct fixture_table *t;
+
+    begin(&c, jobs[5], 1, N);
+    t = &c.f.tables[0];
+    for (uint32_t u = 0; u < t->n; u++)
+        memset(t->rows[u], 0, 4 * sizeof(float));
+    for (c.f.step.epoch = 0; c.f.step.epoch < 8; c.f.step.epoch++)
+        CHECK_CLOSE(fixture_loss(&c.f), 8 * log(5), 1e-6);
+    fixture_clear(&c.f);
+}
+
+/* Samples of events hide nothing but the place behind. */
+static void a_sample_finds_its_item_behind_the_others(void)
+{
+    struct contrast_fixture c;
+    double first;
+
+    begin(&c, jobs[5], 0, N);
+    first = fixture_loss(&c.f);
+    for (c.f.step.epoch = 1; c.f.step.epoch < 8; c.f.step.epoch++)
+        CHECK(fixture_loss(&c.f) == first);
+    fixture_clear(&c.f);
+}
+
 static void refuses(const char *job, int every, const char *why)
 {
     struct fixture f;
@@ -150,6 +181,11 @@ static void what_cannot_be_trained_so_is_refused(void)
 {
     refuses(SEQ("type: transformer, causal: false"), 1, "not causal");
     refuses(SEQ("type: transformer, read: mean"), 1, "mean");
+    refuses(SEQ("type: transformer, read: mean, mask: 0.2"), 1, "read: mean");
+    refuses(SEQ("type: transformer, causal: true, mask: 0.2"), 1, "causal");
+    refuses(SEQ("type: transformer, mask: 1"), 1, "mask");
+    refuses(SEQ("type: transformer, mask: 0.2, max: 1"), 1, "no place");
+    refuses(SEQ("type: gru, mask: 0.2"), 1, "mask");
     refuses("{loss: full_softmax, towers: {t: {type: linear, "
             "inputs: item}}}",
             0, "does not factorise");
@@ -173,6 +209,10 @@ int main(void)
          gradients_are_differences_for_samples},
         {"every position finds the next item",
          every_position_finds_the_next_item},
+        {"hidden positions count as their sequence",
+         hidden_positions_count_as_their_sequence},
+        {"a sample finds its item behind the others",
+         a_sample_finds_its_item_behind_the_others},
         {"what cannot be trained so is refused",
          what_cannot_be_trained_so_is_refused},
     };

@@ -22,6 +22,12 @@
     "towers: {seq: {type: transformer, query: history, item: item, "    \
     "dropout: 0.2, ff: 8}, mf: {type: dot, query: user, item: item}}\n" \
     "fusion: {type: weighted}\n"
+#define MASKED(loss)                                                     \
+    FIELDS REST                                                          \
+        "towers: {seq: {type: transformer, query: history, item: item, " \
+        "mask: 0.4, ff: 8}, mf: {type: dot, query: user, item: item}}\n" \
+        "fusion: {type: weighted}\n"                                     \
+        "stages: [{train: [seq], loss: " loss "}]\n"
 #define JOB(loss) FIELDS REST SEQ "stages: [{train: [seq], loss: " loss "}]\n"
 
 static struct workload *open_workload(const char *rest, struct yaml **job)
@@ -105,13 +111,14 @@ static void candidates_are_distinct_and_hold_the_targets(void)
     static const char *const losses[] = {
         JOB("{sampled_softmax: {n: 9, from: uniform}}"),
         JOB("{sampled_softmax: {n: 9, from: popularity}}"),
-        JOB("{sampled_softmax: {from: in_batch}}")};
+        JOB("{sampled_softmax: {from: in_batch}}"),
+        MASKED("{sampled_softmax: {n: 9, from: uniform}}")};
     struct candidate_list l;
     uint32_t rows[3] = {0, 5, 9}, target[3];
     struct batcher *batcher;
     struct batch b;
 
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 4; k++) {
         struct yaml *job;
         struct workload *w = open_workload(losses[k], &job);
         uint32_t f = 0;
@@ -136,7 +143,7 @@ static void candidates_are_distinct_and_hold_the_targets(void)
             }
             for (int i = 0; i < 3; i++)
                 CHECK(l.place[target[i]] < l.n);
-            for (uint32_t j = b.fields[f].offsets[0] + 1;
+            for (uint32_t j = b.fields[f].offsets[0] + (k != 3);
                  j < b.fields[f].offsets[1]; j++)
                 CHECK(l.place[b.fields[f].ids[j]] < l.n);
         }
@@ -169,6 +176,8 @@ static void any_number_of_workers_gives_the_same_bits(void)
         JOB("full_softmax"),
         JOB("{sampled_softmax: {n: 7, from: popularity}}"),
         JOB("{gbce: {n: 5}}"),
+        MASKED("full_softmax"),
+        MASKED("{sampled_softmax: {n: 7, from: popularity}}"),
         FIELDS REST SEQ "loss: bpr\nstages: [{train: [mf]}, "
                         "{train: [mf, seq], loss: {sampled_softmax: "
                         "{from: in_batch, temperature: 0.5}}}]\n",

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/rng.h"
 #include "model/layer/kernel.h"
 
 size_t pack_rows(const struct pack_spec *spec, const struct model_run *r)
@@ -98,19 +99,27 @@ static void fill_sequence(const struct pack_spec *spec, struct pack *p,
                           int keep_first)
 {
     uint32_t n = p->length[k], slot = keep_first ? 0 : spec->max - n;
+    uint32_t n_ids = n - (spec->hides ? 1 : 0);
 
-    for (uint32_t t = 0; t < n; from++) {
+    for (uint32_t t = 0; t < n_ids; from++) {
         uint32_t row;
 
         if (position[from] == UINT32_MAX)
             continue;
-        row = spec->order == PACK_STEPS ? p->start[t] + k : p->start[k] + t;
+        row = pack_row(spec, p, k, t);
         p->position[row] = position[from];
         p->value[row] = from;
         p->slot[row] = slot + t++;
     }
+    for (uint32_t t = n_ids; t < n; t++) {
+        uint32_t row = pack_row(spec, p, k, t);
+
+        p->position[row] = PACK_HIDDEN;
+        p->value[row] = PACK_NONE;
+        p->slot[row] = slot + t;
+    }
     for (uint32_t t = 0; t < spec->pad; t++) {
-        p->position[p->start[k] + n + t] = UINT32_MAX;
+        p->position[p->start[k] + n + t] = PACK_NONE;
         p->slot[p->start[k] + n + t] = 0;
     }
 }
@@ -130,6 +139,22 @@ static void count_uses(const struct pack_spec *spec, const struct model *m,
     }
 }
 
+/* Which of a sequence's positions should be found, drawn anew each epoch (Sun
+ * et al. 2019, section 3.6). */
+static void hide(const struct pack_spec *spec, const struct model *m,
+                 const struct model_step *s, struct pack *p)
+{
+    for (uint32_t k = 0; k < p->n; k++) {
+        struct rng r =
+            rng_stream(m->seed, RNG_MASK,
+                       (s->epoch << 8) + (uint64_t)spec->stream, p->id[k]);
+
+        for (uint32_t t = 0; t + 1 < p->length[k]; t++)
+            if (rng_float(&r) < spec->hide)
+                p->position[pack_row(spec, p, k, t)] = PACK_HIDDEN;
+    }
+}
+
 void pack_make(const struct pack_spec *spec, const struct model *m,
                const struct model_step *s, struct pack *p)
 {
@@ -144,8 +169,11 @@ void pack_make(const struct pack_spec *spec, const struct model *m,
     p->n = p->longest = 0;
     p->every = s->candidates && s->candidates->every;
     for (uint32_t q = 0; q < p->n_all; q++) {
-        length[q] = count_ids(position, offsets[q], offsets[q + 1], spec->max,
-                              keep_first, &from[q]);
+        length[q] =
+            count_ids(position, offsets[q], offsets[q + 1],
+                      spec->max - (spec->hides ? 1 : 0), keep_first, &from[q]);
+        if (length[q] && spec->hides)
+            length[q]++;
         p->number[q] = length[q] ? p->n++ : UINT32_MAX;
         if (length[q] > p->longest)
             p->longest = length[q];
@@ -160,13 +188,16 @@ void pack_make(const struct pack_spec *spec, const struct model *m,
         if (length[q])
             fill_sequence(spec, p, position, p->number[q], from[q], keep_first);
     count_uses(spec, m, s->batch, p);
+    if (spec->hides && p->every)
+        hide(spec, m, s, p);
 }
 
 #define AHEAD 8 /* rows between a prefetch and its use */
 
 KERNEL_BODY void gather_body(const struct pack *p, const float *const *rows,
                              uint32_t skip, uint32_t dim, float scale,
-                             const float *places, float *restrict x)
+                             const float *places, const float *hidden,
+                             float *restrict x)
 {
     const uint32_t *position = p->position, n = p->rows;
 
@@ -174,13 +205,13 @@ KERNEL_BODY void gather_body(const struct pack *p, const float *const *rows,
         const float *row, *place;
         uint32_t k = 0;
 
-        if (i + AHEAD < n && position[i + AHEAD] != UINT32_MAX)
+        if (i + AHEAD < n && position[i + AHEAD] < PACK_HIDDEN)
             row_prefetch(rows[position[i + AHEAD]] + skip, dim);
-        if (position[i] == UINT32_MAX) {
+        if (position[i] == PACK_NONE) {
             row_zero(x, dim);
             continue;
         }
-        row = rows[position[i]] + skip;
+        row = position[i] == PACK_HIDDEN ? hidden : rows[position[i]] + skip;
         place = places ? places + (size_t)p->slot[i] * dim : row;
         for (; k + 16 <= dim; k += 16) {
             kernel_v16 v = scale * KERNEL_GET16(row + k);
@@ -196,13 +227,34 @@ KERNEL_BODY void gather_body(const struct pack *p, const float *const *rows,
 
 KERNEL(gather,
        (const struct pack *p, const float *const *rows, uint32_t skip,
-        uint32_t dim, float scale, const float *places, float *restrict x),
-       (p, rows, skip, dim, scale, places, x))
+        uint32_t dim, float scale, const float *places, const float *hidden,
+        float *restrict x),
+       (p, rows, skip, dim, scale, places, hidden, x))
 
 void pack_gather(const struct pack *p, const float *const *rows, uint32_t skip,
-                 uint32_t dim, float scale, const float *places, float *x)
+                 uint32_t dim, float scale, const float *places,
+                 const float *hidden, float *x)
 {
-    gather(p, rows, skip, dim, scale, places, x);
+    gather(p, rows, skip, dim, scale, places, hidden, x);
+}
+
+KERNEL_BODY void sum_body(const struct pack *p, uint32_t dim, float scale,
+                          const float *restrict dx, float *restrict grad)
+{
+    for (uint32_t i = 0; i < p->rows; i++)
+        if (p->position[i] == PACK_HIDDEN)
+            row_axpy(grad, scale, dx + (size_t)i * dim, dim);
+}
+
+KERNEL(sum,
+       (const struct pack *p, uint32_t dim, float scale,
+        const float *restrict dx, float *restrict grad),
+       (p, dim, scale, dx, grad))
+
+void pack_sum_hidden(const struct pack *p, uint32_t dim, float scale,
+                     const float *dx, float *grad)
+{
+    sum(p, dim, scale, dx, grad);
 }
 
 KERNEL_BODY void scatter_row(const struct pack *p, uint32_t i,
@@ -212,8 +264,10 @@ KERNEL_BODY void scatter_row(const struct pack *p, uint32_t i,
 {
     uint32_t u = p->position[i];
 
-    if (i + AHEAD < p->rows && p->position[i + AHEAD] != UINT32_MAX)
+    if (i + AHEAD < p->rows && p->position[i + AHEAD] < PACK_HIDDEN)
         row_prefetch(grads[p->position[i + AHEAD]] + skip, dim);
+    if (u == PACK_HIDDEN)
+        return;
     if (l2 != 0.0f)
         row_axpbz(grads[u] + skip, scale, dx, l2, rows[u] + skip, dim);
     else

@@ -6,16 +6,23 @@
 
 #include "tensor/tensor.h"
 
+struct hidden {
+    uint32_t row, sample;
+};
+
 struct sequence_state {
     struct pack pack;
-    float *sines;  // positional_take()
-    float *x, *dx; // [rows, dim]
-    float *y, *dy; // [sequences, dim] of the encoder; rows in p->every
-    float *q, *dq; // [all sequences, dim], empty ones too
-    float *item;   // [n, dim]
-    float *grad;   // [n, dim] of the item's vector
-    float *part;   // [n, dim] one of its parts, or its gradient
-    float *bias;   // [n]
+    float *sines;          // positional_take()
+    float *x, *dx;         // [rows, dim]
+    float *y, *dy;         // [sequences, dim] of the encoder; rows in p->every
+    float *q, *dq;         // [all sequences, dim], empty ones too
+    float *item;           // [n, dim]
+    float *grad;           // [n, dim] of the item's vector
+    float *part;           // [n, dim] one of its parts, or its gradient
+    float *bias;           // [n]
+    struct hidden *hidden; // [n_hidden] of a loss at every position
+    float *share;          // [n_hidden] how much each counts
+    uint32_t n_hidden;
     void *encoder;
 };
 
@@ -26,6 +33,7 @@ void *sequence_run_create(const struct tower *t, struct model_run *r)
     size_t n = (size_t)r->max_batch * q->dim;
     size_t rows = pack_rows(&q->pack, r) * q->dim;
     size_t made = r->model->every ? rows : n;
+    size_t hidden = r->model->every && q->pack.hides ? rows / q->dim : 0;
 
     if (!st)
         return NULL;
@@ -41,6 +49,8 @@ void *sequence_run_create(const struct tower *t, struct model_run *r)
     st->grad = run_take(r, n, sizeof(float));
     st->part = run_take(r, n, sizeof(float));
     st->bias = run_take(r, r->max_batch, sizeof(float));
+    st->share = run_take(r, hidden, sizeof(*st->share));
+    st->hidden = run_take(r, hidden, sizeof(*st->hidden));
     st->encoder = q->encoder->run_create(q, r);
     return st;
 }
@@ -56,7 +66,8 @@ static void encode(const struct sequence *q, struct sequence_state *st,
     pack_make(&q->pack, m, s, p);
     pack_gather(p, s->tables[q->ids.table].rows,
                 m->tables[q->ids.table].n_columns, q->dim, q->scale,
-                positional_rows(&q->places, st->sines, s), st->x);
+                positional_rows(&q->places, st->sines, s), s->dense + q->mask,
+                st->x);
     if (p->n)
         q->encoder->forward(q, st->encoder, m->seed, s, p, st->x, train, st->y);
     for (uint32_t i = 0; !p->every && i < p->n_all; i++)
@@ -161,6 +172,8 @@ static void decode(const struct tower *t, struct model_run *r,
     q->encoder->backward(q, st->encoder, r->model->seed, s, p, st->x, st->dy,
                          st->dx);
     positional_backward(&q->places, p, s, st->dx);
+    if (q->pack.hides) // the whole gradient was zero before
+        pack_sum_hidden(p, q->dim, q->scale, st->dx, s->dense_grad + q->mask);
     pack_scatter(p, &q->pack, table->rows, table->grads,
                  r->model->tables[q->ids.table].n_columns, q->dim, q->scale,
                  t->l2 * s->grad_scale, st->dx);
@@ -256,14 +269,6 @@ size_t sequence_queries_most(const struct tower *t, const struct model_run *r)
     return r->model->every ? pack_rows(&q->pack, r) : r->max_batch;
 }
 
-/* Row of position i of sequence k. */
-static size_t row_at(const struct sequence *q, const struct pack *p, uint32_t k,
-                     uint32_t i)
-{
-    return q->pack.order == PACK_STEPS ? (size_t)p->start[i] + k
-                                       : (size_t)p->start[k] + i;
-}
-
 /* Each position should find the next one's item, the last the sample's. */
 static void every_position(const struct sequence *q,
                            const struct sequence_state *st,
@@ -280,14 +285,72 @@ static void every_position(const struct sequence *q,
     }
     for (uint32_t k = 0; k < p->n; k++)
         for (uint32_t i = 0; i < p->length[k]; i++) {
-            size_t row = row_at(q, p, k, i);
+            uint32_t row = pack_row(&q->pack, p, k, i);
 
             out->sample[row] = p->sample[k];
             out->item[row] =
                 i + 1 < p->length[k]
-                    ? (uint32_t)ids[p->value[row_at(q, p, k, i + 1)]]
+                    ? (uint32_t)ids[p->value[pack_row(&q->pack, p, k, i + 1)]]
                     : s->candidates->target[p->sample[k]];
         }
+}
+
+/* Hidden positions of sequence k, put behind those of others. A sequence counts
+ * as its number of ids: as much as when every position is trained. */
+static void hidden_positions(const struct sequence *q,
+                             struct sequence_state *st, const struct model *m,
+                             const struct model_step *s, uint32_t k)
+{
+    const struct pack *p = &st->pack;
+    const struct batch_field *f = &s->batch->fields[q->ids.field];
+    uint32_t at = run_field_row(m, s->batch, q->ids.field, p->sample[k]);
+    uint32_t first = st->n_hidden;
+
+    for (uint32_t i = 0; i < p->length[k]; i++) {
+        uint32_t row = pack_row(&q->pack, p, k, i);
+
+        if (p->position[row] == PACK_HIDDEN)
+            st->hidden[st->n_hidden++] = (struct hidden){row, p->sample[k]};
+    }
+    for (uint32_t i = first; i < st->n_hidden; i++)
+        st->share[i] = (float)(f->offsets[at + 1] - f->offsets[at]) /
+                       (float)(st->n_hidden - first);
+}
+
+/* Each hidden position should find what it hides. */
+static void every_hidden(const struct sequence *q, struct sequence_state *st,
+                         const struct model *m, const struct model_step *s,
+                         struct query_set *out)
+{
+    const struct pack *p = &st->pack;
+    const uint64_t *ids = s->batch->fields[q->ids.field].ids;
+
+    st->n_hidden = 0;
+    for (uint32_t k = 0; k < p->n; k++)
+        hidden_positions(q, st, m, s, k);
+    for (uint32_t i = 0; i < st->n_hidden; i++) {
+        struct hidden h = st->hidden[i];
+
+        memcpy(st->dy + (size_t)i * q->dim, st->y + (size_t)h.row * q->dim,
+               q->dim * sizeof(float)); // nothing else stands there yet
+        out->sample[i] = h.sample;
+        out->item[i] = p->value[h.row] == PACK_NONE
+                           ? s->candidates->target[h.sample]
+                           : (uint32_t)ids[p->value[h.row]];
+    }
+    out->n = st->n_hidden;
+    out->q = st->dy;
+    out->share = st->share;
+}
+
+/* st->dy [rows, dim] from dq of the hidden ones. */
+static void spread_hidden(const struct sequence *q, struct sequence_state *st,
+                          const float *dq)
+{
+    vec_ops()->fill(st->dy, 0.0f, (size_t)st->pack.rows * q->dim);
+    for (uint32_t i = 0; i < st->n_hidden; i++)
+        memcpy(st->dy + (size_t)st->hidden[i].row * q->dim,
+               dq + (size_t)i * q->dim, q->dim * sizeof(float));
 }
 
 void sequence_queries(const struct tower *t, struct model_run *r,
@@ -299,7 +362,10 @@ void sequence_queries(const struct tower *t, struct model_run *r,
 
     encode(q, st, r->model, s, train);
     if (st->pack.every) {
-        every_position(q, st, s, out);
+        if (q->pack.hides)
+            every_hidden(q, st, r->model, s, out);
+        else
+            every_position(q, st, s, out);
         return;
     }
     out->n = s->batch->n;
@@ -320,7 +386,10 @@ void sequence_queries_backward(const struct tower *t, struct model_run *r,
     const struct vec_ops *v = vec_ops();
 
     if (st->pack.every) {
-        memcpy(st->dy, dq, (size_t)st->pack.rows * q->dim * sizeof(float));
+        if (q->pack.hides)
+            spread_hidden(q, st, dq);
+        else
+            memcpy(st->dy, dq, (size_t)st->pack.rows * q->dim * sizeof(float));
         decode(t, r, s);
         return;
     }
@@ -372,9 +441,18 @@ int sequence_every_field(const struct tower *t, const struct model *m,
     const struct sequence *q = t->self;
 
     *why_not = "its kind reads the whole sequence at once";
-    if (q->encoder->why_not_every)
+    if (q->pack.hides)
+        *why_not = NULL;
+    else if (q->encoder->why_not_every)
         *why_not = q->encoder->why_not_every(q);
     if (m->fields[q->ids.field].type != FIELD_SEQUENCE)
         *why_not = "it reads a text";
     return *why_not ? -1 : (int)q->ids.field;
+}
+
+int sequence_finds_first(const struct tower *t)
+{
+    const struct sequence *q = t->self;
+
+    return q->pack.hides;
 }

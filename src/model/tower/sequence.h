@@ -13,6 +13,14 @@
  *
  * A sequence without any id has a learnt vector of its own (block "empty").
  *
+ * mask: 0.2 (BERT4Rec: Sun et al. 2019), where the encoder sees both ways: a
+ * position of which nothing is known but its place stands behind the ids, and
+ * its vector is the sequence's. It reads block "mask" instead of a row. Trained
+ * by sequences, that share of the other positions is hidden too, drawn from
+ * (seed, epoch, sample), and every hidden one should find the id it hides, the
+ * one behind the others the sample's item; each sequence counts as its number
+ * of ids, in equal parts among its hidden ones. max counts the one behind.
+ *
  * A kind of encoder is a struct sequence_encoder; a tower is its lines over the
  * functions below. Private to src/model. */
 #ifndef MODEL_TOWER_SEQUENCE_H
@@ -43,7 +51,8 @@ struct sequence_encoder {
     /** The workspace; taken with run_take(), may be NULL. */
     void *(*run_create)(const struct sequence *q, struct model_run *r);
     /** @param x [rows, dim], may be written
-     * @param y [n, dim]; p->every: [rows, dim], which must see no later row */
+     * @param y [n, dim]; p->every: [rows, dim], which must see no later row
+     * unless positions are hidden */
     void (*forward)(const struct sequence *q, void *state, uint64_t seed,
                     const struct model_step *s, const struct pack *p, float *x,
                     int train, float *y);
@@ -53,7 +62,8 @@ struct sequence_encoder {
                      const struct model_step *s, const struct pack *p,
                      const float *x, float *dy, float *dx);
     void (*describe)(const struct sequence *q, struct strbuf *out);
-    /** Why p->every is not possible, or NULL: it is. NULL function: never. */
+    /** Why p->every is not possible, or NULL: it is. NULL function: never.
+     * Not asked of a tower that hides positions. */
     const char *(*why_not_every)(const struct sequence *q);
 };
 
@@ -67,6 +77,7 @@ struct sequence {
     float scale; // of looked-up rows
     struct positional places;
     uint64_t empty; // offset of [dim]
+    uint64_t mask;  // pack.hides: offset of [dim], what hidden positions read
     struct inputs item;
     struct embedding bias;
     int has_bias;
@@ -77,6 +88,11 @@ enum fusor_status sequence_build(struct model *m, struct tower *t,
                                  struct yaml_node *at,
                                  const struct sequence_encoder *e,
                                  struct fusor_error *err);
+
+/** Read `mask` of an encoder that sees both ways; before positions are built.
+ * @return EUSAGE: not above 0 and below 1, or max leaves no place for it */
+enum fusor_status sequence_parse_mask(struct sequence *q, struct yaml_node *at,
+                                      struct fusor_error *err);
 
 /* The functions of a tower_kind. */
 void sequence_destroy(struct tower *t);
@@ -104,6 +120,7 @@ void sequence_items_backward(const struct tower *t, const struct model_run *r,
                              float *dbias, float *part);
 int sequence_every_field(const struct tower *t, const struct model *m,
                          const char **why_not);
+int sequence_finds_first(const struct tower *t);
 
 #define SEQUENCE_TOWER(word, build_function)           \
     const struct tower_kind tower_##word = {           \
@@ -123,6 +140,7 @@ int sequence_every_field(const struct tower *t, const struct model *m,
         .items = sequence_items,                       \
         .items_backward = sequence_items_backward,     \
         .every_field = sequence_every_field,           \
+        .finds_first = sequence_finds_first,           \
     }
 
 #endif

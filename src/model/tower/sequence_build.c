@@ -104,6 +104,20 @@ static enum fusor_status parse_max(const struct model *m, struct yaml_node *at,
     return FUSOR_OK;
 }
 
+enum fusor_status sequence_parse_mask(struct sequence *q, struct yaml_node *at,
+                                      struct fusor_error *err)
+{
+    if (!yaml_get(at, "mask"))
+        return FUSOR_OK;
+    FUSOR_TRY(build_float(at, "mask", 0.01, 0.99, &q->pack.hide, err));
+    if (q->pack.max < 2)
+        return yaml_fail(at, err,
+                         "mask: a sequence of max 1 has no place for the "
+                         "hidden position behind its ids");
+    q->pack.hides = 1;
+    return FUSOR_OK;
+}
+
 static enum fusor_status parse_bias(struct model *m, struct tower *t,
                                     struct yaml_node *at, struct sequence *q,
                                     struct fusor_error *err)
@@ -125,10 +139,17 @@ static enum fusor_status parse_bias(struct model *m, struct tower *t,
 static enum fusor_status finish(struct model *m, struct tower *t,
                                 struct sequence *q, struct fusor_error *err)
 {
+    const struct table_spec *like = &m->table_specs[q->ids.table];
     uint32_t block;
 
     FUSOR_TRY(build_block(m, "empty", q->dim, INIT_ZERO, 0, 1, &block, err));
     q->empty = m->blocks[block].offset;
+    if (q->pack.hides) {
+        FUSOR_TRY(build_block(m, "mask", q->dim, like->init, like->init_scale,
+                              1, &block, err));
+        q->mask = m->blocks[block].offset;
+        q->pack.stream = t->index;
+    }
     t->width = t->as_vector ? q->dim + (q->has_bias ? 1 : 0) : 1;
     if (q->item.n || t->as_vector)
         return FUSOR_OK;
@@ -182,6 +203,8 @@ void sequence_describe(const struct tower *t, const struct model *m,
     strbuf_addf(out, "%s->%s, last %u, dim %u, ", m->fields[q->ids.field].name,
                 m->table_specs[q->ids.table].name, q->pack.max, q->dim);
     q->encoder->describe(q, out);
+    if (q->pack.hides)
+        strbuf_addf(out, ", mask %g", (double)q->pack.hide);
     if (q->item.n == 0) {
         strbuf_add(out, t->as_vector ? "" : ", then 1");
         return;

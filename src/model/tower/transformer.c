@@ -5,10 +5,12 @@
  *         max: 50, blocks: 2, heads: 1, ff: 256, norm: pre, activation: relu,
  *         positions: learnt, scale: true, causal: true, read: last,
  *         dropout: 0.2}
+ *   bert: {type: transformer, query: history, item: item, mask: 0.2}
  *
  * Rows are multiplied by sqrt(dim) when scale is on. read: last takes the last
  * position, and the last block then computes only that; mean takes the mean of
- * all. With norm: pre a layer normalisation follows the last block. dropout
+ * all; with mask (sequence.h) it is not causal and reads the last, which is
+ * hidden. With norm: pre a layer normalisation follows the last block. dropout
  * falls on the inputs, the attention's probabilities, both branches and the
  * hidden layer. */
 #include "model/tower/sequence.h"
@@ -24,8 +26,9 @@
 #define MAX_UNITS 65536
 
 static const char *const keys[] = {
-    SEQUENCE_KEYS, "blocks", "heads",  "ff",   "norm",    "activation",
-    "positions",   "scale",  "causal", "read", "dropout", NULL};
+    SEQUENCE_KEYS, "blocks",    "heads", "ff",     "norm",
+    "activation",  "positions", "scale", "causal", "read",
+    "dropout",     "mask",      NULL};
 static const char *const norm_names[] = {"post", "pre", NULL};
 static const char *const read_names[] = {"last", "mean", NULL};
 
@@ -69,8 +72,14 @@ static enum fusor_status parse(struct model *m, struct sequence *q,
         build_choice(at, "activation", activation_names, &activation, err));
     FUSOR_TRY(build_choice(at, "positions", positional_names, &places, err));
     FUSOR_TRY(build_bool(at, "scale", &scale, err));
+    FUSOR_TRY(sequence_parse_mask(q, at, err));
+    spec->causal = !q->pack.hides;
     FUSOR_TRY(build_bool(at, "causal", &spec->causal, err));
     FUSOR_TRY(build_choice(at, "read", read_names, &e->read, err));
+    if (q->pack.hides && (spec->causal || e->read != READ_LAST))
+        return yaml_fail(yaml_get(at, "mask"), err,
+                         "mask: the hidden position is read and sees both "
+                         "ways: leave causal: true and read: mean away");
     FUSOR_TRY(build_float(at, "dropout", 0, 0.95, &spec->dropout, err));
     if (q->dim % spec->heads)
         return yaml_fail(at, err, "%u heads do not divide dim %u", spec->heads,

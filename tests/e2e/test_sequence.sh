@@ -1,0 +1,76 @@
+#!/bin/sh
+# Towers over sequences, trained at every position or by hidden ones, and under
+# mpirun: the same bits at staleness 0, a whole job at staleness 4.
+. "$(dirname "$0")/lib.sh"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+demo loo-full
+
+# sequences FILE SETTINGS : a job of one transformer.
+sequences() {
+    cat >"$1" <<END
+data: {prepared: parts/loo-full}
+label: {map: implicit}
+fields:
+  history: {side: query, type: sequence, of: item, max: 12}
+  item:    {side: item, type: categorical}
+tables: {item: 8}
+towers:
+  seq: {type: transformer, query: history, item: item, heads: 2, ff: 16,
+        dropout: 0.1, $2}
+loss: full_softmax
+optimizer: {adam: 5.0e-3}
+train: {global_batch: 64, micro_batches: 4, epochs: 3, seed: 5}
+evaluate: [ndcg@10]
+cluster: {staleness: 0, placement: split, threads: 1}
+END
+}
+
+# digest RUN : of its newest checkpoint.
+digest() {
+    ok "digest of $1" "$FUSOR" inspect "$1" --digest --json
+    found=$(sed -n 's/.*"digest": *"\([0-9a-f]*\)".*/\1/p' out)
+    [ "${#found}" = 16 ] || die "no digest of $1"
+}
+
+sequences causal.yaml "blocks: 2"
+sequences masked.yaml "mask: 0.3"
+ok "check" "$FUSOR" train masked.yaml --check
+shows "bidirectional"
+shows "mask 0.3"
+shows "seq.mask"
+shows "sequences, every position"
+
+for job in causal masked; do
+    ok "$job: one thread" "$FUSOR" train $job.yaml -q --run-dir runs/$job
+    digest runs/$job
+    want=$found
+    ok "$job: three threads" "$FUSOR" train $job.yaml -q \
+        --run-dir runs/$job-3 --threads 3
+    digest runs/$job-3
+    [ "$found" = "$want" ] || die "$job: three threads have other bits"
+    ok "$job: 2 workers, 2 servers" mpirun --oversubscribe -n 4 "$FUSOR" \
+        train $job.yaml -q --run-dir runs/$job-2x2 --servers 2
+    digest runs/$job-2x2
+    [ "$found" = "$want" ] || die "$job: 2 workers, 2 servers: other bits"
+    ok "$job: staleness 4" mpirun --oversubscribe -n 4 "$FUSOR" \
+        train $job.yaml -q --run-dir runs/$job-4 --servers 2 \
+        --set cluster.staleness=4
+    [ "$(value runs/$job-4/result.json epochs)" = 3 ] || die "not 3 epochs"
+done
+digest runs/causal
+[ "$found" != "$want" ] || die "hidden positions make no difference"
+
+# It learns: users of the made data come back to what they like.
+ok "untrained" "$FUSOR" train masked.yaml -q --run-dir runs/none \
+    --set train.epochs=0
+ok "trained" "$FUSOR" train masked.yaml -q --run-dir runs/more \
+    --set train.epochs=12
+awk -v a="$(value runs/none/result.json ndcg@10)" \
+    -v b="$(value runs/more/result.json ndcg@10)" \
+    'BEGIN { exit !(a != "" && b > 1.3 * a) }' || die "it learns nothing"
+
+sequences wrong.yaml "mask: 0.3, causal: true"
+fails 2 "causal: true" "$FUSOR" train wrong.yaml -q
+sequences wrong.yaml "mask: 3"
+fails 2 "mask" "$FUSOR" train wrong.yaml -q

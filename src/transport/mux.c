@@ -6,12 +6,14 @@
 #include <stdatomic.h>
 
 #include "base/mem.h"
+#include "transport/spin.h"
 
 struct mux {
     struct transport base;
     struct transport *shm, *zmq;
     atomic_int woken;
     int zmq_next; // which is looked at first: they take turns
+    struct spin spin;
 };
 
 static struct mux *mux_of(const struct transport *t)
@@ -56,6 +58,23 @@ static enum fusor_status look(struct mux *m, struct delivery *d,
     return rc;
 }
 
+/* Before a wait. @return as receive; FUSOR_EAGAIN: sleep */
+static enum fusor_status look_longer(struct mux *m, struct delivery *d,
+                                     struct fusor_error *err)
+{
+    enum fusor_status rc = FUSOR_EAGAIN;
+
+    if (!spin_begin(&m->spin))
+        return rc;
+    while (rc == FUSOR_EAGAIN && !atomic_load(&m->woken) &&
+           spin_again(&m->spin))
+        if (transport_shm_has_message(m->shm))
+            rc = transport_receive(m->shm, d, 0, err);
+    if (rc != FUSOR_EAGAIN)
+        spin_hit(&m->spin);
+    return rc;
+}
+
 /* Wait for either.
  * @return as receive; FUSOR_EAGAIN also when shared memory has something */
 static enum fusor_status wait_both(struct mux *m, struct delivery *d,
@@ -93,6 +112,9 @@ static enum fusor_status mux_receive(struct transport *t, struct delivery *d,
         }
         if (!left)
             return FUSOR_EAGAIN;
+        rc = look_longer(m, d, err);
+        if (rc != FUSOR_EAGAIN)
+            return rc;
         rc = wait_both(m, d, left, err);
         if (rc != FUSOR_EAGAIN)
             return rc;
@@ -149,6 +171,7 @@ enum fusor_status transport_mux_create(const struct transport_shm_options *shm,
     if (!m)
         return mem_fail(err, "mux: endpoint", sizeof(*m));
     m->base.ops = &mux_ops;
+    m->spin.clock = &clock_real;
     rc = transport_shm_create(shm, &m->shm, err);
     if (rc == FUSOR_OK) {
         remote.also_fd = transport_shm_poll_fd(m->shm);

@@ -1,5 +1,5 @@
 /* The transport contract in shared memory: who is looked at when, and how a
- * wait neither misses a message nor spins. */
+ * wait neither misses a message nor spins for long. */
 #include "transport/shm.h"
 
 #include <errno.h>
@@ -264,6 +264,31 @@ int transport_shm_has_room(struct transport *t)
     return found;
 }
 
+int transport_shm_has_message(const struct transport *t)
+{
+    const struct shm_endpoint *e = shm_endpoint_of(t);
+
+    for (size_t i = 0; i < e->n_conns; i++)
+        if (is_readable(e->conns[i]) &&
+            !shm_receiver_is_empty(&e->conns[i]->in))
+            return 1;
+    return 0;
+}
+
+/* Before a wait. @return 1: a message or a wake has come */
+static int look_longer(struct shm_endpoint *e)
+{
+    if (!spin_begin(&e->spin))
+        return 0;
+    do {
+        if (!transport_shm_has_message(&e->base) && !atomic_load(&e->woken))
+            continue;
+        spin_hit(&e->spin);
+        return 1;
+    } while (spin_again(&e->spin));
+    return 0;
+}
+
 /* What a wait would miss. */
 static int something_waits(const struct shm_endpoint *e)
 {
@@ -368,6 +393,11 @@ static enum fusor_status endpoint_receive(struct transport *t,
             left = end > now ? (int)(end - now) : 0;
         }
         over = !left;
+        if (left && look_longer(e)) {
+            if (wake_take(e))
+                return FUSOR_EAGAIN;
+            continue;
+        }
         FUSOR_TRY(wait_more(e, left, err));
     }
 }
@@ -471,6 +501,7 @@ transport_shm_create(const struct transport_shm_options *options,
     e->ring_bytes = options->ring_bytes ? options->ring_bytes : RING_BYTES;
     e->bell = e->epoll_fd = e->spare = e->listen_fd = -1;
     e->next_id = SHM_ID_FIRST;
+    e->spin.clock = &clock_real;
     rc = endpoint_open(e, options, err);
     if (rc != FUSOR_OK) {
         endpoint_destroy(&e->base);

@@ -11,9 +11,9 @@
  * sense is cut off with FUSOR_EPROTO and its memory let go.
  *
  * A send wakes its receiver only when that one sleeps; a receive that waits
- * sleeps in epoll_wait(2). A full ring (8 MiB a direction, whose pages are
- * touched only as they are needed) gives EAGAIN; room ends its sender's receive
- * with EAGAIN, so that it can try again.
+ * looks a little longer (spin.h), then sleeps in epoll_wait(2). A full ring (8
+ * MiB a direction, whose pages are touched only as they are needed) gives
+ * EAGAIN; room ends its sender's receive with EAGAIN, so that it can try again.
  *
  * Owner and threads: see transport.h. */
 #ifndef TRANSPORT_SHM_H
@@ -63,6 +63,8 @@ int transport_shm_poll_fd(const struct transport *t);
 int transport_shm_sleep(struct transport *t, int timeout_ms);
 /** The wait is over. */
 void transport_shm_awake(struct transport *t);
+/** Would a receive find a message? */
+int transport_shm_has_message(const struct transport *t);
 /** Has room come back in a ring that was full? Says so once. */
 int transport_shm_has_room(struct transport *t);
 /** Did we connect to this peer or it speak to us here? */

@@ -14,6 +14,7 @@
 #include "transport/peers.h"
 #include "transport/shm.h"
 #include "transport/shm_ring.h"
+#include "transport/spin.h"
 
 #define SHM_CONNS_MAX 4096
 
@@ -90,6 +91,7 @@ struct shm_endpoint {
     uint64_t next_id;      // of a connection
     struct shm_conn *held; // whose record the last receive gave out
     unsigned looks;        // receives since the sockets were looked at
+    struct spin spin;
     struct peer_table peers;
     struct shm_record record;
     struct transport_shm_stats stats;

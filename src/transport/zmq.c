@@ -151,6 +151,22 @@ static int wake_take(struct zmq_endpoint *e)
     return read(e->wake_fd, &n, sizeof(n)) != 0;
 }
 
+/* Before a wait; who waits for more than this endpoint looks longer itself.
+ * @return as zmq_poll() */
+static int poll_longer(struct zmq_endpoint *e)
+{
+    int n = 0;
+
+    if (e->also_fd || !spin_begin(&e->spin))
+        return 0;
+    do
+        n = zmq_poll(e->items, (int)e->n_items, 0);
+    while (n == 0 && spin_again(&e->spin));
+    if (n > 0)
+        spin_hit(&e->spin);
+    return n;
+}
+
 /* Wait for anything.
  * @return FUSOR_OK, or FUSOR_EAGAIN: nothing came in time, a wake or a signal
  */
@@ -158,9 +174,11 @@ static enum fusor_status items_wait(struct zmq_endpoint *e, int timeout_ms,
                                     struct fusor_error *err)
 {
     int n_items = (int)e->n_items + (e->also_fd != 0);
-    int n = zmq_poll(e->items, n_items, timeout_ms);
+    int n = timeout_ms ? poll_longer(e) : 0;
     uint64_t woken;
 
+    if (n == 0)
+        n = zmq_poll(e->items, n_items, timeout_ms);
     if (n < 0 && zmq_errno() != EINTR)
         return fusor_fail(err, FUSOR_ECLUSTER, "zmq: poll: %s",
                           zmq_strerror(zmq_errno()));
@@ -285,6 +303,7 @@ static void endpoint_fill(struct zmq_endpoint *e,
     e->hwm = o->hwm > 0 ? o->hwm : HWM;
     e->flush_ms = o->flush_ms > 0 ? o->flush_ms : 0;
     e->also_fd = o->also_fd;
+    e->spin.clock = &clock_real;
     zmq_msg_init(&e->frames[0]);
     zmq_msg_init(&e->frames[1]);
 }

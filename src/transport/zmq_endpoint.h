@@ -14,6 +14,7 @@
 #include <zmq.h>
 
 #include "transport/peers.h"
+#include "transport/spin.h"
 #include "transport/zmq.h"
 
 #define ROUTING_BYTES 20
@@ -49,6 +50,7 @@ struct zmq_endpoint {
     int wake_fd;
     int also_fd; // 0: none
     atomic_int woken;
+    struct spin spin;
     /* [0] wake_fd; [1 + 2i] socket and [2 + 2i] monitor of dealer i; then the
      * router; then, not counted by n_items, also_fd. revents stay set until a
      * socket has been read empty. */

@@ -1,35 +1,24 @@
-/* A worker of its own over the opened store: pairs in, peeked values, forward
- * pass, outputs out. */
+/* A worker of its own over the opened store, and its ranker. */
 #include "cli/scoring.h"
 
-#include <string.h>
-
 #include "base/mem.h"
-#include "train/step.h"
-#include "train/worker.h"
+#include "train/ranker.h"
 
 #define CHUNK 1024 /* items of a batch: GEMM is at full speed from 512 */
 
 struct scoring {
     struct worker worker;
+    struct ranker ranker;
 };
 
+/* The score before the output function: a clipped or saturated output would
+ * make ties of items that differ. */
 static enum fusor_status score(void *context, const struct batcher_query *query,
                                const uint32_t *items, uint32_t n, float *scores,
                                struct fusor_error *err)
 {
-    struct worker *w = &((struct scoring *)context)->worker;
-    struct step *step = &w->ring[0];
-    struct step_micro *m;
-
-    step_reset(step, 0);
-    m = step_next_micro(step, 0);
-    FUSOR_TRY(batcher_fill_pairs(m->batcher, query, items, n, &m->batch, err));
-    FUSOR_TRY(worker_score(w, m, err));
-    /* The score before the output function: a clipped or saturated output
-     * would make ties of items that differ. */
-    memcpy(scores, w->scores, n * sizeof(*scores));
-    return FUSOR_OK;
+    return ranker_score(&((struct scoring *)context)->ranker, query, items, n,
+                        scores, err);
 }
 
 enum fusor_status scoring_create(struct opened *o, struct scoring **out,
@@ -42,8 +31,11 @@ enum fusor_status scoring_create(struct opened *o, struct scoring **out,
     if (!s)
         return mem_fail(err, "scoring", sizeof(*s));
     rc = worker_init(&s->worker, o->workload, o->store, 0, 1, CHUNK, err);
+    if (rc == FUSOR_OK) // every item is scored for each query
+        rc = ranker_create(&s->ranker, &s->worker,
+                           dataset_n_items(o->workload->data), err);
     if (rc != FUSOR_OK) {
-        mem_free(s);
+        scoring_destroy(s);
         return rc;
     }
     *scorer = (struct recommend_scorer){score, s, CHUNK};
@@ -55,6 +47,7 @@ void scoring_destroy(struct scoring *s)
 {
     if (!s)
         return;
+    ranker_clear(&s->ranker);
     worker_clear(&s->worker);
     mem_free(s);
 }

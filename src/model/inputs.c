@@ -264,6 +264,17 @@ static void add_encoder_grad(const struct input *in, const struct model_run *r,
             to[(size_t)i * in->width + k] += dx[(size_t)i * ld + k];
 }
 
+unsigned inputs_sides(const struct inputs *in, const struct model *m)
+{
+    unsigned sides = 0;
+
+    for (uint32_t i = 0; i < in->n; i++)
+        sides |= in->items[i].kind == INPUT_ENCODER
+                     ? ~0u
+                     : 1u << m->fields[in->items[i].field].side;
+    return sides;
+}
+
 void inputs_forward(const struct inputs *in, const struct model_run *r,
                     const struct model_step *s, float *x)
 {

@@ -47,6 +47,9 @@ void inputs_clear(struct inputs *in);
 
 /** The field's or encoder's name, for messages. */
 const char *inputs_name(const struct input *item, const struct model *m);
+/** The sides of all fields as bits 1 << enum field_side; with an encoder, which
+ * may read any: all of them. */
+unsigned inputs_sides(const struct inputs *in, const struct model *m);
 /** Fill x [n, width]. */
 void inputs_forward(const struct inputs *in, const struct model_run *r,
                     const struct model_step *s, float *x);

@@ -71,6 +71,15 @@ struct tower_kind {
     void (*items_backward)(const struct tower *t, const struct model_run *r,
                            const struct model_step *s, const float *dv,
                            float *dbias, float *part);
+    /** Does the tower know a sample's item by what items() makes alone, and
+     * its query without the item? NULL function: no. Needs items(). */
+    int (*ranks)(const struct tower *t, const struct model *m);
+    /** What forward() would have said of the first sample of its last batch
+     * with other items, in the same bits.
+     * @param v, bias of items() @param which [n] of them @param out [n] */
+    void (*rank)(const struct tower *t, const struct model_run *r,
+                 const struct model_step *s, const float *v, const float *bias,
+                 const uint32_t *which, uint32_t n, float *out);
     /** The field whose every position can be trained; -1, with the reason, when
      * there is none. NULL: the tower reads no sequence. */
     int (*every_field)(const struct tower *t, const struct model *m,
@@ -99,6 +108,9 @@ struct fusion_kind {
                           const struct model_step *s, float *out);
     void (*describe)(const struct fusion *f, const struct model *m,
                      struct strbuf *out);
+    /** Does forward() read fields of the samples? NULL function: no, only what
+     * the towers said. */
+    int (*reads_samples)(const struct fusion *f);
 };
 
 /* A kind of loss over the rows of one micro-batch, over candidates (see

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "train/catalogue.h"
+#include "train/ranker.h"
 #include "train/slicing.h"
 
 enum fusor_status evaluate_order_build(const struct dataset *ds,
@@ -234,22 +235,6 @@ static enum fusor_status judge_rows(struct share *s, int with_groups,
     return s->n ? close_group(s, query, err) : FUSOR_OK;
 }
 
-/* Is item in the ascending list? */
-static int contains(const uint32_t *list, uint32_t n, uint32_t item)
-{
-    uint32_t lo = 0, hi = n;
-
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-
-        if (list[mid] < item)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < n && list[lo] == item;
-}
-
 /* Candidates a file gave for this row, or NULL. */
 static const uint32_t *given_of(const struct share *s, uint64_t row,
                                 uint32_t *n)
@@ -274,32 +259,27 @@ static uint32_t candidates_of(const struct share *s, uint64_t row,
     }
     seen = dataset_seen(s->ds, s->order->split,
                         dataset_query(s->ds, s->order->split, row), &n_seen);
-    for (uint32_t item = 1; item < dataset_n_items(s->ds); item++)
-        if (item != target && !contains(seen, n_seen, item))
+    for (uint32_t item = 1, k = 0; item < dataset_n_items(s->ds); item++) {
+        while (k < n_seen && seen[k] < item) // which ascend
+            k++;
+        if (item != target && (k == n_seen || seen[k] != item))
             items[n++] = item;
+    }
     return n;
 }
 
-static enum fusor_status score_candidates(struct share *s, uint64_t row,
-                                          const uint32_t *items, uint32_t n,
-                                          struct fusor_error *err)
+static enum fusor_status score_candidates(struct share *s, struct ranker *k,
+                                          uint64_t row, const uint32_t *items,
+                                          uint32_t n, struct fusor_error *err)
 {
     struct batcher_query query = {s->order->split, row, 0};
-    struct step *step = &s->w->ring[0];
 
     FUSOR_TRY(group_room(s, n, err));
-    for (uint32_t at = 0; at < n;) {
-        uint32_t some = n - at < s->w->micro_rows ? n - at : s->w->micro_rows;
-        struct step_micro *m;
-
-        step_reset(step, 0);
-        m = step_next_micro(step, 0);
-        FUSOR_TRY(batcher_fill_pairs(m->batcher, &query, items + at, some,
-                                     &m->batch, err));
-        FUSOR_TRY(worker_score(s->w, m, err));
-        memcpy(s->scores + at, s->w->scores, some * sizeof(*s->scores));
-        at += some;
-    }
+    for (uint32_t at = 0; at < n; at += s->w->micro_rows)
+        FUSOR_TRY(
+            ranker_score(k, &query, items + at,
+                         n - at < s->w->micro_rows ? n - at : s->w->micro_rows,
+                         s->scores + at, err));
     memcpy(s->items, items, n * sizeof(*s->items));
     memset(s->labels, 0, n * sizeof(*s->labels));
     s->labels[0] = 1;
@@ -309,43 +289,53 @@ static enum fusor_status score_candidates(struct share *s, uint64_t row,
     return FUSOR_OK;
 }
 
-static size_t most_candidates(const struct share *s)
+/* Of one row, and of this worker's rows together. */
+static size_t count_candidates(const struct share *s, uint64_t *sum)
 {
-    size_t most = dataset_n_items(s->ds);
+    size_t n_items = dataset_n_items(s->ds), most = n_items;
 
+    *sum = 0;
     for (uint64_t i = 0; i < s->order->n; i++) {
         uint32_t n;
 
-        given_of(s, i, &n);
+        if (!given_of(s, i, &n))
+            n = (uint32_t)n_items;
+        if (owns(s, i))
+            *sum += n;
         if ((size_t)n + 1 > most)
             most = (size_t)n + 1;
     }
     return most + 1;
 }
 
+/* One row among its candidates. */
+static enum fusor_status judge_candidates(struct share *s, struct ranker *k,
+                                          uint32_t row, uint32_t *items,
+                                          struct fusor_error *err)
+{
+    FUSOR_TRY(slicer_find(&s->slicer, s->order->split, &row, 1, err));
+    slice_group(s, 0);
+    FUSOR_TRY(
+        score_candidates(s, k, row, items, candidates_of(s, row, items), err));
+    return close_group(s, dataset_sample_id(s->ds, s->order->split, row), err);
+}
+
 /* Each row among its candidates. */
 static enum fusor_status judge_ranking(struct share *s, struct fusor_error *err)
 {
-    size_t room = most_candidates(s);
+    uint64_t n_pairs;
+    size_t room = count_candidates(s, &n_pairs);
     uint32_t *items = mem_alloc_raw(room, sizeof(*items));
-    enum fusor_status rc = FUSOR_OK;
+    struct ranker ranker = {0};
+    enum fusor_status rc;
 
     if (!items)
         return mem_fail(err, "candidates", room * sizeof(*items));
-    for (uint64_t i = 0; rc == FUSOR_OK && i < s->order->n; i++) {
-        uint32_t row = s->order->rows[i];
-
-        if (!owns(s, row))
-            continue;
-        rc = slicer_find(&s->slicer, s->order->split, &row, 1, err);
-        slice_group(s, 0);
-        if (rc == FUSOR_OK)
-            rc = score_candidates(s, row, items, candidates_of(s, row, items),
-                                  err);
-        if (rc == FUSOR_OK)
-            rc = close_group(s, dataset_sample_id(s->ds, s->order->split, row),
-                             err);
-    }
+    rc = ranker_create(&ranker, s->w, n_pairs, err);
+    for (uint64_t i = 0; rc == FUSOR_OK && i < s->order->n; i++)
+        if (owns(s, s->order->rows[i]))
+            rc = judge_candidates(s, &ranker, s->order->rows[i], items, err);
+    ranker_clear(&ranker);
     mem_free(items);
     return rc;
 }

@@ -358,28 +358,38 @@ enum fusor_status worker_train(struct worker *w, const struct lease *lease,
     return FUSOR_OK;
 }
 
-enum fusor_status worker_score(struct worker *w, struct step_micro *m,
-                               struct fusor_error *err)
+enum fusor_status worker_peek(struct worker *w, struct step_micro *m,
+                              struct model_step *out, struct fusor_error *err)
 {
     struct step *s = &w->ring[0];
-    struct model_step in = {
-        .batch = &m->batch,
-        .positions = (const uint32_t *const *)m->positions,
-    };
     struct model_tables *views = w->grads.views;
+    const float *dense;
 
     FUSOR_TRY(step_add_keys(s, m, err));
     FUSOR_TRY(step_seal(s, err));
     FUSOR_TRY(w->store->ops->announce(w->store, w->number, PULL_PEEK, 0,
                                       s->keys, err));
-    FUSOR_TRY(
-        w->store->ops->values(w->store, w->number, s->rows, &in.dense, err));
+    FUSOR_TRY(w->store->ops->values(w->store, w->number, s->rows, &dense, err));
     for (uint32_t t = 0; t < s->n_tables; t++)
         views[t] = (struct model_tables){
             .rows = (const float *const *)s->rows[t].rows};
-    in.tables = views;
-    w->dense = in.dense;
+    *out = (struct model_step){
+        .batch = &m->batch,
+        .positions = (const uint32_t *const *)m->positions,
+        .tables = views,
+        .dense = dense,
+    };
+    w->dense = dense;
     atomic_fetch_add_explicit(&w->samples, m->batch.n, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->steps, 1, memory_order_relaxed);
+    return FUSOR_OK;
+}
+
+enum fusor_status worker_score(struct worker *w, struct step_micro *m,
+                               struct fusor_error *err)
+{
+    struct model_step in;
+
+    FUSOR_TRY(worker_peek(w, m, &in, err));
     return model_forward(w->run, &in, w->scores, w->outputs, err);
 }

@@ -51,6 +51,12 @@ enum fusor_status worker_train(struct worker *w, const struct lease *lease,
                                const struct command *c,
                                struct fusor_error *err);
 
+/** Peek at the values that a batch, just filled, reads.
+ * @param m from step_next_micro(w->ring, ...)
+ * @param out the step of a pass over it, good until the next call */
+enum fusor_status worker_peek(struct worker *w, struct step_micro *m,
+                              struct model_step *out, struct fusor_error *err);
+
 /** Score the samples of a batch that was just filled, by peeking.
  * @param m from step_next_micro(w->ring, ...)
  * Scores and outputs are left in w. */

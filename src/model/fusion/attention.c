@@ -254,6 +254,11 @@ static void attention_describe(const struct fusion *f, const struct model *m,
     mix_describe(&a->mix, out);
 }
 
+static int attention_reads_samples(const struct fusion *f)
+{
+    return ((const struct attention *)f->self)->has_gate;
+}
+
 const struct fusion_kind fusion_attention = {
     .name = "attention",
     .build = attention_build,
@@ -263,4 +268,5 @@ const struct fusion_kind fusion_attention = {
     .backward = attention_backward,
     .contributions = attention_contributions,
     .describe = attention_describe,
+    .reads_samples = attention_reads_samples,
 };

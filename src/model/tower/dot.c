@@ -42,6 +42,7 @@ struct dot {
 
 struct dot_state {
     float *query; // [rows, dim]
+    float first;  // bias of the first sample's query
     float *item;  // [n, dim] when the item is not one categorical row
     float *grad;  // [dim] of a query, [dim] of an item
     float *zeros; // [dim]
@@ -323,6 +324,8 @@ KERNEL_BODY void forward_body(const struct pass *p, float *restrict out)
         float *q = st->query + (size_t)query_row(p, i) * dim;
         float qb = p->global + side_sum(&p->query, p->query_of, i, q, dim);
 
+        if (i == 0)
+            st->first = qb;
         end = run_end(p, i);
         for (uint32_t k = i; k < end; k++) {
             float *y = out + (size_t)k * p->width, b;
@@ -549,18 +552,31 @@ static void dot_queries_backward(const struct tower *t, struct model_run *r,
                  t->l2 * s->grad_scale);
 }
 
+/* Vectors and biases of one side for samples 0 .. n - 1. */
+KERNEL_BODY void sum_samples_body(const struct side_view *side,
+                                  const uint32_t *query_of, uint32_t n,
+                                  uint32_t dim, float *restrict x,
+                                  float *restrict bias)
+{
+    for (uint32_t i = 0; i < n; i++)
+        bias[i] = side_sum(side, query_of, i, x + (size_t)i * dim, dim);
+}
+
+KERNEL(sum_samples,
+       (const struct side_view *side, const uint32_t *query_of, uint32_t n,
+        uint32_t dim, float *restrict x, float *restrict bias),
+       (side, query_of, n, dim, x, bias))
+
 static void dot_items(const struct tower *t, const struct model_run *r,
                       const struct model_step *s, float *v, float *bias,
                       float *part)
 {
     const struct dot *d = t->self;
+    struct side_view side;
 
-    sum_side(&d->item, r->model, s, d->dim, v, part);
-    vec_ops()->fill(bias, 0.0f, s->batch->n);
-    for (uint32_t k = 0; k < d->item.n_bias; k++) {
-        embedding_forward(&d->item.bias[k], r->model, s, part, 1);
-        vec_ops()->add(bias, bias, part, s->batch->n);
-    }
+    (void)part;
+    view_side(&d->item, r->model, s, &side);
+    sum_samples(&side, s->batch->query_of, s->batch->n, d->dim, v, bias);
 }
 
 static void dot_items_backward(const struct tower *t, const struct model_run *r,
@@ -574,6 +590,43 @@ static void dot_items_backward(const struct tower *t, const struct model_run *r,
         memcpy(part, dbias, s->batch->n * sizeof(float));
         embedding_backward(&d->item.bias[k], r->model, s, part, 1, 0.0f);
     }
+}
+
+/* ---- one query, many items ---- */
+
+static int dot_ranks(const struct tower *t, const struct model *m)
+{
+    const struct dot *d = t->self;
+
+    return inputs_sides(&d->item.in, m) == 1u << SIDE_ITEM &&
+           !(inputs_sides(&d->query.in, m) & 1u << SIDE_ITEM);
+}
+
+KERNEL_BODY void rank_body(const float *restrict q, float qb,
+                           const float *restrict v, const float *restrict bias,
+                           const uint32_t *restrict which, uint32_t n,
+                           uint32_t dim, float *restrict out)
+{
+    for (uint32_t i = 0; i < n; i++)
+        out[i] =
+            qb + bias[which[i]] + row_dot(q, v + (size_t)which[i] * dim, dim);
+}
+
+KERNEL(rank,
+       (const float *restrict q, float qb, const float *restrict v,
+        const float *restrict bias, const uint32_t *restrict which, uint32_t n,
+        uint32_t dim, float *restrict out),
+       (q, qb, v, bias, which, n, dim, out))
+
+static void dot_rank(const struct tower *t, const struct model_run *r,
+                     const struct model_step *s, const float *v,
+                     const float *bias, const uint32_t *which, uint32_t n,
+                     float *out)
+{
+    const struct dot *d = t->self;
+    const struct dot_state *st = r->tower_state[t->index];
+
+    rank(dot_query(t, r, s, 0), st->first, v, bias, which, n, d->dim, out);
 }
 
 const struct tower_kind tower_dot = {
@@ -592,4 +645,6 @@ const struct tower_kind tower_dot = {
     .queries_backward = dot_queries_backward,
     .items = dot_items,
     .items_backward = dot_items_backward,
+    .ranks = dot_ranks,
+    .rank = dot_rank,
 };

@@ -6,6 +6,8 @@
  *          lambda: 0.003, sweeps: 16} */
 #include "model/tower/built.h"
 
+#include <string.h>
+
 static const char *const keys[] = {"type",     "query",  "item",
                                    "dim",      "alpha",  "lambda",
                                    "exponent", "sweeps", NULL};
@@ -46,6 +48,21 @@ static void *ials_run_create(const struct tower *t, struct model_run *r)
     return run_take(r, b->spec.dim, sizeof(float)); // of an unknown query
 }
 
+static float product(const float *p, const float *q, uint32_t dim)
+{
+    float sum[8] = {0}, total = 0;
+    uint32_t k = 0;
+
+    for (; k + 8 <= dim; k += 8)
+        for (uint32_t j = 0; j < 8; j++)
+            sum[j] += p[k + j] * q[k + j];
+    for (; k < dim; k++)
+        total += p[k] * q[k];
+    for (uint32_t j = 0; j < 8; j++)
+        total += sum[j];
+    return total;
+}
+
 static void ials_forward(const struct tower *t, struct model_run *r,
                          const struct model_step *s, int train)
 {
@@ -56,17 +73,8 @@ static void ials_forward(const struct tower *t, struct model_run *r,
     for (uint32_t i = 0; i < s->batch->n; i++) {
         const float *p = built_row(b, 0, r->model, s, i);
         const float *q = built_row(b, 1, r->model, s, i);
-        float sum[8] = {0}, total = 0;
-        uint32_t k = 0;
 
-        for (; p && q && k + 8 <= b->spec.dim; k += 8)
-            for (uint32_t j = 0; j < 8; j++)
-                sum[j] += p[k + j] * q[k + j];
-        for (; p && q && k < b->spec.dim; k++)
-            total += p[k] * q[k];
-        for (uint32_t j = 0; j < 8; j++)
-            total += sum[j];
-        out[i] = total;
+        out[i] = p && q ? product(p, q, b->spec.dim) : 0.0f;
     }
 }
 
@@ -81,6 +89,46 @@ static const float *ials_query(const struct tower *t, const struct model_run *r,
 static uint32_t ials_query_width(const struct tower *t)
 {
     return ((const struct built_tower *)t->self)->spec.dim;
+}
+
+static void ials_items(const struct tower *t, const struct model_run *r,
+                       const struct model_step *s, float *v, float *bias,
+                       float *part)
+{
+    const struct built_tower *b = t->self;
+    size_t size = b->spec.dim * sizeof(float);
+
+    (void)part;
+    memset(bias, 0, s->batch->n * sizeof(*bias));
+    for (uint32_t i = 0; i < s->batch->n; i++, v += b->spec.dim) {
+        const float *q = built_row(b, 1, r->model, s, i);
+
+        if (q)
+            memcpy(v, q, size);
+        else
+            memset(v, 0, size);
+    }
+}
+
+static int ials_ranks(const struct tower *t, const struct model *m)
+{
+    const struct built_tower *b = t->self;
+
+    return m->fields[b->query].side != SIDE_ITEM &&
+           m->fields[b->item].side == SIDE_ITEM;
+}
+
+static void ials_rank(const struct tower *t, const struct model_run *r,
+                      const struct model_step *s, const float *v,
+                      const float *bias, const uint32_t *which, uint32_t n,
+                      float *out)
+{
+    uint32_t dim = ials_query_width(t);
+    const float *p = ials_query(t, r, s, 0);
+
+    (void)bias; // has none
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = product(p, v + (size_t)which[i] * dim, dim);
 }
 
 static void ials_describe(const struct tower *t, const struct model *m,
@@ -107,4 +155,7 @@ const struct tower_kind tower_ials = {
     .query = ials_query,
     .query_width = ials_query_width,
     .built = built_spec,
+    .items = ials_items,
+    .ranks = ials_ranks,
+    .rank = ials_rank,
 };

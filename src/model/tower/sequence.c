@@ -435,6 +435,28 @@ void sequence_items_backward(const struct tower *t, const struct model_run *r,
         embedding_backward(&q->bias, r->model, s, dbias, 1, 0.0f);
 }
 
+int sequence_ranks(const struct tower *t, const struct model *m)
+{
+    const struct sequence *q = t->self;
+
+    return inputs_sides(&q->item, m) == 1u << SIDE_ITEM &&
+           m->fields[q->ids.field].side != SIDE_ITEM;
+}
+
+void sequence_rank(const struct tower *t, const struct model_run *r,
+                   const struct model_step *s, const float *v,
+                   const float *bias, const uint32_t *which, uint32_t n,
+                   float *out)
+{
+    const struct sequence *q = t->self;
+    const float *x = sequence_query(t, r, s, 0);
+    const struct vec_ops *ops = vec_ops();
+
+    for (uint32_t i = 0; i < n; i++)
+        out[i] =
+            ops->dot(x, v + (size_t)which[i] * q->dim, q->dim) + bias[which[i]];
+}
+
 int sequence_every_field(const struct tower *t, const struct model *m,
                          const char **why_not)
 {

@@ -118,6 +118,11 @@ void sequence_items(const struct tower *t, const struct model_run *r,
 void sequence_items_backward(const struct tower *t, const struct model_run *r,
                              const struct model_step *s, const float *dv,
                              float *dbias, float *part);
+int sequence_ranks(const struct tower *t, const struct model *m);
+void sequence_rank(const struct tower *t, const struct model_run *r,
+                   const struct model_step *s, const float *v,
+                   const float *bias, const uint32_t *which, uint32_t n,
+                   float *out);
 int sequence_every_field(const struct tower *t, const struct model *m,
                          const char **why_not);
 int sequence_finds_first(const struct tower *t);
@@ -139,6 +144,8 @@ int sequence_finds_first(const struct tower *t);
         .queries_backward = sequence_queries_backward, \
         .items = sequence_items,                       \
         .items_backward = sequence_items_backward,     \
+        .ranks = sequence_ranks,                       \
+        .rank = sequence_rank,                         \
         .every_field = sequence_every_field,           \
         .finds_first = sequence_finds_first,           \
     }

@@ -1,10 +1,14 @@
 /* Counted allocation with injected failure. The size of a block is kept in
  * front of it so that frees can be counted too. */
+#define _GNU_SOURCE /* madvise */
 #include "base/mem.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_BYTES ((size_t)2 << 20)
 
 static atomic_size_t used_bytes;
 static atomic_long fail_countdown;
@@ -49,6 +53,18 @@ void *mem_alloc(size_t n, size_t size)
 
     if (p)
         memset(p, 0, n * size);
+    return p;
+}
+
+void *mem_alloc_huge(size_t n, size_t size)
+{
+    unsigned char *p = mem_alloc_raw(n, size);
+    size_t bytes = n * size, skip;
+
+    if (!p || bytes < 2 * HUGE_BYTES)
+        return p;
+    skip = HUGE_BYTES - (uintptr_t)p % HUGE_BYTES;
+    madvise(p + skip, (bytes - skip) & ~(HUGE_BYTES - 1), MADV_HUGEPAGE);
     return p;
 }
 

@@ -19,6 +19,10 @@ void *mem_alloc(size_t n, size_t size);
 /** Like mem_alloc() but not zeroed. */
 void *mem_alloc_raw(size_t n, size_t size);
 
+/** Like mem_alloc_raw(); large ones ask for huge pages, which private memory
+ * takes where the kernel gives them when asked. */
+void *mem_alloc_huge(size_t n, size_t size);
+
 /** Grow or shrink; the old block stays valid on failure. New bytes are zero.
  * @param old_n elements in p now (0 when p is NULL) */
 void *mem_grow(void *p, size_t old_n, size_t n, size_t size);

@@ -181,6 +181,8 @@ static enum fusor_status finish(struct batcher *b, int weighted,
         FUSOR_TRY(gather_streamed(b->ds, b->part, &b->queries, 1, &b->lists,
                                   b->buffers, err));
     }
+    gather_packed(b->ds->parts[b->part].packed, &b->samples, 0, b->buffers);
+    gather_packed(b->ds->parts[b->part].packed, &b->queries, 1, b->buffers);
     for (size_t i = 0; i < b->ds->n_fields; i++)
         FUSOR_TRY(gather_field(b->ds, i, b->part,
                                b->ds->specs[i].side == SIDE_QUERY ? &b->queries

@@ -168,7 +168,8 @@ static enum fusor_status open_all(struct dataset *ds, struct yaml_node *fields,
     FUSOR_TRY(dataset_check_ids(ds, err));
     FUSOR_TRY(dataset_fill_dense(ds, err));
     FUSOR_TRY(dataset_derive(ds, err));
-    return dataset_find_seen(ds, err);
+    FUSOR_TRY(dataset_find_seen(ds, err));
+    return dataset_pack(ds, err);
 }
 
 enum fusor_status dataset_open(const struct dataset_options *options,
@@ -211,6 +212,7 @@ void dataset_close(struct dataset *ds)
         mem_free(ds->splits[s].select);
         for (size_t i = 0; i < SCHEMA_MAX_FIELDS; i++)
             mem_free(ds->fields[i].owned_dense[s]);
+        packed_destroy(ds->parts[s].packed);
         stream_destroy(ds->parts[s].stream);
         part_close(ds->parts[s].part);
     }

@@ -8,6 +8,7 @@
 #include "data/dataset.h"
 #include "data/dense.h"
 #include "data/history.h"
+#include "data/packed.h"
 #include "data/part.h"
 #include "data/stream.h"
 
@@ -37,6 +38,7 @@ struct dataset_field {
     struct dense_transform transform;
     size_t offset; // ORIGIN_ROW, streamed: bytes from the start of a block
     int streamed;  // in every part
+    int packed;    // side by side with others (packed.h)
 };
 
 /* A part of rows, with the columns all need. */
@@ -50,6 +52,7 @@ struct row_part {
     const float *weight;   // NULL: all 1
     const int64_t *time;   // NULL: no times
     struct stream *stream; // NULL: nothing is streamed
+    struct packed *packed; // NULL: not opened to the end
 };
 
 struct split_rows {
@@ -109,6 +112,9 @@ enum fusor_status dataset_fill_dense(struct dataset *ds,
 enum fusor_status dataset_derive(struct dataset *ds, struct fusor_error *err);
 enum fusor_status dataset_find_seen(struct dataset *ds,
                                     struct fusor_error *err);
+/* dataset_pack.c: the last step of opening. Columns that are packed are given
+ * back. */
+enum fusor_status dataset_pack(struct dataset *ds, struct fusor_error *err);
 /* dataset_stream.c: columns that stay in the file. */
 /** Decide by the size of the train part. */
 void dataset_choose_cache(struct dataset *ds, const char *train_file);

@@ -177,6 +177,8 @@ static enum fusor_status transform_field(struct dataset *ds,
             return mem_fail(err, "dense field", rows * width * sizeof(float));
         FUSOR_TRY(
             copy_column(ds, f->column[p], p, rows, f->owned_dense[p], err));
+        if (f->origin == ORIGIN_ROW && f->column[p]->held)
+            part_drop(ds->parts[p].part, f->column[p]);
         f->dense[p] = f->owned_dense[p];
         values[n++] = (struct dense_values){f->owned_dense[p], rows, NULL};
     }

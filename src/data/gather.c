@@ -230,8 +230,8 @@ enum fusor_status gather_field(const struct dataset *ds, size_t i,
     uint32_t p = f->origin == ORIGIN_ROW ? part : 0;
     uint32_t n = s->n;
 
-    if (f->streamed)
-        n = s->n; // gather_streamed() was here
+    if (f->streamed || f->packed)
+        n = s->n; // gather_streamed() or gather_packed() was here
     else if (f->origin == ORIGIN_QUERY_KEY)
         fill_keys(s->query, s->n, b->ids);
     else if (f->origin == ORIGIN_ITEM_KEY)

@@ -52,6 +52,12 @@ enum fusor_status gather_streamed(const struct dataset *ds, uint32_t part,
                                   struct field_buffer *buffers,
                                   struct fusor_error *err);
 
+/** Fill the buffers of the packed fields that stand on this side;
+ * gather_field() then shows them.
+ * @param p NULL for a part that is not there: no rows */
+void gather_packed(const struct packed *p, const struct side *s, int query_side,
+                   struct field_buffer *buffers);
+
 /** Fill the buffer with field i of these rows and show it as out.
  * @param part of the rows, for fields that stand in their columns
  * @return FUSOR_ENOMEM, or FUSOR_EINVAL: over 2^32 values */

@@ -100,6 +100,8 @@ enum fusor_status part_open_outline(const char *path, struct part **out,
  * Threads: any. */
 enum fusor_status part_read(const struct part *p, size_t column, uint64_t first,
                             uint64_t n, void *out, struct fusor_error *err);
+/** Give back the values of a plain column that is held; its view loses them. */
+void part_drop(struct part *p, const struct column_view *column);
 void part_close(struct part *p);
 /** Index of the column of this name, or part_columns(). */
 size_t part_index(const struct part *p, const char *name);

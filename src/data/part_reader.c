@@ -364,6 +364,18 @@ enum fusor_status part_read(const struct part *p, size_t column, uint64_t first,
                     p->path, err);
 }
 
+void part_drop(struct part *p, const struct column_view *column)
+{
+    size_t c = (size_t)(column - p->columns);
+    void **values = &p->sections[c * PART_SECTIONS + SECTION_VALUES];
+
+    mem_free(*values);
+    *values = NULL;
+    view_set(&p->columns[c], &p->directory[c],
+             (const void *[PART_SECTIONS]){NULL, NULL, NULL});
+    p->columns[c].held = 0;
+}
+
 void part_close(struct part *p)
 {
     if (!p)

@@ -1,10 +1,8 @@
 /* Rows and their index. Batched look-up overlaps the cache misses of a group of
  * keys (Chen et al. 2007, group prefetching for hash joins). */
-#define _GNU_SOURCE /* madvise */
 #include "store/table.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -14,7 +12,6 @@
         */
 #define INDEX_BITS_MIN 6
 #define INDEX_BITS_MAX 32
-#define HUGE_BYTES ((uintptr_t)2 << 20)
 
 static uint32_t entry_tag(uint64_t entry)
 {
@@ -48,7 +45,7 @@ static void put_entry(uint64_t *index, unsigned bits, uint64_t entry)
     index[at] = entry;
 }
 
-/* Zeroed; large ones ask for huge pages first (private memory takes them). */
+/* Zeroed. */
 static uint64_t *index_alloc(struct table *t, unsigned bits,
                              struct fusor_error *err)
 {
@@ -57,17 +54,11 @@ static uint64_t *index_alloc(struct table *t, unsigned bits,
 
     if (budget_take(t->slab->budget, bytes, "the index of rows", err))
         return NULL;
-    index = mem_alloc_raw(bytes, 1);
+    index = mem_alloc_huge(bytes, 1);
     if (!index) {
         budget_give(t->slab->budget, bytes);
         mem_fail(err, "index of rows", bytes);
         return NULL;
-    }
-    if (bytes >= 2 * HUGE_BYTES) {
-        size_t skip = HUGE_BYTES - (uintptr_t)index % HUGE_BYTES;
-
-        madvise((unsigned char *)index + skip,
-                (bytes - skip) & ~(size_t)(HUGE_BYTES - 1), MADV_HUGEPAGE);
     }
     memset(index, 0, bytes);
     return index;

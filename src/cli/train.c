@@ -13,7 +13,7 @@
 #include "cli/verb.h"
 #include "job/job.h"
 #include "train/breakdown.h"
-#include "train/workload.h"
+#include "train/warm.h"
 
 #define RESULT_MAX ((size_t)1 << 24)
 
@@ -166,11 +166,14 @@ static enum fusor_status check(struct train *t, struct fusor_error *err)
 {
     struct workload *w;
     struct strbuf text = {0};
+    enum fusor_status rc;
 
     FUSOR_TRY(workload_create(t->job, &w, err));
-    workload_describe(w, &text);
+    rc = warm_check(w, err);
+    if (rc == FUSOR_OK)
+        workload_describe(w, &text);
     workload_destroy(w);
-    return output_text(&text, err);
+    return rc != FUSOR_OK ? rc : output_text(&text, err);
 }
 
 static enum fusor_status dry_run(struct train *t, int json,

@@ -9,7 +9,7 @@ const char *command_name(enum command_kind kind)
         [COMMAND_LOAD] = "load",         [COMMAND_BEGIN] = "begin",
         [COMMAND_EPOCH] = "epoch",       [COMMAND_CUT] = "cut",
         [COMMAND_EVALUATE] = "evaluate", [COMMAND_SAVE] = "save",
-        [COMMAND_FINISH] = "finish",
+        [COMMAND_WARM] = "warm start",   [COMMAND_FINISH] = "finish",
     };
 
     if ((size_t)kind >= sizeof(names) / sizeof(names[0]) || !names[kind])

@@ -22,6 +22,8 @@ enum command_kind {
     COMMAND_CUT,      // shards
     COMMAND_EVALUATE, // workers
     COMMAND_SAVE,     // shards: write their file into the folder in text
+    COMMAND_WARM,     // shards: take values from the checkpoint in text, those
+                      // that the stage's init_from names
     COMMAND_FINISH    // everyone: leave with exit code 0
 };
 

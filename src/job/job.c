@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "job/launch.h"
 #include "job/local.h"
-#include "train/workload.h"
+#include "train/warm.h"
 
 #define LOG_MODULE "job"
 #include "base/log.h"
@@ -37,16 +37,18 @@ enum fusor_status job_give_up(const struct fusor_error *why, int argc,
  * what, and before anything is launched: the roles only get the effective text.
  * One rank is enough, the one that speaks. */
 static enum fusor_status check_here(const struct launcher *l, struct yaml *job,
-                                    struct fusor_error *err)
+                                    int resume, struct fusor_error *err)
 {
     struct workload *w;
+    enum fusor_status rc;
 
     if (!l->present || l->rank != 0)
         return FUSOR_OK;
     FUSOR_TRY(workload_create(job, &w, err));
     workload_warn(w);
+    rc = resume ? FUSOR_OK : warm_check(w, err);
     workload_destroy(w);
-    return FUSOR_OK;
+    return rc;
 }
 
 enum fusor_status job_train(struct yaml *job, const struct job_options *options,
@@ -60,7 +62,7 @@ enum fusor_status job_train(struct yaml *job, const struct job_options *options,
     struct fusor_error why;
     enum fusor_status rc;
 
-    if (check_here(&l.launcher, job, &why) != FUSOR_OK)
+    if (check_here(&l.launcher, job, options->resume, &why) != FUSOR_OK)
         return job_give_up(&why, argc, argv, err);
     yaml_print(yaml_root(job), 0, &text);
     if (text.failed)

@@ -20,6 +20,7 @@
 #include "job/stoppable.h"
 #include "train/course.h"
 #include "train/trace.h"
+#include "train/warm.h"
 
 #define LOG_MODULE "job"
 #include "base/log.h"
@@ -258,7 +259,9 @@ static enum fusor_status load_and_train(const struct job_options *o,
 
     FUSOR_TRY(workload_create(job, &w, err));
     workload_warn(w);
-    rc = train(o, w, job_text, d, watch, err);
+    rc = o->resume ? FUSOR_OK : warm_check(w, err);
+    if (rc == FUSOR_OK)
+        rc = train(o, w, job_text, d, watch, err);
     workload_destroy(w);
     return rc;
 }

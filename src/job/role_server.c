@@ -29,7 +29,7 @@ struct server_process {
     atomic_int leaving; // a shard has failed: the others follow
 };
 
-struct disk_work { // LOAD or SAVE, in a thread of its own
+struct disk_work { // LOAD, WARM or SAVE, in a thread of its own
     pthread_t thread;
     int running;
     atomic_int done;
@@ -134,6 +134,9 @@ static void *disk_main(void *arg)
 
     if (d->command.kind == COMMAND_LOAD)
         d->status = course_load_shard(c->shard, &d->command, &d->err);
+    else if (d->command.kind == COMMAND_WARM)
+        d->status = course_warm_shard(c->process->workload, c->shard,
+                                      &d->command, &d->err);
     else
         d->status =
             course_save_shard(c->shard, &d->command, &d->result, &d->err);
@@ -239,6 +242,7 @@ static enum fusor_status obey(struct counter *c, const struct command *command,
     switch (command->kind) {
     case COMMAND_LOAD:
     case COMMAND_SAVE:
+    case COMMAND_WARM:
         return start_disk(c, command, err);
     case COMMAND_BEGIN:
         FUSOR_TRY(begin(c, command, err));

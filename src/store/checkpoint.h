@@ -76,6 +76,10 @@ void checkpoint_close(struct checkpoint *cp);
 const struct checkpoint_info *checkpoint_info(const struct checkpoint *cp);
 /** Rows of a table over all files; 0 for one that is not there. */
 uint64_t checkpoint_n_rows(const struct checkpoint *cp, const char *table);
+/** Floats in a row of a table; 0: no such table, or one without values. */
+uint32_t checkpoint_row_width(const struct checkpoint *cp, const char *table);
+/** Floats of a block; 0: no such block. */
+uint64_t checkpoint_block_size(const struct checkpoint *cp, const char *block);
 size_t checkpoint_n_parts(const struct checkpoint *cp);
 
 /** One number for all keys, values and optimizer states: equal for equal
@@ -100,9 +104,16 @@ enum fusor_status checkpoint_forget(const char *root, const char *name,
 enum checkpoint_use {
     CHECKPOINT_RESUME, // go on: every table and block must be there with the
                        // same shape and rule; takes rates and position too
-    CHECKPOINT_VALUES  // start from: tables and blocks of equal name and size;
-                       // the rest stays as it was; clocks begin anew
+    CHECKPOINT_VALUES  // take values: of tables and blocks of equal name and
+                       // size, or those chosen; the rest stays as it was, and
+                       // states of update rules begin anew
 };
+
+/** What a load of CHECKPOINT_VALUES takes.
+ * @param tables [n_tables] and blocks [n_blocks] of the shard's parameters, 0:
+ * not this one; must live as long as the checkpoint */
+void checkpoint_choose(struct checkpoint *cp, const unsigned char *tables,
+                       const unsigned char *blocks);
 
 /** Load what this shard owns: buckets and segments. On FUSOR_EDATA the shard
  * is as before; on FUSOR_ENOMEM (cap) destroy it.

@@ -114,7 +114,8 @@ struct checkpoint {
     char *config;
     char *metrics;
     size_t n;
-    struct checkpoint_file *files; // [n]
+    struct checkpoint_file *files;                      // [n]
+    const unsigned char *chosen_tables, *chosen_blocks; // NULL: all
 };
 
 /** Read and check a manifest.

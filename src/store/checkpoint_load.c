@@ -104,6 +104,33 @@ uint64_t checkpoint_n_rows(const struct checkpoint *cp, const char *table)
     return n;
 }
 
+uint32_t checkpoint_row_width(const struct checkpoint *cp, const char *table)
+{
+    for (size_t i = 0; i < cp->n; i++) {
+        int t = find_table(&cp->files[i], table);
+
+        if (t >= 0)
+            return cp->files[i].tables[t]->width;
+    }
+    return 0;
+}
+
+uint64_t checkpoint_block_size(const struct checkpoint *cp, const char *block)
+{
+    for (size_t i = 0; i < cp->n; i++)
+        for (uint32_t j = 0; j < cp->files[i].head.n_blocks; j++)
+            if (strcmp(cp->files[i].blocks[j].name, block) == 0)
+                return cp->files[i].blocks[j].block_size;
+    return 0;
+}
+
+void checkpoint_choose(struct checkpoint *cp, const unsigned char *tables,
+                       const unsigned char *blocks)
+{
+    cp->chosen_tables = tables;
+    cp->chosen_blocks = blocks;
+}
+
 /* One load under way. */
 struct loader {
     struct checkpoint *cp;
@@ -159,12 +186,12 @@ static void put_values(const struct table *t, const struct file_table *ft,
     }
 }
 
-static void put_state(const struct table *t, const struct file_table *ft,
+static void put_state(const struct loader *l, const struct table *t,
                       const unsigned char *from, uint32_t ref, float *wide)
 {
     float *state = row_state(t, table_row(t, ref));
 
-    if (ft->kind == t->optim->spec.kind && ft->state_width == t->state_width) {
+    if (l->use == CHECKPOINT_RESUME) {
         memcpy(state, from, t->state_width * sizeof(float));
         return;
     }
@@ -172,7 +199,8 @@ static void put_state(const struct table *t, const struct file_table *ft,
     optim_init_state(t->optim, wide, state, t->width);
 }
 
-/* When a row of version 1 was seen is not known: its clock stands for it. */
+/* When a row of version 1 was seen is not known: its clock stands for it. Rows
+ * that start another model are of now, and may be there already. */
 static enum fusor_status load_row(struct loader *l, struct table *t,
                                   const struct checkpoint_file *f,
                                   const struct file_table *ft,
@@ -181,22 +209,25 @@ static enum fusor_status load_row(struct loader *l, struct table *t,
 {
     int resume = l->use == CHECKPOINT_RESUME;
     struct file_row head;
-    uint32_t ref;
+    uint32_t ref = 0;
     struct row *r;
 
     memcpy(&head, from, sizeof(head));
-    FUSOR_TRY(shard_insert(l->s, t, head.key, 0, &ref, err));
+    if (resume || table_find(t, &head.key, 1, &ref) == 0)
+        FUSOR_TRY(shard_insert(l->s, t, head.key, 0, &ref, err));
     r = table_row(t, ref);
     if (t->width) {
         from += sizeof(head);
         put_values(t, ft, from, r, l->s->wide);
-        put_state(t, ft, from + file_values_bytes(ft), ref, l->s->wide);
+        put_state(l, t, from + file_values_bytes(ft), ref, l->s->wide);
     }
     if (f->head.version < 2)
         head.seen = head.last_clock;
-    r->seen = resume && head.seen < ROW_SEEN_MAX ? head.seen : 0;
+    if (!resume)
+        head.seen = head.last_clock = (uint32_t)l->s->slab.head->clock;
+    r->seen = head.seen < ROW_SEEN_MAX ? head.seen : 0;
     if (t->has_clock)
-        r->last_clock = resume ? head.last_clock : 0;
+        r->last_clock = head.last_clock;
     return FUSOR_OK;
 }
 
@@ -272,6 +303,8 @@ static enum fusor_status load_tables(struct loader *l,
         struct table *t = &l->s->tables[i];
         int number = find_table(f, t->spec->name);
 
+        if (l->cp->chosen_tables && !l->cp->chosen_tables[i])
+            continue;
         if (number >= 0 && fits(l, t, f->tables[number]))
             FUSOR_TRY(load_table(l, f, t, (uint32_t)number, err));
         else if (l->use == CHECKPOINT_RESUME)
@@ -323,12 +356,14 @@ static void copy_state(const struct loader *l, size_t i,
     size_t state_n = shard_segment_state_size(l->s, i);
     float *to = l->s->segment_state[i];
 
-    if (!state_fits(l, i, b)) // CHECKPOINT_VALUES: another rule begins
+    if (l->use == CHECKPOINT_VALUES) {
         optim_init_state(&l->s->block_optim[seg->block],
                          l->s->segment_values[i], to, (size_t)seg->n);
-    else if (state_n % seg->n)
+        return;
+    }
+    if (state_n % seg->n)
         memcpy(to, from, state_n * sizeof(float));
-    for (size_t a = 0; state_fits(l, i, b) && a < state_n / seg->n; a++)
+    for (size_t a = 0; a < state_n / seg->n; a++)
         memcpy(to + a * seg->n + (first - seg->in_block),
                from + a * b->n + (first - b->in_block),
                (size_t)n * sizeof(float));
@@ -365,6 +400,8 @@ static enum fusor_status load_segment(struct loader *l, size_t i,
     const struct block_spec *block = &l->s->params->blocks[seg->block];
     uint64_t done = 0;
 
+    if (l->cp->chosen_blocks && !l->cp->chosen_blocks[seg->block])
+        return FUSOR_OK;
     for (size_t k = 0; k < l->cp->n; k++) {
         const struct checkpoint_file *f = &l->cp->files[k];
 

@@ -186,10 +186,16 @@ static void next_stage(struct course *c)
 
 /* What follows the phase that is done. */
 
+static enum course_phase begin_stage(const struct course *c)
+{
+    return stage_of(c)->init_from && c->position.epoch == 0 ? PHASE_WARM
+                                                            : PHASE_BEGIN;
+}
+
 static enum course_phase after_stage(const struct course *c)
 {
     if (!is_over(c))
-        return PHASE_BEGIN;
+        return begin_stage(c);
     return rows_of(c, SPLIT_TEST) > 0 && c->workload->n_metrics > 0 &&
                    !c->config.skip_test
                ? PHASE_TEST
@@ -222,14 +228,22 @@ static enum course_phase after_restore(struct course *c)
     return after_stage(c);
 }
 
+static enum course_phase after_warm(struct course *c)
+{
+    if (stage_of(c)->epochs > 0)
+        return PHASE_BEGIN;
+    next_stage(c);
+    /* A job without an epoch still leaves a model: the initial one. */
+    return is_over(c) ? PHASE_SAVE : begin_stage(c);
+}
+
 static enum course_phase after_start(struct course *c)
 {
     if (c->config.resume)
         return PHASE_LOAD;
-    if (stage_of(c)->epochs == 0)
-        next_stage(c);
-    /* A job without an epoch still leaves a model: the initial one. */
-    return is_over(c) ? PHASE_SAVE : PHASE_BEGIN;
+    if (stage_of(c)->init_from) // with or without epochs
+        return PHASE_WARM;
+    return after_warm(c);
 }
 
 static enum fusor_status following_phase(struct course *c,
@@ -263,6 +277,9 @@ static enum fusor_status following_phase(struct course *c,
         return FUSOR_OK;
     case PHASE_LOAD:
         *out = after_save(c);
+        return FUSOR_OK;
+    case PHASE_WARM:
+        *out = after_warm(c);
         return FUSOR_OK;
     case PHASE_RESTORE:
         *out = after_restore(c);
@@ -319,7 +336,7 @@ static enum fusor_status fill_command(struct course *c, struct command *out,
         [PHASE_EPOCH] = COMMAND_EPOCH,       [PHASE_CUT] = COMMAND_CUT,
         [PHASE_VALIDATE] = COMMAND_EVALUATE, [PHASE_SAVE] = COMMAND_SAVE,
         [PHASE_RESTORE] = COMMAND_LOAD,      [PHASE_TEST] = COMMAND_EVALUATE,
-        [PHASE_FINISH] = COMMAND_FINISH,
+        [PHASE_WARM] = COMMAND_WARM,         [PHASE_FINISH] = COMMAND_FINISH,
     };
 
     *out = (struct command){
@@ -336,6 +353,8 @@ static enum fusor_status fill_command(struct course *c, struct command *out,
         return course_read_position(c, "latest", out, err);
     case PHASE_RESTORE:
         return course_read_position(c, "best", out, err);
+    case PHASE_WARM:
+        return course_begin_warm(c, out, err);
     case PHASE_BEGIN:
     case PHASE_EPOCH:
         return begin_epoch(c, out, err);
@@ -413,75 +432,12 @@ static enum fusor_status course_next(struct script *s, struct command *out,
     return course_keep_trace(c, err);
 }
 
-/* Results. */
-
-static enum fusor_status join_judged(struct course *c, const void *data,
-                                     size_t size, struct fusor_error *err)
-{
-    struct metric_set *part;
-    enum fusor_status rc;
-
-    FUSOR_TRY(metric_set_deserialise(data, size, &part, err));
-    rc = metric_set_merge(c->judged, part, err);
-    metric_set_destroy(part);
-    return rc;
-}
-
-/* Shards with counters tell them; others send nothing. */
-static enum fusor_status join_cut(struct course *c, uint32_t shard,
-                                  const void *data, size_t size,
-                                  struct fusor_error *err)
-{
-    struct cut_result part;
-
-    if (size == 0)
-        return FUSOR_OK;
-    if (shard >= c->config.n_shards)
-        return fusor_fail(err, FUSOR_EPROTO, "shard %u of %u at a cut", shard,
-                          c->config.n_shards);
-    FUSOR_TRY(load_add_encoded(c->load, data, size, &c->load_costs[shard],
-                               &size, err));
-    FUSOR_TRY(cut_result_decode(data, size, &part, err));
-    cut_result_add(&c->cut, &part);
-    c->has_cut = 1;
-    return FUSOR_OK;
-}
-
-static enum fusor_status join_save(struct course *c, uint32_t shard,
-                                   const void *data, size_t size,
-                                   struct fusor_error *err)
-{
-    if (shard >= c->config.n_shards)
-        return fusor_fail(err, FUSOR_EPROTO, "shard %u of %u has saved", shard,
-                          c->config.n_shards);
-    strbuf_clear(&c->saved[shard]);
-    strbuf_add_n(&c->saved[shard], data, size);
-    return c->saved[shard].failed ? mem_fail(err, "save result", size)
-                                  : FUSOR_OK;
-}
-
 static enum fusor_status course_on_result(struct script *s,
                                           const struct command *cmd,
                                           uint32_t process, const void *data,
                                           size_t size, struct fusor_error *err)
 {
-    struct course *c = course_of(s);
-    struct epoch_result part;
-
-    switch (cmd->kind) {
-    case COMMAND_EPOCH:
-        FUSOR_TRY(epoch_result_decode(data, size, &part, err));
-        epoch_result_add(&c->epoch, &part);
-        return FUSOR_OK;
-    case COMMAND_EVALUATE:
-        return join_judged(c, data, size, err);
-    case COMMAND_CUT:
-        return join_cut(c, process, data, size, err);
-    case COMMAND_SAVE:
-        return join_save(c, process, data, size, err);
-    default:
-        return FUSOR_OK;
-    }
+    return course_join(course_of(s), cmd, process, data, size, err);
 }
 
 static void course_progress(struct script *s, const struct command *cmd,

@@ -8,6 +8,7 @@
 #ifndef TRAIN_COURSE_H
 #define TRAIN_COURSE_H
 
+#include "base/fs.h"
 #include "coord/command.h"
 #include "store/shard.h"
 #include "train/trainer.h"
@@ -52,6 +53,12 @@ enum fusor_status course_run_script(struct course *c, struct script *script,
                                     unsigned n_threads,
                                     struct fusor_error *err);
 
+/** The best checkpoint of a run, the newest where none is marked, or the folder
+ * itself when it is one.
+ * @return FUSOR_EUSAGE: none there */
+enum fusor_status course_find_checkpoint(const char *run_dir,
+                                         char out[FS_PATH_MAX],
+                                         struct fusor_error *err);
 /** Write one shard's file of a checkpoint: the SAVE command of every shard.
  * @param c its text is the folder, made by the script before
  * @param result replaced by what the script wants back from a SAVE */
@@ -60,6 +67,11 @@ enum fusor_status course_save_shard(struct shard *s, const struct command *c,
                                     struct fusor_error *err);
 /** Load one shard's part of a checkpoint; the LOAD command of every shard. */
 enum fusor_status course_load_shard(struct shard *s, const struct command *c,
+                                    struct fusor_error *err);
+
+/** Take what the stage's init_from names; the WARM command of every shard. */
+enum fusor_status course_warm_shard(const struct workload *w, struct shard *s,
+                                    const struct command *c,
                                     struct fusor_error *err);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "store/checkpoint.h"
+#include "train/warm.h"
 
 #define KEEP_NEWEST 2
 
@@ -30,6 +31,31 @@ enum fusor_status course_begin_save(struct course *c, struct command *out,
                           "the path of the run directory is too long: %s", dir);
     snprintf(out->text, sizeof(out->text), "%s", dir);
     return fs_mkdirs(dir, err);
+}
+
+enum fusor_status course_find_checkpoint(const char *run_dir,
+                                         char out[FS_PATH_MAX],
+                                         struct fusor_error *err)
+{
+    char root[FS_PATH_MAX], path[FS_PATH_MAX], *text;
+    size_t n;
+
+    if (fs_exists(fs_join(path, run_dir, CHECKPOINT_MANIFEST))) {
+        fs_join(out, run_dir, ".");
+        return FUSOR_OK;
+    }
+    fs_join(root, run_dir, "checkpoints");
+    if (!fs_is_dir(root))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "%s: no checkpoint there: give the folder that "
+                          "`fusor train` named as run directory",
+                          run_dir);
+    if (fs_read(fs_join(path, root, "best"), 4096, &text, &n, NULL) != FUSOR_OK)
+        return checkpoint_latest(root, out, err);
+    text[strcspn(text, "\n")] = '\0';
+    fs_join(out, root, text);
+    mem_free(text);
+    return fs_is_dir(out) ? FUSOR_OK : checkpoint_latest(root, out, err);
 }
 
 enum fusor_status course_save_shard(struct shard *s, const struct command *c,
@@ -60,6 +86,41 @@ enum fusor_status course_load_shard(struct shard *s, const struct command *c,
         checkpoint_close(cp);
     }
     return fusor_wrap(err, rc, "checkpoint");
+}
+
+enum fusor_status course_begin_warm(struct course *c, struct command *out,
+                                    struct fusor_error *err)
+{
+    struct warm warm;
+
+    FUSOR_TRY(warm_open(c->workload, c->position.stage, &warm, err));
+    if (strlen(warm.dir) >= sizeof(out->text)) {
+        warm_close(&warm);
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "the path of the checkpoint is too long");
+    }
+    snprintf(out->text, sizeof(out->text), "%s", warm.dir);
+    progress_say(&c->progress,
+                 "stage %u begins with %llu rows of %u tables and %u blocks of "
+                 "%s",
+                 c->position.stage + 1, (unsigned long long)warm.n_rows,
+                 warm.n_tables, warm.n_blocks, warm.dir);
+    warm_close(&warm);
+    return FUSOR_OK;
+}
+
+enum fusor_status course_warm_shard(const struct workload *w, struct shard *s,
+                                    const struct command *c,
+                                    struct fusor_error *err)
+{
+    struct warm warm;
+    enum fusor_status rc = warm_open_folder(w, c->stage, c->text, &warm, err);
+
+    if (rc == FUSOR_OK) {
+        rc = checkpoint_load_shard(warm.checkpoint, s, CHECKPOINT_VALUES, err);
+        warm_close(&warm);
+    }
+    return fusor_wrap(err, rc, "init_from");
 }
 
 /* A small file that names another folder: "best", as store writes "latest". */

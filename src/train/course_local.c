@@ -98,6 +98,14 @@ static enum fusor_status load_all(struct local_run *r, struct fusor_error *err)
     return FUSOR_OK;
 }
 
+static enum fusor_status warm_all(struct local_run *r, struct fusor_error *err)
+{
+    for (unsigned i = 0; i < local_store_n_shards(r->store); i++)
+        FUSOR_TRY(course_warm_shard(r->workload, local_store_shard(r->store, i),
+                                    &r->command, err));
+    return FUSOR_OK;
+}
+
 static void cut_all(struct local_run *r)
 {
     const struct course_position *p = &r->course->position;
@@ -130,6 +138,8 @@ static enum fusor_status carry_out(struct local_run *r, struct fusor_error *err)
     switch (r->command.kind) {
     case COMMAND_LOAD:
         return load_all(r, err);
+    case COMMAND_WARM:
+        return warm_all(r, err);
     case COMMAND_BEGIN:
         return begin(r, err);
     case COMMAND_EPOCH:

@@ -12,6 +12,7 @@
 enum course_phase {
     PHASE_START,
     PHASE_LOAD, // the checkpoint to go on from
+    PHASE_WARM, // values of another run that the stage begins with
     PHASE_BEGIN,
     PHASE_EPOCH,
     PHASE_CUT,
@@ -71,12 +72,22 @@ struct course {
 /** Make the folder a SAVE goes to and name it in the command. */
 enum fusor_status course_begin_save(struct course *c, struct command *out,
                                     struct fusor_error *err);
+/** Find what the stage's init_from names and put its folder in the command. */
+enum fusor_status course_begin_warm(struct course *c, struct command *out,
+                                    struct fusor_error *err);
 /** All shards have written: manifest, latest and best, old ones removed. */
 enum fusor_status course_end_save(struct course *c, struct fusor_error *err);
 /** Read the position of the checkpoint with this name ("latest", "best"). */
 enum fusor_status course_read_position(struct course *c, const char *name,
                                        struct command *out,
                                        struct fusor_error *err);
+
+/* course_join.c */
+
+/** One process's result of the command under way. */
+enum fusor_status course_join(struct course *c, const struct command *cmd,
+                              uint32_t process, const void *data, size_t size,
+                              struct fusor_error *err);
 
 /* course_load.c */
 

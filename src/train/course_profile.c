@@ -16,6 +16,7 @@ uint32_t course_phase_profiled(enum command_kind kind)
     case COMMAND_EVALUATE:
         return PROFILE_EVALUATE;
     case COMMAND_LOAD:
+    case COMMAND_WARM:
     case COMMAND_SAVE:
         return PROFILE_CHECKPOINT;
     default:

@@ -10,33 +10,6 @@
 #include "store/local.h"
 #include "train/course.h"
 
-/* The best checkpoint of a run, the newest where none is marked, or the folder
- * itself when it is one. */
-static enum fusor_status find_checkpoint(const char *run_dir,
-                                         char out[FS_PATH_MAX],
-                                         struct fusor_error *err)
-{
-    char root[FS_PATH_MAX], path[FS_PATH_MAX], *text;
-    size_t n;
-
-    if (fs_exists(fs_join(path, run_dir, CHECKPOINT_MANIFEST))) {
-        fs_join(out, run_dir, ".");
-        return FUSOR_OK;
-    }
-    fs_join(root, run_dir, "checkpoints");
-    if (!fs_is_dir(root))
-        return fusor_fail(err, FUSOR_EUSAGE,
-                          "%s: no checkpoint there: give the folder that "
-                          "`fusor train` named as run directory",
-                          run_dir);
-    if (fs_read(fs_join(path, root, "best"), 4096, &text, &n, NULL) != FUSOR_OK)
-        return checkpoint_latest(root, out, err);
-    text[strcspn(text, "\n")] = '\0';
-    fs_join(out, root, text);
-    mem_free(text);
-    return fs_is_dir(out) ? FUSOR_OK : checkpoint_latest(root, out, err);
-}
-
 static void forget(struct yaml_node *map, const char *key)
 {
     for (size_t i = 0; map && map->kind == YAML_MAP && i < map->n; i++) {
@@ -114,7 +87,7 @@ enum fusor_status opened_create(const struct opened_options *options,
 
     if (!o)
         return mem_fail(err, "run", sizeof(*o));
-    rc = find_checkpoint(options->run_dir, dir, err);
+    rc = course_find_checkpoint(options->run_dir, dir, err);
     if (rc == FUSOR_OK)
         rc = checkpoint_open(dir, &cp, err);
     if (rc == FUSOR_OK) {

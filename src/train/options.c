@@ -87,7 +87,7 @@ struct stage_section {
     struct yaml_node *train, *build;
     int rows;
     int64_t epochs;
-    struct yaml_node *optimizer, *loss, *stop, *plateau;
+    struct yaml_node *optimizer, *loss, *stop, *plateau, *init_from;
 };
 
 static const char *const rows_names[] = {"train", "validation", NULL};
@@ -106,6 +106,9 @@ static const struct option_spec stage_specs[] = {
     OPTION_NODE(struct stage_section, loss, "as the job's loss"),
     OPTION_NODE(struct stage_section, stop, "as train.stop"),
     OPTION_NODE(struct stage_section, plateau, "as train.plateau"),
+    OPTION_NODE(struct stage_section, init_from,
+                "{checkpoint: RUN, tables: [..], towers: [..]}: begin with "
+                "values of another run"),
     OPTION_END,
 };
 
@@ -195,6 +198,7 @@ static enum fusor_status read_stage(struct yaml_node *node,
     out->epochs = s.epochs >= 0 ? s.epochs : job->train.epochs;
     out->optimizer = s.optimizer;
     out->loss = s.loss;
+    out->init_from = s.init_from;
     if (s.stop)
         FUSOR_TRY(read_stop(s.stop, "stop", &out->stop, err));
     if (s.plateau)
@@ -326,6 +330,21 @@ static enum fusor_status take_group_metrics(struct train_options *out,
     return FUSOR_OK;
 }
 
+/* The job's own is that of its first stage. */
+static enum fusor_status read_init_from(struct yaml_node *node,
+                                        struct train_options *out,
+                                        struct fusor_error *err)
+{
+    if (!node)
+        return FUSOR_OK;
+    if (out->stages[0].init_from)
+        return yaml_fail(node, err,
+                         "init_from: the first stage has one too; leave one of "
+                         "them away");
+    out->stages[0].init_from = node;
+    return FUSOR_OK;
+}
+
 static enum fusor_status read_metrics(struct yaml_node *node,
                                       struct train_options *out,
                                       struct fusor_error *err)
@@ -352,5 +371,6 @@ enum fusor_status train_options_read(struct yaml_node *job,
     FUSOR_TRY(option_read(train_section_specs, yaml_get(job, "train"), "train",
                           &out->train, err));
     FUSOR_TRY(read_stages(yaml_get(job, "stages"), out, err));
+    FUSOR_TRY(read_init_from(yaml_get(job, "init_from"), out, err));
     return read_metrics(yaml_get(job, "evaluate"), out, err);
 }

@@ -60,6 +60,7 @@ struct stage {
     struct plateau_rule plateau;
     struct yaml_node *optimizer; // NULL: the job's
     struct yaml_node *loss;      // NULL: the job's
+    struct yaml_node *init_from; // NULL: goes on with what there is
 };
 
 /* {by: gender, metrics: [auc], bins: 4, min_group: 10} among the metrics: each

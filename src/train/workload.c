@@ -17,9 +17,9 @@
 #define MICRO_SAMPLES_MAX (1 << 26) /* 16 of them are counted in 32 bits */
 
 static const char *const job_keys[] = {
-    "data",     "label",   "fields", "tables",    "encoders", "towers",
-    "fusion",   "output",  "loss",   "optimizer", "train",    "stages",
-    "evaluate", "cluster", "memory", "name",      NULL,
+    "data",     "label",   "fields", "tables",    "encoders",  "towers",
+    "fusion",   "output",  "loss",   "optimizer", "train",     "stages",
+    "evaluate", "cluster", "memory", "name",      "init_from", NULL,
 };
 
 /* What a query has seen can be left out only where rows have both keys. */

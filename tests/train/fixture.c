@@ -259,14 +259,14 @@ static const struct block_spec *block_spec(const struct training *t,
     return &t->workload->params->blocks[i];
 }
 
-static int same_rows(struct shard *a, struct shard *b, uint32_t table,
-                     uint32_t width)
+static int same_rows(struct shard *a, uint32_t table_a, struct shard *b,
+                     uint32_t table_b, uint32_t width)
 {
     for (uint64_t key = 0; key < KEYS_MAX; key++) {
         uint32_t ra = 0, rb = 0;
 
-        shard_resolve(a, table, &key, 1, RESOLVE_PEEK, 0, &ra, NULL);
-        shard_resolve(b, table, &key, 1, RESOLVE_PEEK, 0, &rb, NULL);
+        shard_resolve(a, table_a, &key, 1, RESOLVE_PEEK, 0, &ra, NULL);
+        shard_resolve(b, table_b, &key, 1, RESOLVE_PEEK, 0, &rb, NULL);
         if (!ra != !rb || memcmp(shard_row_values(shard_base(a), ra),
                                  shard_row_values(shard_base(b), rb),
                                  width * sizeof(float)) != 0)
@@ -281,7 +281,8 @@ int training_same_table(const struct training *a, const char *name_a,
 {
     struct shard *sa = training_load(a, name_a), *sb = training_load(b, name_b);
     uint32_t t = table_number(a, table);
-    int same = same_rows(sa, sb, t, a->workload->params->tables[t].width);
+    int same = same_rows(sa, t, sb, table_number(b, table),
+                         a->workload->params->tables[t].width);
 
     shard_destroy(sa);
     shard_destroy(sb);
@@ -294,9 +295,10 @@ int training_same_block(const struct training *a, const char *name_a,
 {
     struct shard *sa = training_load(a, name_a), *sb = training_load(b, name_b);
     const struct block_spec *spec = block_spec(a, block);
+    const struct block_spec *other = block_spec(b, block);
     /* One shard holds all blocks whole and in order. */
     int same =
-        memcmp(shard_dense(sa) + spec->offset, shard_dense(sb) + spec->offset,
+        memcmp(shard_dense(sa) + spec->offset, shard_dense(sb) + other->offset,
                spec->size * sizeof(float)) == 0;
 
     shard_destroy(sa);

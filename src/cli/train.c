@@ -12,6 +12,7 @@
 #include "cli/summary.h"
 #include "cli/verb.h"
 #include "job/job.h"
+#include "job/local.h"
 #include "train/breakdown.h"
 #include "train/warm.h"
 
@@ -172,8 +173,13 @@ static enum fusor_status check(struct train *t, struct fusor_error *err)
     rc = warm_check(w, err);
     if (rc == FUSOR_OK)
         workload_describe(w, &text);
+    if (rc == FUSOR_OK)
+        rc = job_describe_bind(&t->options, w, &text, err);
     workload_destroy(w);
-    return rc != FUSOR_OK ? rc : output_text(&text, err);
+    if (rc == FUSOR_OK)
+        return output_text(&text, err);
+    strbuf_clear(&text);
+    return rc;
 }
 
 static enum fusor_status dry_run(struct train *t, int json,

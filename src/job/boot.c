@@ -71,6 +71,24 @@ static void put_rank(struct strbuf *out, const struct boot_rank *r)
     put_u64(out, p->first_thread);
 }
 
+static void put_cpus(struct strbuf *out, const struct machine_cpus *cpus)
+{
+    for (int i = 0; i < MACHINE_WORDS; i++)
+        put_u64(out, cpus->word[i]);
+}
+
+static void put_bind(struct strbuf *out, const struct affinity *a)
+{
+    put_u64(out, a ? a->n_threads : 0);
+    if (!a)
+        return;
+    put_cpus(out, &a->cpus);
+    for (uint32_t i = 0; i < a->n_threads; i++) {
+        put_cpus(out, &a->threads[i].cpus);
+        put_u64(out, a->threads[i].node);
+    }
+}
+
 static void put_body(struct strbuf *out, const struct boot *b)
 {
     put_u64(out, b->job);
@@ -95,6 +113,7 @@ static void put_body(struct strbuf *out, const struct boot *b)
     for (uint32_t i = 0; b->bucket_map && i < BUCKET_COUNT; i++)
         put_u64(out, b->bucket_map[i]);
     put_text(out, b->coordinator.text);
+    put_bind(out, b->bind);
     put_u64(out, b->n_listeners);
     for (uint32_t i = 0; i < b->n_listeners; i++)
         put_u64(out, (uint64_t)b->listeners[i]);
@@ -227,6 +246,31 @@ static void get_map(struct cursor *c, struct boot *b)
         b->bucket_map[i] = (uint16_t)get_u64(c, b->n_shards - 1);
 }
 
+static void get_cpus(struct cursor *c, struct machine_cpus *cpus)
+{
+    for (int i = 0; i < MACHINE_WORDS; i++)
+        cpus->word[i] = get_u64(c, UINT64_MAX);
+}
+
+static void get_bind(struct cursor *c, struct boot *b)
+{
+    uint32_t n = (uint32_t)get_u64(c, AFFINITY_THREADS_MAX);
+
+    if (n == 0)
+        return;
+    b->bind = mem_alloc(1, sizeof(*b->bind));
+    if (!b->bind) {
+        c->failed = 1;
+        return;
+    }
+    b->bind->n_threads = n;
+    get_cpus(c, &b->bind->cpus);
+    for (uint32_t i = 0; i < n; i++) {
+        get_cpus(c, &b->bind->threads[i].cpus);
+        b->bind->threads[i].node = get_u32(c);
+    }
+}
+
 static void get_body(struct cursor *c, struct boot *b)
 {
     b->job = get_u64(c, UINT64_MAX);
@@ -250,6 +294,7 @@ static void get_body(struct cursor *c, struct boot *b)
         get_text(c, b->shards[i].text, sizeof(b->shards[i].text));
     get_map(c, b);
     get_text(c, b->coordinator.text, sizeof(b->coordinator.text));
+    get_bind(c, b);
     b->listeners = get_array(c, PLACEMENT_MAX_SHARDS, sizeof(*b->listeners),
                              &b->n_listeners);
     for (uint32_t i = 0; i < b->n_listeners; i++)
@@ -303,6 +348,7 @@ void boot_clear(struct boot *b)
     mem_free(b->ranks);
     mem_free(b->shards);
     mem_free(b->bucket_map);
+    mem_free(b->bind);
     mem_free(b->listeners);
     mem_free(b->job_text);
     memset(b, 0, sizeof(*b));

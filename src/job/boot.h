@@ -16,7 +16,7 @@
 #include "transport/shm.h"
 #include "transport/zmq.h"
 
-#define BOOT_VERSION 3
+#define BOOT_VERSION 4
 #define BOOT_HOST_MAX 64
 #define BOOT_KERNEL_MAX 48
 #define BOOT_BUILD_MAX 32
@@ -53,6 +53,7 @@ struct boot {
     struct boot_endpoint *shards; // [n_shards]
     uint16_t *bucket_map;         // [BUCKET_COUNT]; NULL: the default one
     struct boot_endpoint coordinator;
+    struct affinity *bind; // of the process; NULL: nothing is bound
     uint32_t n_listeners;
     int *listeners; // [n_listeners] descriptors: a server process's, one a
                     // shard; the coordinator's

@@ -1,8 +1,7 @@
 /* Collects, compares and numbers what ranks say about themselves. */
-#define _GNU_SOURCE /* sched_getaffinity, gethostname */
+#define _GNU_SOURCE /* gethostname */
 #include "job/facts.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,17 +13,6 @@
 
 #define VERSION "0.1.0"
 #define BUILD_MAX_BYTES ((size_t)1 << 30)
-
-static void collect_cpus(uint64_t cpus[PLACEMENT_CPU_WORDS])
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof(set), &set) != 0)
-        CPU_SET(0, &set);
-    for (unsigned i = 0; i < PLACEMENT_CPU_WORDS * 64 && i < CPU_SETSIZE; i++)
-        if (CPU_ISSET(i, &set))
-            cpus[i / 64] |= (uint64_t)1 << i % 64;
-}
 
 /* Host names can be the same on two machines (localhost); the random id of the
  * running kernel is not. Containers of one machine whose networks are apart
@@ -51,7 +39,7 @@ void facts_collect(struct facts *out)
     memset(out, 0, sizeof(*out));
     gethostname(out->host, sizeof(out->host) - 1);
     out->machine = machine_of(out->host);
-    collect_cpus(out->cpus);
+    out->cpus = affinity_given();
     snprintf(out->kernel, sizeof(out->kernel), "%.24s/%.16s",
              blas_kernel_name(), cpu_level_name(cpu_level()));
 }
@@ -135,7 +123,7 @@ uint32_t facts_seats(const struct facts *facts, uint32_t n,
         while (q < r && facts[q].machine != facts[r].machine)
             q++;
         seats[r].host = q < r ? seats[q].host : hosts++;
-        memcpy(seats[r].cpus, facts[r].cpus, sizeof(seats[r].cpus));
+        seats[r].cpus = facts[r].cpus;
     }
     return hosts;
 }

@@ -19,8 +19,8 @@ struct facts {
     char public_key[TRANSPORT_KEY_SIZE];
     uint64_t machine;  // same host name, kernel run and network: same host
     uint64_t job_hash; // of the effective job file
-    uint64_t cpus[PLACEMENT_CPU_WORDS];
-    uint64_t job; // rank 0's count
+    struct machine_cpus cpus; // it may run on
+    uint64_t job;             // rank 0's count
     char shm_key[SHM_KEY_MAX];
     uint32_t on_host; // number of the host: set by who has gathered all
     char run_dir[FS_PATH_MAX];

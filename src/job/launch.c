@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "job/address.h"
 #include "job/banner.h"
+#include "job/bind.h"
 #include "job/exchange.h"
 #include "job/run_dir.h"
 #include "job/spawn.h"
@@ -27,6 +28,7 @@ struct start {
     struct run_dir run_dir; // held by rank 0
     struct facts *facts;    // [ranks]
     struct placement plan;
+    struct bind bind; // this host's processes
     struct boot boot;
     struct boot_endpoint own[PLACEMENT_MAX_SHARDS]; // of this rank's shards
     int *listeners;                                 // [shards of this rank]
@@ -280,6 +282,22 @@ static enum fusor_status agree_on_buckets(struct start *s,
     return rc;
 }
 
+/* Hosts differ, so one may fail where another does not. */
+static enum fusor_status agree_on_bind(struct start *s, struct fusor_error *err)
+{
+    enum affinity_mode wanted =
+        (enum affinity_mode)s->launch->options->cluster.bind;
+    struct fusor_error mine = {.status = FUSOR_OK};
+    struct machine *machine;
+
+    mine.status = bind_look(wanted, &machine, &mine);
+    if (mine.status == FUSOR_OK)
+        mine.status = bind_ranks(wanted, machine, s->facts, &s->plan,
+                                 s->boot.rank, &s->bind, &mine);
+    machine_destroy(machine);
+    return exchange_vote(&s->ranks, &mine, err);
+}
+
 /* All that is collective. A failure is the same on all ranks. */
 static enum fusor_status agree(struct start *s, struct fusor_error *err)
 {
@@ -287,6 +305,7 @@ static enum fusor_status agree(struct start *s, struct fusor_error *err)
     FUSOR_TRY(agree_on_facts(s, err));
     FUSOR_TRY(make_plan(s, err));
     FUSOR_TRY(fill_boot(s, err));
+    FUSOR_TRY(agree_on_bind(s, err));
     FUSOR_TRY(agree_on_buckets(s, err));
     return agree_on_endpoints(s, err);
 }
@@ -298,6 +317,8 @@ static void show_banner(const struct start *s)
     if (s->boot.rank != 0 || s->boot.quiet)
         return;
     banner_cluster(&s->boot, (int)s->launch->options->cluster.staleness, &text);
+    strbuf_add(&text, "fusor: ");
+    bind_describe(&s->bind, &text);
     if (s->placed_by[0])
         strbuf_addf(&text,
                     "fusor: rows are placed by the load of %s: at most %.2f "
@@ -354,8 +375,8 @@ static enum fusor_status supervise(struct start *s, struct fusor_error *err)
 
     snprintf(place, sizeof(place), "rank %u on %s", s->boot.rank,
              s->boot.ranks[s->boot.rank].host);
-    FUSOR_TRY(
-        spawn_prepare(&s->boot, s->listeners, &s->coordinator_fd, &spawn, err));
+    FUSOR_TRY(spawn_prepare(&s->boot, &s->bind, s->listeners,
+                            &s->coordinator_fd, &spawn, err));
     config.children = spawn.children;
     config.n_children = spawn.n;
     rc = supervisor_run(&config, err);
@@ -375,6 +396,7 @@ static void clear(struct start *s)
         close(s->coordinator_fd);
     mem_free(s->listeners);
     boot_clear(&s->boot);
+    bind_clear(&s->bind);
     placement_clear(&s->plan);
     mem_free(s->facts);
     run_dir_close(&s->run_dir);

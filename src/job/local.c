@@ -4,6 +4,7 @@
  * written. */
 #include "job/local.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 
 #include "base/cpu.h"
 #include "job/banner.h"
+#include "job/bind.h"
 #include "job/run_dir.h"
 #include "job/signals.h"
 #include "job/stoppable.h"
@@ -188,13 +190,15 @@ static unsigned choose_threads(const struct job_options *o,
 }
 
 static void show_banner(const struct job_options *o, const char *run_dir,
-                        unsigned n_threads)
+                        unsigned n_threads, const struct bind *bind)
 {
     struct strbuf text = {0};
 
     if (o->quiet)
         return;
     banner_local(run_dir, n_threads, &text);
+    strbuf_add(&text, "fusor: ");
+    bind_describe(bind, &text);
     if (text.s)
         fputs(text.s, stderr);
     strbuf_clear(&text);
@@ -215,12 +219,12 @@ static enum fusor_status leave_result(const struct course *c,
     return rc == FUSOR_OK ? end : rc;
 }
 
-static enum fusor_status train(const struct job_options *o,
-                               const struct workload *w, const char *job_text,
-                               const struct run_dir *d, struct watch *watch,
-                               struct fusor_error *err)
+static enum fusor_status
+train_bound(const struct job_options *o, const struct workload *w,
+            const char *job_text, const struct run_dir *d, struct watch *watch,
+            unsigned n_threads, const struct bind *bind,
+            struct fusor_error *err)
 {
-    unsigned n_threads = choose_threads(o, w);
     struct course_config config = {
         .workload = w,
         .run_dir = d->path,
@@ -233,11 +237,14 @@ static enum fusor_status train(const struct job_options *o,
         .cap_bytes = o->memory.per_server,
         .when_full = (enum store_when_full)o->memory.when_full,
         .idle = o->memory.idle,
+        .bind = bind_find(bind, 0, ROLE_WORKER),
     };
     struct course *c;
     enum fusor_status rc;
 
-    show_banner(o, d->path, n_threads);
+    show_banner(o, d->path, n_threads, bind);
+    if (affinity_leave(config.bind) != 0)
+        log_warn("cannot bind this process: %s", strerror(errno));
     FUSOR_TRY(course_create(&config, &c, err));
     rc = run_guarded(c, watch, n_threads, err);
     if (rc != FUSOR_OK) // what was done until it failed
@@ -245,6 +252,50 @@ static enum fusor_status train(const struct job_options *o,
     if (rc == FUSOR_OK || rc == FUSOR_ERESUME)
         rc = leave_result(c, d->path, rc, err);
     course_destroy(c);
+    return rc;
+}
+
+/* Where the threads of a job in this process would run. */
+static enum fusor_status bind_here(const struct job_options *o,
+                                   unsigned n_threads, struct bind *out,
+                                   struct fusor_error *err)
+{
+    enum affinity_mode wanted = (enum affinity_mode)o->cluster.bind;
+    struct machine_cpus given = affinity_given();
+    struct machine *machine;
+    enum fusor_status rc;
+
+    FUSOR_TRY(bind_look(wanted, &machine, err));
+    rc = bind_local(wanted, machine, &given, n_threads, out, err);
+    machine_destroy(machine);
+    return rc;
+}
+
+enum fusor_status job_describe_bind(const struct job_options *options,
+                                    const struct workload *w,
+                                    struct strbuf *out, struct fusor_error *err)
+{
+    struct bind bind;
+
+    FUSOR_TRY(bind_here(options, choose_threads(options, w), &bind, err));
+    strbuf_add(out, "one process ");
+    bind_describe(&bind, out);
+    bind_clear(&bind);
+    return FUSOR_OK;
+}
+
+static enum fusor_status train(const struct job_options *o,
+                               const struct workload *w, const char *job_text,
+                               const struct run_dir *d, struct watch *watch,
+                               struct fusor_error *err)
+{
+    unsigned n_threads = choose_threads(o, w);
+    struct bind bind;
+    enum fusor_status rc;
+
+    FUSOR_TRY(bind_here(o, n_threads, &bind, err));
+    rc = train_bound(o, w, job_text, d, watch, n_threads, &bind, err);
+    bind_clear(&bind);
     return rc;
 }
 

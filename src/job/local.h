@@ -4,6 +4,7 @@
 #define JOB_LOCAL_H
 
 #include "job/options.h"
+#include "train/workload.h"
 
 /** Train to the end; the result is written to result.json. SIGUSR1 stops after
  * the checkpoint of the epoch under way: FUSOR_ERESUME. SIGINT and SIGTERM end
@@ -14,5 +15,10 @@
 enum fusor_status job_run_local(const struct job_options *options,
                                 struct yaml *job, const char *job_text,
                                 struct fusor_error *err);
+/** What cluster.bind would do to a job in one process here, for --check. */
+enum fusor_status job_describe_bind(const struct job_options *options,
+                                    const struct workload *w,
+                                    struct strbuf *out,
+                                    struct fusor_error *err);
 
 #endif

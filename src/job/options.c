@@ -16,6 +16,8 @@ static const char *const when_full_names[] = {"error", "evict_oldest",
 static const char *const wire_names[] = {"f32", "bf16", "int8", NULL};
 static const char *const security_names[] = {"auto", "curve", "none", NULL};
 static const char *const transport_names[] = {"auto", "zmq", "shm", NULL};
+/* as enum affinity_mode */
+static const char *const bind_names[] = {"auto", "none", "core", "node", NULL};
 
 const struct option_spec cluster_section_specs[] = {
     OPTION_INT(struct cluster_section, servers, "0", 0, 4096,
@@ -44,6 +46,11 @@ const struct option_spec cluster_section_specs[] = {
                 "zmq: ZeroMQ; shm: shared memory, one host only; auto: shared "
                 "memory within a host, ZeroMQ between hosts and where curve is "
                 "asked for"),
+    OPTION_ENUM(struct cluster_section, bind, "auto", bind_names,
+                "core: each compute thread and shard on a core of its own, its "
+                "memory near it; node: on the cores of one memory node; auto: "
+                "core, but nothing on hosts with one memory node or where the "
+                "launcher has bound the ranks"),
     OPTION_DOUBLE(struct cluster_section, hang_timeout, "120", 1, 1e6,
                   "seconds without any progress until the job is given up"),
     OPTION_ENUM(struct cluster_section, wire, "f32", wire_names,

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "base/affinity.h"
 #include "base/fs.h"
 #include "base/option.h"
 #include "job/ports.h"
@@ -27,6 +28,7 @@ struct cluster_section {
     const char *ports;     // range; "": any
     int security;          // enum job_security
     int transport;         // enum job_transport
+    int bind;              // enum affinity_mode
     double hang_timeout;   // seconds
     int wire;              // enum encoding
     uint64_t cache;        // bytes of a worker process's kept rows; 0: none

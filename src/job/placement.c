@@ -24,15 +24,14 @@ uint32_t placement_share(const struct placement_seat *seats, uint32_t n_ranks,
     const struct placement_seat *me = &seats[rank];
     double share = 0;
 
-    for (uint32_t cpu = 0; cpu < PLACEMENT_CPU_WORDS * 64; cpu++) {
-        uint64_t bit = (uint64_t)1 << cpu % 64;
+    for (uint32_t cpu = 0; cpu < MACHINE_CPUS; cpu++) {
         unsigned sharing = 0;
 
-        if (!(me->cpus[cpu / 64] & bit))
+        if (!machine_cpus_has(&me->cpus, cpu))
             continue;
         for (uint32_t r = 0; r < n_ranks; r++)
             sharing += seats[r].host == me->host &&
-                       (seats[r].cpus[cpu / 64] & bit) != 0;
+                       machine_cpus_has(&seats[r].cpus, cpu);
         share += 1.0 / sharing;
     }
     return (uint32_t)(share + 1e-9); // thirds add up to wholes

@@ -9,13 +9,12 @@
 #include "job/options.h"
 #include "store/bucket.h"
 
-#define PLACEMENT_CPU_WORDS 16 /* 1024 processors */
 #define PLACEMENT_MAX_SHARDS 4096
 
 /* What is known of a rank before. */
 struct placement_seat {
     uint32_t host; // hosts are numbered 0.. in the order of their first rank
-    uint64_t cpus[PLACEMENT_CPU_WORDS]; // processors it may run on
+    struct machine_cpus cpus; // processors it may run on
 };
 
 /* What a rank runs. Numbers count over the whole job. */

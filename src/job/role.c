@@ -1,6 +1,7 @@
 /* Starts a role process: boot record, job file, log, then the role. */
 #include "job/role.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,6 +70,8 @@ static enum fusor_status run_job(const struct role *role, const struct boot *b,
         log_info("started: job %016llx, incarnation %u, rank %u on %s",
                  (unsigned long long)b->job, b->incarnation, b->rank,
                  b->ranks[b->rank].host);
+        if (affinity_leave(b->bind) != 0)
+            log_warn("cannot bind this process: %s", strerror(errno));
         rc = role->run(&c, err);
         log_info("ends: %s", rc == FUSOR_OK ? "done" : fusor_status_text(rc));
     }

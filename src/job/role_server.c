@@ -3,6 +3,7 @@
  * checkpoints is done by a second thread, so that the shard goes on answering
  * the coordinator meanwhile. No worker trains then, and whatever one sends
  * again is dropped: it will be sent once more. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -64,7 +65,7 @@ static enum fusor_status make_shard(struct counter *c, struct fusor_error *err)
     const struct role_context *context = c->process->context;
     const struct boot *b = context->boot;
     const struct workload *w = c->process->workload;
-    uint64_t n = b->ranks[b->rank].place.n_shards;
+    const struct placement_rank *place = &b->ranks[b->rank].place;
     struct shard_config config = {
         .params = w->params,
         .table_optim = w->table_optim,
@@ -72,9 +73,10 @@ static enum fusor_status make_shard(struct counter *c, struct fusor_error *err)
         .shard = c->number,
         .n_shards = b->n_shards,
         .bucket_map = b->bucket_map,
-        .cap_bytes = context->options.memory.per_server / n,
+        .cap_bytes = context->options.memory.per_server / place->n_shards,
         .fd = -1,
         .huge = 1,
+        .near = affinity_place(b->bind, c->number - place->first_shard),
         .job_id = b->job,
         .when_full = (enum store_when_full)context->options.memory.when_full,
         .idle = context->options.memory.idle,
@@ -132,6 +134,7 @@ static void *disk_main(void *arg)
     struct counter *c = arg;
     struct disk_work *d = &c->disk;
 
+    (void)affinity_leave(c->process->context->boot->bind); // not the shard's
     if (d->command.kind == COMMAND_LOAD)
         d->status = course_load_shard(c->shard, &d->command, &d->err);
     else if (d->command.kind == COMMAND_WARM)
@@ -335,10 +338,13 @@ static void *counter_main(void *arg)
 {
     struct counter *c = arg;
     const struct boot *b = c->process->context->boot;
+    const struct placement_rank *place = &b->ranks[b->rank].place;
     struct peer self = {PEER_SHARD, c->number, b->incarnation};
     struct fusor_error *err = &c->err;
     int over = 0;
 
+    if (affinity_enter(b->bind, c->number - place->first_shard) != 0)
+        log_warn("cannot bind shard %u: %s", c->number, strerror(errno));
     c->status =
         link_open(b, self, &b->shards[c->number], c->listen_fd, &c->line, err);
     if (c->status == FUSOR_OK)

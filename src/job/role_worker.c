@@ -224,6 +224,7 @@ static enum fusor_status make_trainer(struct desk *d, struct fusor_error *err)
         .workload = d->workload,
         .store = client_store(d->client),
         .n_threads = place->n_threads,
+        .bind = b->bind,
         .first_worker = place->first_thread,
         .n_workers = boot_n_threads(b),
         .staleness = (int)d->context->options.cluster.staleness,

@@ -33,13 +33,15 @@ static int start_role(void *context)
 }
 
 static enum fusor_status add_role(struct boot *boot, enum role_kind role,
-                                  int *listeners, uint32_t n, struct spawn *s,
+                                  const struct bind *bind, int *listeners,
+                                  uint32_t n, struct spawn *s,
                                   struct fusor_error *err)
 {
     struct spawn_role *r = &s->roles[s->n];
     struct supervisor_child *c = &s->children[s->n];
 
     boot->role = role;
+    boot->bind = bind_find(bind, boot->rank, role);
     boot->listeners = listeners;
     boot->n_listeners = n;
     FUSOR_TRY(boot_to_fd(boot, &r->boot_fd, err));
@@ -56,22 +58,23 @@ static enum fusor_status add_role(struct boot *boot, enum role_kind role,
     return FUSOR_OK;
 }
 
-enum fusor_status spawn_prepare(struct boot *boot, int *shard_listeners,
-                                int *coordinator_listener, struct spawn *out,
-                                struct fusor_error *err)
+enum fusor_status spawn_prepare(struct boot *boot, const struct bind *bind,
+                                int *shard_listeners, int *coordinator_listener,
+                                struct spawn *out, struct fusor_error *err)
 {
     const struct placement_rank *place = &boot->ranks[boot->rank].place;
     enum fusor_status rc = FUSOR_OK;
 
     memset(out, 0, sizeof(*out));
     if (*coordinator_listener >= 0)
-        rc =
-            add_role(boot, ROLE_COORDINATOR, coordinator_listener, 1, out, err);
+        rc = add_role(boot, ROLE_COORDINATOR, bind, coordinator_listener, 1,
+                      out, err);
     if (rc == FUSOR_OK && place->is_server)
-        rc = add_role(boot, ROLE_SERVER, shard_listeners, place->n_shards, out,
-                      err);
+        rc = add_role(boot, ROLE_SERVER, bind, shard_listeners, place->n_shards,
+                      out, err);
     if (rc == FUSOR_OK && place->is_worker)
-        rc = add_role(boot, ROLE_WORKER, NULL, 0, out, err);
+        rc = add_role(boot, ROLE_WORKER, bind, NULL, 0, out, err);
+    boot->bind = NULL;
     boot->listeners = NULL;
     boot->n_listeners = 0;
     if (rc != FUSOR_OK)

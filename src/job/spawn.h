@@ -5,7 +5,7 @@
 #define JOB_SPAWN_H
 
 #include "job/supervisor.h"
-#include "job/boot.h"
+#include "job/bind.h"
 
 #define SPAWN_MAX_ROLES 3
 
@@ -25,13 +25,13 @@ struct spawn {
 };
 
 /** Prepare the roles of the boot's rank.
- * @param boot its role, listeners and n_listeners are overwritten
+ * @param boot its role, bind, listeners and n_listeners are overwritten
  * @param shard_listeners [shards of the rank], coordinator_listener: of rank 0,
  *        else -1; they stay the caller's and must stay open
  * @param out must not move afterwards */
-enum fusor_status spawn_prepare(struct boot *boot, int *shard_listeners,
-                                int *coordinator_listener, struct spawn *out,
-                                struct fusor_error *err);
+enum fusor_status spawn_prepare(struct boot *boot, const struct bind *bind,
+                                int *shard_listeners, int *coordinator_listener,
+                                struct spawn *out, struct fusor_error *err);
 void spawn_clear(struct spawn *s);
 
 /** Pass on that a role process has died: in its name, to the coordinator.

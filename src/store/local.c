@@ -420,6 +420,7 @@ static enum fusor_status create_parts(struct local_store *s,
     part.dense = s->dense;
     for (unsigned i = 0; i < s->n; i++) {
         part.shard = i;
+        part.near = affinity_place(c->bind, i);
         FUSOR_TRY(shard_create(&part, &s->shards[i], err));
         FUSOR_TRY(worker_init(s, &s->workers[i], err));
     }

@@ -31,6 +31,7 @@ struct local_store_config {
     const struct optim_spec *block_optim; // [n_blocks], copied
     uint64_t cap_bytes; // over all shards (memory.per_server); 0: no cap
     int huge;           // try for huge pages
+    const struct affinity *bind; // shard i near its thread i; NULL: anywhere
     uint64_t job_id;
     enum store_when_full when_full; // what makes room under the cap
     uint64_t idle; // units after which a row nobody asked for goes; 0: no

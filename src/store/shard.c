@@ -188,7 +188,7 @@ static enum fusor_status fill(struct shard *s, const struct shard_config *c,
         return mem_fail(err, "shard", n_tables * sizeof(*s->tables));
     FUSOR_TRY(init_optims(s, c, err));
     FUSOR_TRY(plan_segments(s, err));
-    FUSOR_TRY(slab_init(&s->slab, c->fd, c->huge, &s->budget, err));
+    FUSOR_TRY(slab_init(&s->slab, c->fd, c->huge, c->near, &s->budget, err));
     FUSOR_TRY(check_slab(s, c, err));
     FUSOR_TRY(place_dense(s, err));
     if (c->fd < 0)

@@ -36,6 +36,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/affinity.h"
 #include "base/params.h"
 #include "optim/optim.h"
 #include "store/block_slice.h"
@@ -68,6 +69,7 @@ struct shard_config {
     float *dense;               // [n_dense] the caller's; NULL: own, packed
     int fd;   // slab to go on with (taken over), or -1: a new one
     int huge; // try for huge pages
+    const struct affinity_place *near; // whose memory the rows want; NULL: any
     uint64_t job_id;
     enum store_when_full when_full;
     uint64_t idle; // units after which a row that nobody asked for goes; 0: no

@@ -70,6 +70,7 @@ static enum fusor_status map(struct slab *s, uint64_t offset, uint64_t bytes,
              MAP_SHARED | MAP_FIXED, s->fd, (off_t)offset) == MAP_FAILED)
         return fusor_fail(err, FUSOR_ENOMEM, "slab: mmap of %llu bytes: %s",
                           (unsigned long long)bytes, strerror(errno));
+    affinity_prefer_memory(s->near, s->base + offset, (size_t)bytes);
     return FUSOR_OK;
 }
 
@@ -124,6 +125,7 @@ static enum fusor_status go_on(struct slab *s, struct fusor_error *err)
 }
 
 enum fusor_status slab_init(struct slab *s, int fd, int huge,
+                            const struct affinity_place *near,
                             struct budget *budget, struct fusor_error *err)
 {
     enum fusor_status rc;
@@ -131,6 +133,7 @@ enum fusor_status slab_init(struct slab *s, int fd, int huge,
     memset(s, 0, sizeof(*s));
     s->fd = fd;
     s->huge = huge;
+    s->near = near;
     s->budget = budget;
     rc = reserve(s, err);
     if (rc == FUSOR_OK)

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/affinity.h"
 #include "base/params.h"
 #include "fusor/status.h"
 #include "optim/optim.h"
@@ -69,14 +70,17 @@ struct slab {
     struct budget *budget;
     uint64_t max_extents;
     int huge;
-    unsigned huge_failures; // in a row
+    const struct affinity_place *near; // whose memory it wants, or NULL
+    unsigned huge_failures;            // in a row
     uint64_t huge_wanted, huge_got;
 };
 
 /** @param fd a slab to go on with (taken over on success), or -1: a new one
  * @param huge try to back extents by huge pages
+ * @param near the place whose memory node it wants; NULL: any
  * @return FUSOR_ENOMEM, FUSOR_EIO, FUSOR_EDATA (fd is no slab of ours) */
 enum fusor_status slab_init(struct slab *s, int fd, int huge,
+                            const struct affinity_place *near,
                             struct budget *budget, struct fusor_error *err);
 void slab_clear(struct slab *s);
 /** Add n neighbouring extents, zeroed, owned by owner.

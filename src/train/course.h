@@ -29,6 +29,7 @@ struct course_config {
     uint64_t cap_bytes; // 0: none
     enum store_when_full when_full;
     uint64_t idle;
+    const struct affinity *bind; // its threads' and shards' places, or NULL
 };
 
 enum fusor_status course_create(const struct course_config *config,

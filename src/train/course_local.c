@@ -169,11 +169,13 @@ static enum fusor_status create_parts(struct local_run *r, unsigned n_threads,
         .cap_bytes = r->course->config.cap_bytes,
         .when_full = r->course->config.when_full,
         .idle = r->course->config.idle,
+        .bind = r->course->config.bind,
     };
     struct trainer_config trainer = {
         .workload = w,
         .n_threads = n_threads,
         .n_workers = n_threads,
+        .bind = r->course->config.bind,
         .run_dir = r->course->config.run_dir,
         .on_failure = on_failure,
         .context = r,

@@ -2,6 +2,7 @@
  * found. Threads are started for each command: an epoch lasts long enough. */
 #include "train/trainer.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -10,6 +11,9 @@
 #include "train/evaluate.h"
 #include "train/trace.h"
 #include "train/worker.h"
+
+#define LOG_MODULE "train"
+#include "base/log.h"
 
 struct thread { // one compute thread during a command
     struct trainer *trainer;
@@ -175,6 +179,8 @@ static void *thread_main(void *arg)
     struct trainer *t = th->trainer;
     unsigned number = (unsigned)(th - t->threads);
 
+    if (affinity_enter(t->config.bind, number) != 0)
+        log_warn("cannot bind compute thread %u: %s", number, strerror(errno));
     if (t->command->kind == COMMAND_EPOCH)
         train_share(th, number);
     else
@@ -210,6 +216,7 @@ static enum fusor_status run_threads(struct trainer *t, struct fusor_error *err)
         }
     }
     thread_main(&t->threads[0]);
+    (void)affinity_leave(t->config.bind); // what this thread starts inherits
     for (unsigned i = 0; i < n; i++) {
         struct thread *th = &t->threads[i];
 

@@ -7,6 +7,7 @@
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
+#include "base/affinity.h"
 #include "base/params.h"
 #include "coord/command.h"
 #include "coord/lease.h"
@@ -16,13 +17,14 @@ struct trainer;
 
 struct trainer_config {
     const struct workload *workload;
-    struct param_store *store; // stays the caller's, outlives the trainer; it
-                               // tells phases to the trainer's profiles
-    unsigned n_threads;        // compute threads of this process
-    uint32_t first_worker;     // number of its first thread in the job
-    uint32_t n_workers;        // threads of the whole job
-    int staleness;             // 0 for a local store
-    const char *run_dir;       // where parts of a trace go; NULL: no trace
+    struct param_store *store;   // stays the caller's, outlives the trainer; it
+                                 // tells phases to the trainer's profiles
+    unsigned n_threads;          // compute threads of this process
+    uint32_t first_worker;       // number of its first thread in the job
+    uint32_t n_workers;          // threads of the whole job
+    int staleness;               // 0 for a local store
+    const struct affinity *bind; // places of the threads; NULL: anywhere
+    const char *run_dir;         // where parts of a trace go; NULL: no trace
     /* Told before an epoch which lease each thread holds; may be NULL. */
     void (*set_lease)(void *context, unsigned thread, const struct lease *lease,
                       uint64_t epoch);

@@ -55,6 +55,7 @@ static struct boot make(void)
 }
 
 static uint16_t map[BUCKET_COUNT];
+static struct affinity places;
 
 static void all_fields_survive_an_anonymous_file(void)
 {
@@ -66,6 +67,11 @@ static void all_fields_survive_an_anonymous_file(void)
     b.bucket_map = map;
     snprintf(b.shm_key, sizeof(b.shm_key), "c0ffee");
     ranks[2].on_host = 5;
+    places.n_threads = 2;
+    places.cpus.word[MACHINE_WORDS - 1] = UINT64_MAX;
+    places.threads[0].cpus.word[0] = 3;
+    places.threads[1] = (struct affinity_place){{{0, 12}}, 7};
+    b.bind = &places;
     REQUIRE(boot_to_fd(&b, &fd, NULL) == FUSOR_OK);
     CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     REQUIRE(boot_from_fd(fd, &got, NULL) == FUSOR_OK);
@@ -81,6 +87,7 @@ static void all_fields_survive_an_anonymous_file(void)
     CHECK(strcmp(got.coordinator.text, b.coordinator.text) == 0);
     REQUIRE(got.bucket_map != NULL);
     CHECK(!memcmp(got.bucket_map, map, sizeof(map)));
+    CHECK(got.bind && !memcmp(got.bind, &places, sizeof(places)));
     CHECK(got.listeners[0] == 7 && got.listeners[1] == 9);
     CHECK(strcmp(got.job_text, job_text) == 0);
     boot_clear(&got);

@@ -68,11 +68,11 @@ static void hosts_are_numbered_by_their_first_rank(void)
         {.machine = 9}, {.machine = 5}, {.machine = 9}, {.machine = 7}};
     struct placement_seat seats[4];
 
-    f[3].cpus[2] = 6;
+    f[3].cpus.word[2] = 6;
     CHECK(facts_seats(f, 4, seats) == 3);
     CHECK(seats[0].host == 0 && seats[1].host == 1 && seats[2].host == 0 &&
           seats[3].host == 2);
-    CHECK(seats[3].cpus[2] == 6);
+    CHECK(seats[3].cpus.word[2] == 6);
 }
 
 static void a_process_knows_itself(void)
@@ -85,8 +85,8 @@ static void a_process_knows_itself(void)
     facts_collect(&b);
     CHECK(a.host[0] && a.kernel[0]);
     CHECK(a.machine == b.machine);
-    for (int i = 0; i < PLACEMENT_CPU_WORDS; i++)
-        any |= a.cpus[i];
+    for (int i = 0; i < MACHINE_WORDS; i++)
+        any |= a.cpus.word[i];
     CHECK(any != 0);
     CHECK(facts_build(first, NULL) == FUSOR_OK);
     CHECK(facts_build(again, NULL) == FUSOR_OK);

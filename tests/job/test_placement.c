@@ -16,7 +16,7 @@ static void seat_ranks(uint32_t n, uint32_t per_host, uint32_t n_cpus)
     memset(seats, 0, sizeof(seats));
     for (uint32_t r = 0; r < n; r++) {
         seats[r].host = r / per_host;
-        seats[r].cpus[0] =
+        seats[r].cpus.word[0] =
             n_cpus >= 64 ? UINT64_MAX : ((uint64_t)1 << n_cpus) - 1;
     }
 }
@@ -119,8 +119,8 @@ static void shared_processors_are_shared_out(void)
 {
     seat_ranks(4, 4, 8);
     CHECK(placement_share(seats, 4, 0) == 2);
-    seats[3].cpus[0] = 0;
-    seats[3].cpus[1] = 7; // bound to its own
+    seats[3].cpus.word[0] = 0;
+    seats[3].cpus.word[1] = 7; // bound to its own
     CHECK(placement_share(seats, 4, 3) == 3);
     CHECK(placement_share(seats, 4, 0) == 2); // 8 / 3
 }

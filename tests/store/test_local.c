@@ -51,9 +51,10 @@ static void bench_fill(struct bench *b)
     }
     b->table_optim[0].l2 = 0.01;
     b->table_optim[0].l2_scope = OPTIM_L2_TABLE;
-    b->config = (struct local_store_config){
-        &b->params, b->table_optim, b->block_optim, 0, 0, 1, STORE_FULL_ERROR,
-        0};
+    b->config = (struct local_store_config){.params = &b->params,
+                                            .table_optim = b->table_optim,
+                                            .block_optim = b->block_optim,
+                                            .job_id = 1};
 }
 
 /* A made-up worker: which keys a micro-batch touches and with what gradient is

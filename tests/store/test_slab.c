@@ -14,7 +14,7 @@ static void extents_are_zeroed_and_owned(void)
     struct slab s;
     uint64_t at, next;
 
-    REQUIRE(!slab_init(&s, -1, 0, &b, NULL));
+    REQUIRE(!slab_init(&s, -1, 0, NULL, &b, NULL));
     REQUIRE(!slab_extend(&s, SLAB_TABLE, 2, &at, NULL));
     REQUIRE(!slab_extend(&s, SLAB_DENSE, 1, &next, NULL));
     CHECK(at == SLAB_EXTENT_BYTES && next == 3 * SLAB_EXTENT_BYTES);
@@ -31,11 +31,11 @@ static void another_mapping_finds_everything(void)
     struct slab s, other;
     uint64_t at;
 
-    REQUIRE(!slab_init(&s, -1, 0, &b, NULL));
+    REQUIRE(!slab_init(&s, -1, 0, NULL, &b, NULL));
     REQUIRE(!slab_extend(&s, SLAB_TABLE, 1, &at, NULL));
     memcpy(s.base + at, "here", 5);
     s.head->clock = 42;
-    REQUIRE(!slab_init(&other, dup(s.fd), 0, &b2, NULL));
+    REQUIRE(!slab_init(&other, dup(s.fd), 0, NULL, &b2, NULL));
     slab_clear(&s);
     CHECK(other.head->clock == 42);
     CHECK(strcmp((const char *)other.base + at, "here") == 0);
@@ -51,15 +51,15 @@ static void a_foreign_descriptor_is_refused(void)
     int fd = memfd_create("test", 0);
 
     REQUIRE(fd >= 0);
-    CHECK(slab_init(&s, fd, 0, &b, &err) == FUSOR_EDATA);
+    CHECK(slab_init(&s, fd, 0, NULL, &b, &err) == FUSOR_EDATA);
     REQUIRE(!ftruncate(fd, 4 << 20));
-    CHECK(slab_init(&s, fd, 0, &b, &err) == FUSOR_EDATA);
+    CHECK(slab_init(&s, fd, 0, NULL, &b, &err) == FUSOR_EDATA);
     CHECK(strstr(err.text, "no slab") != NULL);
     REQUIRE(pwrite(fd, "FUSRSLAB\3\0\0\0\0\0\0\0", 16, 0) == 16);
-    CHECK(slab_init(&s, fd, 0, &b, &err) == FUSOR_EDATA);
+    CHECK(slab_init(&s, fd, 0, NULL, &b, &err) == FUSOR_EDATA);
     CHECK(strstr(err.text, "version 3") != NULL);
     REQUIRE(pwrite(fd, "FUSRSLAB\2\0\0\0\0\0\0\0", 16, 0) == 16);
-    CHECK(slab_init(&s, fd, 0, &b, &err) == FUSOR_EDATA);
+    CHECK(slab_init(&s, fd, 0, NULL, &b, &err) == FUSOR_EDATA);
     CHECK(strstr(err.text, "0 extents") != NULL);
     CHECK(b.used == 0);
     CHECK(close(fd) == 0); // it stayed ours
@@ -72,7 +72,7 @@ static void the_cap_names_the_setting(void)
     struct slab s;
     uint64_t at;
 
-    REQUIRE(!slab_init(&s, -1, 0, &b, NULL));
+    REQUIRE(!slab_init(&s, -1, 0, NULL, &b, NULL));
     REQUIRE(!slab_extend(&s, SLAB_TABLE, 4, &at, NULL));
     CHECK(slab_extend(&s, SLAB_TABLE, 1, &at, &err) == FUSOR_ENOMEM);
     CHECK(strstr(err.text, "memory.per_server") != NULL);
@@ -80,7 +80,7 @@ static void the_cap_names_the_setting(void)
     CHECK(s.head->n_extents == 5 && b.used == b.cap);
     slab_clear(&s);
     b.used = b.cap;
-    CHECK(slab_init(&s, -1, 0, &b, &err) == FUSOR_ENOMEM);
+    CHECK(slab_init(&s, -1, 0, NULL, &b, &err) == FUSOR_ENOMEM);
 }
 
 static void huge_pages_are_counted(void)
@@ -89,7 +89,7 @@ static void huge_pages_are_counted(void)
     struct slab s;
     uint64_t at;
 
-    REQUIRE(!slab_init(&s, -1, 1, &b, NULL));
+    REQUIRE(!slab_init(&s, -1, 1, NULL, &b, NULL));
     REQUIRE(!slab_extend(&s, SLAB_TABLE, 20, &at, NULL));
     memcpy(s.base + at, "kept", 5);
     for (uint64_t i = 0; i < 20; i++)

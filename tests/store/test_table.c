@@ -36,7 +36,7 @@ static void bench_begin(struct bench *b, uint64_t cap)
     b->budget.cap = cap;
     optim_spec_default(OPTIM_ADAM, &spec);
     REQUIRE(!optim_init(&b->optim, &spec, NULL));
-    REQUIRE(!slab_init(&b->slab, -1, 0, &b->budget, NULL));
+    REQUIRE(!slab_init(&b->slab, -1, 0, NULL, &b->budget, NULL));
     REQUIRE(!table_init(&b->table, &b->params, 1, &b->optim, &b->slab, NULL));
 }
 

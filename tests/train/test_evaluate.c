@@ -42,14 +42,10 @@ static void judge_init(struct judge *j, const char *job, unsigned n_threads,
 
     j->job = fixture_yaml(job);
     j->w = fixture_workload(j->job);
-    store = (struct local_store_config){j->w->params,
-                                        j->w->table_optim,
-                                        j->w->block_optim,
-                                        0,
-                                        0,
-                                        1,
-                                        STORE_FULL_ERROR,
-                                        0};
+    store = (struct local_store_config){.params = j->w->params,
+                                        .table_optim = j->w->table_optim,
+                                        .block_optim = j->w->block_optim,
+                                        .job_id = 1};
     REQUIRE(local_store_create(&store, n_threads, &j->store, NULL) == FUSOR_OK);
     config = (struct trainer_config){.workload = j->w,
                                      .store = j->store,

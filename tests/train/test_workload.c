@@ -175,9 +175,10 @@ static void every_failed_allocation_of_a_trainer_is_an_error(void)
                                   FIXTURE_DEEP "train: {global_batch: 64, "
                                                "micro_batches: 2}\n"));
     struct workload *w = fixture_workload(job);
-    struct local_store_config store = {
-        w->params, w->table_optim, w->block_optim, 0, 0, 1, STORE_FULL_ERROR,
-        0};
+    struct local_store_config store = {.params = w->params,
+                                       .table_optim = w->table_optim,
+                                       .block_optim = w->block_optim,
+                                       .job_id = 1};
     struct trainer_config config = {
         .workload = w, .n_threads = 2, .n_workers = 2};
     enum fusor_status rc = FUSOR_ENOMEM;

@@ -23,7 +23,7 @@ struct payload_buffer *lane_keep(struct messenger *m, const struct message *msg,
 {
     struct payload_buffer *b;
 
-    if (msg->buffer)
+    if (msg->buffer && !msg->buffer->give_back)
         return payload_buffer_ref(msg->buffer);
     if (payload_buffer_take(messenger_pool(m), msg->size ? msg->size : 1, &b,
                             err) != FUSOR_OK)

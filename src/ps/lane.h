@@ -42,7 +42,8 @@ enum fusor_status lane_init(struct lane *l, uint32_t n_tables, int keep_keys,
 /** A lane of zeros is fine. */
 void lane_clear(struct lane *l);
 
-/** A private copy of a message's payload, or one more reference to it.
+/** A private copy of a message's payload, or one more reference to it; in
+ * either case it may be written to.
  * @return NULL: no memory, *err filled */
 struct payload_buffer *lane_keep(struct messenger *m, const struct message *msg,
                                  struct fusor_error *err);

@@ -47,6 +47,7 @@ struct push_node {
 /* A push read from a payload. tables is one array for all nodes. */
 struct push_view {
     uint32_t n_nodes;
+    int only_read; // the payload must not be written to
     struct push_node nodes[PARAM_MAX_NODES];
     struct push_rows *tables; // [PARAM_MAX_NODES * n_tables], the caller's
 };

@@ -97,7 +97,7 @@ struct wire_header server_answer(const struct server *s,
     };
 }
 
-static enum fusor_status refs_room(struct server *s, size_t n,
+enum fusor_status server_refs_room(struct server *s, size_t n,
                                    struct fusor_error *err)
 {
     uint32_t *fresh;
@@ -123,7 +123,7 @@ const uint32_t *server_resolve(struct server *s, uint32_t table,
     void *place = (void *)(uintptr_t)keys;
 
     shard_set_floor(s->config.shard, s->clock + s->edge);
-    if (refs_room(s, n, err) != FUSOR_OK ||
+    if (server_refs_room(s, n, err) != FUSOR_OK ||
         shard_resolve(s->config.shard, table, keys, n, RESOLVE_PUSH,
                       s->clock + unit, s->refs, err) != FUSOR_OK)
         return NULL;
@@ -155,14 +155,14 @@ enum fusor_status server_admit(struct server *s, const struct ticket *ticket,
 }
 
 enum fusor_status server_use_ticket(const struct ticket *ticket, uint32_t table,
-                                    struct push_rows *rows,
+                                    struct push_rows *rows, uint32_t *out,
                                     struct fusor_error *err)
 {
-    uint32_t *at = (uint32_t *)(uintptr_t)rows->places;
+    const uint32_t *at = rows->places;
     size_t n;
     uint32_t *refs = ticket_refs(ticket, table, &n);
 
-    rows->refs = at ? at : refs;
+    rows->refs = at ? out : refs;
     if (!at && rows->n != 0 && rows->n != n)
         return fusor_fail(err, FUSOR_EPROTO,
                           "push: %u rows for all of a pull of %zu", rows->n, n);
@@ -170,7 +170,7 @@ enum fusor_status server_use_ticket(const struct ticket *ticket, uint32_t table,
         if (at[i] >= n)
             return fusor_fail(err, FUSOR_EPROTO,
                               "push: row %u of a pull of %zu", at[i], n);
-        at[i] = refs[at[i]];
+        out[i] = refs[at[i]];
     }
     return FUSOR_OK;
 }

@@ -56,12 +56,16 @@ const uint32_t *server_resolve(struct server *s, uint32_t table,
 enum fusor_status server_admit(struct server *s, const struct ticket *ticket,
                                uint32_t table, const struct push_rows *rows,
                                struct fusor_error *err);
-/** The rows of a push whose ticket knows them. Places are turned into
- * references where they stand.
+/** The rows of a push whose ticket knows them.
+ * @param out [rows->n] where references go if the push has places; may be where
+ *        these stand
  * @return FUSOR_EPROTO: places that the ticket does not have */
 enum fusor_status server_use_ticket(const struct ticket *ticket, uint32_t table,
-                                    struct push_rows *rows,
+                                    struct push_rows *rows, uint32_t *out,
                                     struct fusor_error *err);
+/** Room for n references in s->refs; what is in it is lost. */
+enum fusor_status server_refs_room(struct server *s, size_t n,
+                                   struct fusor_error *err);
 /** The header of an answer. */
 struct wire_header server_answer(const struct server *s,
                                  const struct wire_header *h,

@@ -132,6 +132,25 @@ static enum fusor_status check_nodes(const struct server *s,
     return FUSOR_OK;
 }
 
+/* References of places go over these, or beside a push that may only be read.
+ * @param out NULL: over them */
+static enum fusor_status room_beside(struct server *s,
+                                     const struct push_view *view,
+                                     uint32_t **out, struct fusor_error *err)
+{
+    uint32_t n_tables = s->config.params->n_tables;
+    size_t n = 0;
+
+    *out = NULL;
+    for (uint32_t i = 0; view->only_read && i < view->n_nodes * n_tables; i++)
+        n += view->nodes[i / n_tables].tables[i % n_tables].n;
+    if (!view->only_read)
+        return FUSOR_OK;
+    FUSOR_TRY(server_refs_room(s, n, err));
+    *out = s->refs;
+    return FUSOR_OK;
+}
+
 /* @return as read_push() */
 static enum fusor_status find_rows(struct server *s, const struct message *msg,
                                    struct push_view *view,
@@ -140,7 +159,7 @@ static enum fusor_status find_rows(struct server *s, const struct message *msg,
 {
     const struct wire_header *h = &msg->header;
     struct ticket_name name = lane_ticket_name(msg->from, h, h->a);
-    uint32_t n_tables = s->config.params->n_tables;
+    uint32_t n_tables = s->config.params->n_tables, *beside;
 
     *ticket = h->a ? ticket_find(&s->lanes[h->lease].tickets, &name) : NULL;
     if (h->a && !*ticket)
@@ -148,13 +167,20 @@ static enum fusor_status find_rows(struct server *s, const struct message *msg,
     if (h->a && (*ticket)->clock != h->clock)
         return fusor_fail(err, FUSOR_EPROTO, "push: a ticket of unit %llu",
                           (unsigned long long)(*ticket)->clock);
+    FUSOR_TRY(room_beside(s, view, &beside, err));
     for (uint32_t i = 0; i < view->n_nodes * n_tables; i++) {
         struct push_rows *rows =
             &view->nodes[i / n_tables].tables[i % n_tables];
 
         if (*ticket) {
+            uint32_t *refs =
+                beside ? beside : (uint32_t *)(uintptr_t)rows->places;
+
             FUSOR_TRY(server_admit(s, *ticket, i % n_tables, rows, err));
-            FUSOR_TRY(server_use_ticket(*ticket, i % n_tables, rows, err));
+            FUSOR_TRY(
+                server_use_ticket(*ticket, i % n_tables, rows, refs, err));
+            if (beside)
+                beside += rows->n;
             continue;
         }
         rows->refs =
@@ -187,6 +213,7 @@ static enum fusor_status read_push(struct server *s, const struct message *msg,
     FUSOR_TRY(push_view_read(s->config.params, body->data, body->size,
                              h->a != 0, shard_dense_size(s->config.shard), view,
                              err));
+    view->only_read = body->give_back != NULL;
     FUSOR_TRY(check_nodes(s, h, view, err));
     return find_rows(s, msg, view, ticket, err);
 }
@@ -236,7 +263,19 @@ static void ask_for_keys(struct server *s, const struct message *msg)
     messenger_send(s->config.messenger, msg->from, &need, NULL, NULL);
 }
 
-/* A private copy of the push, its floats as f32. */
+/* Is it applied as it stands? Else its gradients are combined in place, its
+ * keys give way to references, or it waits for others. */
+static int is_applied_alone(const struct server *s, const struct message *msg)
+{
+    uint64_t n_nodes = 0;
+
+    if (msg->size >= sizeof(n_nodes))
+        memcpy(&n_nodes, msg->data, sizeof(n_nodes));
+    return n_nodes == 1 && msg->header.a != 0 &&
+           (s->config.staleness != 0 || s->config.n_workers == 1);
+}
+
+/* The push, its floats as f32: a copy to write into, or as it was lent. */
 static enum fusor_status open_push(struct server *s, const struct message *msg,
                                    struct payload_buffer **body,
                                    struct fusor_error *err)
@@ -250,7 +289,10 @@ static enum fusor_status open_push(struct server *s, const struct message *msg,
         return recode_push_decode(&r, h->flags, h->a != 0, msg->data, msg->size,
                                   messenger_pool(s->config.messenger), body,
                                   err);
-    *body = lane_keep(s->config.messenger, msg, err);
+    if (msg->buffer && is_applied_alone(s, msg))
+        *body = payload_buffer_ref(msg->buffer);
+    else
+        *body = lane_keep(s->config.messenger, msg, err);
     return *body ? FUSOR_OK : FUSOR_ENOMEM;
 }
 

@@ -29,7 +29,8 @@ struct outbox { // there while something waits for its peer
 struct messenger {
     struct transport *transport;
     struct payload_pool *pool;
-    size_t share; // bytes that may wait for one peer
+    size_t max_bytes; // of a message
+    size_t share;     // bytes that may wait for one peer
     struct assembler *assembler;
     struct outbox *outboxes;
     struct payload_buffer *held; // of the message handed out last
@@ -37,6 +38,22 @@ struct messenger {
     int64_t expire_ms;
     uint64_t malformed;
 };
+
+/* Where peers may read our payloads: a transport that has none copies. */
+static void share_pool(struct messenger *m)
+{
+    struct payload_region r;
+
+    if (!m->transport->ops->share ||
+        payload_pool_share(m->pool, &r, NULL) != FUSOR_OK)
+        return;
+    transport_share(m->transport, &(struct shared_memory){
+                                      .fd = r.fd,
+                                      .base = r.base,
+                                      .size = r.size,
+                                      .most = m->share,
+                                  });
+}
 
 enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
                                    struct messenger **out,
@@ -55,6 +72,7 @@ enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
     if (!m)
         return mem_fail(err, "messenger", sizeof(*m));
     m->transport = t;
+    m->max_bytes = max_bytes;
     m->share = max_bytes + max_bytes / 2;
     rc = payload_pool_create(2 * max_bytes, &m->pool, err);
     if (rc == FUSOR_OK) {
@@ -65,6 +83,7 @@ enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
         messenger_destroy(m);
         return rc;
     }
+    share_pool(m);
     *out = m;
     return FUSOR_OK;
 }
@@ -211,7 +230,8 @@ void messenger_stream_advance(struct messenger *m, struct messenger_stream *s,
 {
     uint32_t full = (uint32_t)(written / WIRE_CHUNK_BYTES);
 
-    if (full > s->source.next && !*outbox_find(m, s->to))
+    if (full > s->source.next && !*outbox_find(m, s->to) &&
+        !transport_lends_message(m->transport, s->to, &s->source))
         transport_send_chunks(m->transport, s->to, &s->source, full, NULL);
 }
 
@@ -296,6 +316,27 @@ void messenger_drop_peer(struct messenger *m, struct peer peer)
     assembler_forget(m->assembler, peer_key(peer));
 }
 
+/* A message that was lent. It is the caller's to give back on failure. */
+static enum fusor_status take_loan(struct messenger *m,
+                                   const struct delivery *d,
+                                   struct message *out, struct fusor_error *err)
+{
+    const struct payload *loan = &d->loan;
+    struct wire_header h;
+
+    FUSOR_TRY(wire_header_decode(d->header, d->header_size, &h, err));
+    if (h.total_bytes != loan->size || h.chunk != 0 ||
+        loan->size > m->max_bytes)
+        return fusor_fail(err, FUSOR_EPROTO,
+                          "%s: %zu bytes were lent, its header says %llu",
+                          wire_kind_name(h.kind), loan->size,
+                          (unsigned long long)h.total_bytes);
+    FUSOR_TRY(payload_buffer_borrow(m->pool, loan->data, loan->size,
+                                    loan->release, loan->hint, &m->held, err));
+    *out = (struct message){d->from, h, loan->data, loan->size, m->held};
+    return FUSOR_OK;
+}
+
 static enum fusor_status take_chunk(struct messenger *m,
                                     const struct delivery *d,
                                     struct message *out,
@@ -322,7 +363,7 @@ static enum fusor_status take_chunk(struct messenger *m,
 static enum fusor_status receive_once(struct messenger *m, struct message *out,
                                       int timeout_ms, struct fusor_error *err)
 {
-    struct delivery d;
+    struct delivery d = {.loan = {0}};
     enum fusor_status rc;
 
     if (m->outboxes)
@@ -332,8 +373,13 @@ static enum fusor_status receive_once(struct messenger *m, struct message *out,
     rc = transport_receive(m->transport, &d, timeout_ms, err);
     if (rc != FUSOR_OK && rc != FUSOR_EPROTO)
         return rc;
-    if (rc == FUSOR_OK)
+    if (rc == FUSOR_OK && d.loan.release) {
+        rc = take_loan(m, &d, out, err);
+        if (rc != FUSOR_OK)
+            d.loan.release((void *)(uintptr_t)d.loan.data, d.loan.hint);
+    } else if (rc == FUSOR_OK) {
         rc = take_chunk(m, &d, out, err);
+    }
     if (rc == FUSOR_EPROTO)
         m->malformed++;
     else if (rc != FUSOR_EAGAIN)

@@ -1,6 +1,8 @@
 /* Whole messages over a transport: a header and a payload of any size up to a
- * cap. Payloads are cut into chunks of at most 1 MiB, put together on the other
- * side within a budget, and never copied on the way out. What a full pipe does
+ * cap. Payloads are lent whole to a peer that can read our memory, who gives
+ * them back when the last reference to them is dropped; for others they are cut
+ * into chunks of at most 1 MiB, put together on the other side within a budget,
+ * and never copied on the way out. What a full pipe does
  * not take waits here, in order per peer; a request (header.request not 0) that
  * is sent again while its first copy waits takes that copy's place. So the
  * queue is bounded by what senders have outstanding, and a message over its
@@ -23,8 +25,10 @@ struct message {
     struct wire_header header;
     const void *data; // whole payload, until the next receive
     size_t size;
-    struct payload_buffer *buffer; // what data lies in when it came in several
-                                   // chunks: a reference may be taken; or NULL
+    struct payload_buffer
+        *buffer; // what data lies in when it came in several
+                 // chunks, or was lent (give_back: only to
+                 // be read): a reference may be taken; or NULL
 };
 
 /** @param max_bytes most a message and all halves of messages may hold

@@ -45,6 +45,29 @@ static enum fusor_status mux_send(struct transport *t, struct peer to,
                           payload, err);
 }
 
+static void mux_share(struct transport *t, const struct shared_memory *memory)
+{
+    transport_share(mux_of(t)->shm, memory);
+}
+
+static int mux_may_lend(struct transport *t, struct peer to,
+                        const struct payload *payload)
+{
+    return transport_may_lend(home_of(mux_of(t), to), to, payload);
+}
+
+static enum fusor_status mux_lend(struct transport *t, struct peer to,
+                                  const void *header, size_t header_size,
+                                  const struct payload *payload,
+                                  struct fusor_error *err)
+{
+    struct transport *home = home_of(mux_of(t), to);
+
+    if (!home->ops->lend)
+        return fusor_fail(err, FUSOR_EUSAGE, "not shared with that peer");
+    return home->ops->lend(home, to, header, header_size, payload, err);
+}
+
 /* Look at both, without waiting. */
 static enum fusor_status look(struct mux *m, struct delivery *d,
                               struct fusor_error *err)
@@ -152,6 +175,9 @@ static const struct clock_source *mux_clock(struct transport *t)
 static const struct transport_ops mux_ops = {
     .connect = mux_connect,
     .send = mux_send,
+    .share = mux_share,
+    .may_lend = mux_may_lend,
+    .lend = mux_lend,
     .receive = mux_receive,
     .cut = mux_cut,
     .wake = mux_wake,

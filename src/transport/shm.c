@@ -49,67 +49,6 @@ static enum fusor_status endpoint_connect(struct transport *t, struct peer to,
     return FUSOR_OK;
 }
 
-/* A peer whose ring makes no sense. */
-static enum fusor_status malformed(struct shm_endpoint *e, struct shm_conn *c,
-                                   enum fusor_status status,
-                                   struct fusor_error *err)
-{
-    char who[32];
-
-    e->stats.malformed++;
-    peer_table_cut(&e->peers, c->peer);
-    shm_conn_shut(c);
-    return fusor_fail(err, status,
-                      "shm: %s wrote what is no message into the memory shared "
-                      "with it: it is not heard any more",
-                      peer_text(c->peer, who));
-}
-
-static enum fusor_status may_send(struct shm_endpoint *e, struct peer to,
-                                  struct shm_conn *c, struct fusor_error *err)
-{
-    char who[32];
-
-    if (!c || c->shut || (c->state == SHM_GONE && !c->ours))
-        return fusor_fail(err, FUSOR_ECLOSED, "shm: %s has gone",
-                          peer_text(to, who));
-    if (c->state == SHM_GONE)
-        return fusor_fail(err, FUSOR_EAGAIN, "shm: %s has gone for now",
-                          peer_text(to, who));
-    if (c->state == SHM_APART)
-        shm_conn_dial(e, c, clock_now_ms(&clock_real));
-    return FUSOR_OK;
-}
-
-static enum fusor_status endpoint_send(struct transport *t, struct peer to,
-                                       const void *header, size_t header_size,
-                                       const struct payload *payload,
-                                       struct fusor_error *err)
-{
-    struct shm_endpoint *e = shm_endpoint_of(t);
-    struct peer_entry *entry;
-    struct shm_conn *c;
-    enum fusor_status rc;
-
-    FUSOR_TRY(message_check(header_size, payload, err));
-    FUSOR_TRY(peer_table_route(&e->peers, to, &entry, err));
-    c = entry->link;
-    FUSOR_TRY(may_send(e, to, c, err));
-    rc = shm_sender_put(&c->out, header, header_size, payload);
-    if (rc == FUSOR_EAGAIN) {
-        c->starved = 1;
-        return fusor_fail(err, rc, "shm: the ring is full");
-    }
-    if (rc != FUSOR_OK)
-        return malformed(e, c, FUSOR_ECLOSED, err);
-    if (shm_sender_must_wake(&c->out) || c->bell < 0)
-        shm_conn_ring(c);
-    if (payload && payload->release)
-        payload->release((void *)(uintptr_t)payload->data, payload->hint);
-    e->stats.sent++;
-    return FUSOR_OK;
-}
-
 static void conn_release(struct shm_conn *c)
 {
     if (shm_receiver_release(&c->in))
@@ -149,20 +88,47 @@ static int judge_sender(struct shm_endpoint *e, struct shm_conn *c)
     return 1;
 }
 
+/* The next record, and what it lends.
+ * @return as shm_receiver_take() */
+static enum fusor_status conn_take(struct shm_endpoint *e, struct shm_conn *c,
+                                   struct payload *loan)
+{
+    enum fusor_status rc = shm_receiver_take(&c->in, &e->record);
+
+    *loan = (struct payload){0};
+    /* The answer came before it, and names the memory that a loan lies in. */
+    if (rc == FUSOR_OK && c->state == SHM_GREETING)
+        (void)shm_conn_hear(e, c, NULL);
+    if (rc != FUSOR_OK || !e->record.is_loan)
+        return rc;
+    if (shm_loan_take(c->home, &e->record.loan, loan))
+        return FUSOR_EPROTO;
+    e->record.payload = loan->data;
+    e->record.payload_size = loan->size;
+    return FUSOR_OK;
+}
+
 /* Look for one message of one peer.
  * @return FUSOR_ECLOSED: one that is not to be heard */
 static enum fusor_status conn_look(struct shm_endpoint *e, struct shm_conn *c,
                                    struct delivery *d, struct fusor_error *err)
 {
     enum fusor_status rc;
+    struct payload loan;
 
     if (!is_readable(c))
         return FUSOR_EAGAIN;
-    rc = shm_receiver_take(&c->in, &e->record);
+    if (c->lent.n)
+        shm_lent_look(c);
+    rc = conn_take(e, c, &loan);
     if (rc == FUSOR_EAGAIN)
         return rc;
     d->from = c->peer;
+    d->loan = loan;
     if (!judge_sender(e, c)) {
+        if (loan.release)
+            loan.release((void *)(uintptr_t)loan.data, loan.hint);
+        d->loan = (struct payload){0};
         if (rc == FUSOR_OK)
             conn_release(c);
         else
@@ -171,7 +137,7 @@ static enum fusor_status conn_look(struct shm_endpoint *e, struct shm_conn *c,
         return FUSOR_ECLOSED;
     }
     if (rc != FUSOR_OK)
-        return malformed(e, c, FUSOR_EPROTO, err);
+        return shm_malformed(e, c, FUSOR_EPROTO, err);
     e->held = c;
     e->stats.received++;
     d->header = e->record.header;
@@ -440,7 +406,10 @@ static const struct clock_source *endpoint_clock(struct transport *t)
 
 static const struct transport_ops endpoint_ops = {
     .connect = endpoint_connect,
-    .send = endpoint_send,
+    .send = shm_endpoint_send,
+    .share = shm_endpoint_share,
+    .may_lend = shm_endpoint_may_lend,
+    .lend = shm_endpoint_lend,
     .receive = endpoint_receive,
     .cut = endpoint_cut,
     .wake = endpoint_wake,

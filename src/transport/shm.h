@@ -10,6 +10,10 @@
  * A refused client gets FUSOR_ECLUSTER from receive. A peer whose ring makes no
  * sense is cut off with FUSOR_EPROTO and its memory let go.
  *
+ * Payloads that lie in memory named by transport_share() stay there: the ring
+ * carries a note, and the receiver, who has mapped that memory to read, says in
+ * a flag when it is done. All others are copied into the ring.
+ *
  * A send wakes its receiver only when that one sleeps; a receive that waits
  * looks a little longer (spin.h), then sleeps in epoll_wait(2). A full ring (8
  * MiB a direction, whose pages are touched only as they are needed) gives

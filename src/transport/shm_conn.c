@@ -13,7 +13,7 @@
 
 #include "base/mem.h"
 
-#define MAGIC "FUSSHM1" /* 8 bytes with its NUL; the number is the version */
+#define MAGIC "FUSSHM2" /* 8 bytes with its NUL; the number is the version */
 #define PAUSE_FIRST_MS 5
 #define PAUSE_MOST_MS 500
 #define KNOCKS 64 /* packets taken at a time */
@@ -38,6 +38,7 @@ static struct shm_conn *conn_new(struct shm_endpoint *e)
     c->id = e->next_id++;
     c->fd = c->bell = c->segment_fd = -1;
     c->pause_ms = PAUSE_FIRST_MS;
+    shm_lent_init(&c->lent);
     e->conns[e->n_conns++] = c;
     return c;
 }
@@ -55,6 +56,31 @@ static void conn_remove(struct shm_endpoint *e, struct shm_conn *c)
     shm_conn_free(c);
 }
 
+/* Let go of the memory of a connection. What was borrowed keeps its part. */
+static void conn_leave_home(struct shm_conn *c)
+{
+    shm_lent_drop(c);
+    shm_home_unref(c->home);
+    c->home = NULL;
+    c->segment = (struct shm_segment){0};
+    c->may_lend = 0;
+}
+
+/* @param s taken over on success
+ * @param first 1: this side made it */
+static int conn_enter_home(struct shm_conn *c, struct shm_segment *s, int first)
+{
+    struct shm_home *h;
+
+    shm_segment_rings(s, first, &c->out, &c->in);
+    h = shm_home_make(s, c->in.control);
+    if (!h)
+        return -1;
+    c->home = h;
+    c->segment = *s;
+    return 0;
+}
+
 void shm_conn_free(struct shm_conn *c)
 {
     if (!c)
@@ -62,7 +88,7 @@ void shm_conn_free(struct shm_conn *c)
     fd_close(&c->fd);
     fd_close(&c->bell);
     fd_close(&c->segment_fd);
-    shm_segment_unmap(&c->segment);
+    conn_leave_home(c);
     mem_free(c);
 }
 
@@ -71,11 +97,15 @@ static enum fusor_status conn_furnish(const struct shm_endpoint *e,
                                       struct shm_conn *c,
                                       struct fusor_error *err)
 {
+    struct shm_segment segment;
+
     fd_close(&c->segment_fd);
-    shm_segment_unmap(&c->segment);
-    FUSOR_TRY(
-        shm_segment_make(e->ring_bytes, &c->segment, &c->segment_fd, err));
-    shm_segment_rings(&c->segment, 1, &c->out, &c->in);
+    conn_leave_home(c);
+    FUSOR_TRY(shm_segment_make(e->ring_bytes, &segment, &c->segment_fd, err));
+    if (conn_enter_home(c, &segment, 1)) {
+        shm_segment_unmap(&segment);
+        return mem_fail(err, "shm: connection", sizeof(*c->home));
+    }
     c->state = SHM_APART;
     return FUSOR_OK;
 }
@@ -132,18 +162,25 @@ static void conn_later(struct shm_conn *c, int64_t now)
         c->pause_ms = PAUSE_MOST_MS;
 }
 
+/* Every packet has as many descriptors. */
+static int region_fd(const struct shm_endpoint *e)
+{
+    return e->shared.size ? e->shared.fd : e->bell;
+}
+
 static int say_hello(const struct shm_endpoint *e, const struct shm_conn *c)
 {
     struct shm_hello hello = {.magic = MAGIC,
                               .job = e->job,
                               .capacity = c->segment.capacity,
+                              .region_bytes = e->shared.size,
                               .kind = (uint32_t)e->self.kind,
                               .number = e->self.number,
                               .incarnation = e->self.incarnation};
-    const int fds[] = {c->segment_fd, e->bell};
+    const int fds[] = {c->segment_fd, e->bell, region_fd(e)};
 
     memcpy(hello.key, c->address.key, sizeof(hello.key));
-    return shm_packet_send(c->fd, &hello, sizeof(hello), fds, 2);
+    return shm_packet_send(c->fd, &hello, sizeof(hello), fds, 3);
 }
 
 void shm_conn_dial(struct shm_endpoint *e, struct shm_conn *c, int64_t now)
@@ -210,42 +247,70 @@ static void bell_take(struct shm_conn *c, int bell)
     c->bell = bell;
 }
 
+/* @return 0 when the segment that came is mapped */
+static int enter_segment(struct shm_conn *c, int fd, uint64_t capacity)
+{
+    struct shm_segment s;
+
+    if (fd < 0 || shm_segment_map(fd, capacity, &s, NULL) != FUSOR_OK)
+        return -1;
+    if (!conn_enter_home(c, &s, 0))
+        return 0;
+    shm_segment_unmap(&s);
+    return -1;
+}
+
+static void refuse(struct shm_endpoint *e, struct shm_conn *c)
+{
+    struct shm_answer answer = {.magic = MAGIC, .status = 1};
+
+    (void)shm_packet_send(c->fd, &answer, sizeof(answer), NULL, 0);
+    e->stats.refused++;
+    shm_conn_shut(c);
+}
+
+static void welcome(struct shm_endpoint *e, struct shm_conn *c,
+                    const struct shm_hello *hello, int region)
+{
+    struct shm_answer answer = {.magic = MAGIC, .region_bytes = e->shared.size};
+    const int fds[] = {e->bell, region_fd(e)};
+
+    c->peer = (struct peer){(enum peer_kind)hello->kind, hello->number,
+                            hello->incarnation};
+    c->state = SHM_OPEN;
+    c->may_lend = e->shared.size != 0;
+    answer.borrows = hello->region_bytes &&
+                     !shm_home_map(c->home, region, hello->region_bytes);
+    /* Who has gone meanwhile shows at the socket; what it wrote counts. */
+    (void)shm_packet_send(c->fd, &answer, sizeof(answer), fds, 2);
+}
+
 static void hear_hello(struct shm_endpoint *e, struct shm_conn *c)
 {
-    struct shm_answer answer = {.magic = MAGIC};
     struct shm_hello hello;
-    int fds[2] = {-1, -1};
-    int got = shm_packet_take(c->fd, &hello, sizeof(hello), fds, 2);
+    int fds[3] = {-1, -1, -1};
+    int got = shm_packet_take(c->fd, &hello, sizeof(hello), fds, 3);
 
     if (!got)
         return;
-    if (got < 0 || fds[0] < 0 || !hello_is_good(e, &hello) ||
-        shm_segment_map(fds[0], hello.capacity, &c->segment, NULL) !=
-            FUSOR_OK) {
-        answer.status = 1;
-        (void)shm_packet_send(c->fd, &answer, sizeof(answer), NULL, 0);
-        e->stats.refused++;
-        fd_close(&fds[0]);
-        fd_close(&fds[1]);
-        shm_conn_shut(c);
-        return;
+    if (got < 0 || !hello_is_good(e, &hello) ||
+        enter_segment(c, fds[0], hello.capacity)) {
+        refuse(e, c);
+    } else {
+        bell_take(c, fds[1]);
+        fds[1] = -1;
+        welcome(e, c, &hello, fds[2]);
     }
-    fd_close(&fds[0]);
-    c->peer = (struct peer){(enum peer_kind)hello.kind, hello.number,
-                            hello.incarnation};
-    shm_segment_rings(&c->segment, 0, &c->out, &c->in);
-    bell_take(c, fds[1]);
-    c->state = SHM_OPEN;
-    /* Who has gone meanwhile shows at the socket; what it wrote counts. */
-    (void)shm_packet_send(c->fd, &answer, sizeof(answer), &e->bell, 1);
+    for (int i = 0; i < 3; i++)
+        fd_close(&fds[i]);
 }
 
 static enum fusor_status hear_answer(struct shm_conn *c,
                                      struct fusor_error *err)
 {
     struct shm_answer answer;
-    int bell = -1;
-    int got = shm_packet_take(c->fd, &answer, sizeof(answer), &bell, 1);
+    int fds[2] = {-1, -1}, blind;
+    int got = shm_packet_take(c->fd, &answer, sizeof(answer), fds, 2);
 
     if (!got)
         return FUSOR_OK;
@@ -253,16 +318,30 @@ static enum fusor_status hear_answer(struct shm_conn *c,
         conn_lose(c);
         return FUSOR_OK;
     }
-    if (answer.status || bell < 0 || memcmp(answer.magic, MAGIC, 8) != 0) {
-        fd_close(&bell);
+    if (answer.status || fds[0] < 0 || memcmp(answer.magic, MAGIC, 8) != 0) {
+        fd_close(&fds[0]);
+        fd_close(&fds[1]);
         shm_conn_shut(c);
         return fusor_fail(err, FUSOR_ECLUSTER,
                           "%s refuses this process: it serves another job, has "
                           "another key or is another version of fusor",
                           c->address.text);
     }
-    bell_take(c, bell);
+    blind = answer.region_bytes &&
+            shm_home_map(c->home, fds[1], answer.region_bytes);
+    fd_close(&fds[1]);
+    bell_take(c, fds[0]);
     c->state = SHM_OPEN;
+    c->may_lend = answer.borrows != 0;
+    if (blind) {
+        shm_conn_shut(c);
+        return fusor_fail(err, FUSOR_ECLUSTER,
+                          "%s lends from %llu bytes of memory that cannot be "
+                          "mapped here: raise the limit of address space, or "
+                          "set cluster.transport: zmq",
+                          c->address.text,
+                          (unsigned long long)answer.region_bytes);
+    }
     shm_conn_ring(c); // for what was written before
     return FUSOR_OK;
 }

@@ -1,8 +1,10 @@
 /* What the files of the shared-memory transport share. Private to the layer.
  *
  * shm.c          the transport contract on top
+ * shm_send.c     its sending half
  * shm_ring.c     messages in one ring
  * shm_segment.c  memory with two rings
+ * shm_loan.c     payloads that stay where they are
  * shm_socket.c   unix sockets: names, who is there, descriptors through them
  * shm_conn.c     the life of a connection: greeting, opening, its end */
 #ifndef TRANSPORT_SHM_ENDPOINT_H
@@ -26,20 +28,47 @@ struct shm_segment {
     uint64_t capacity; // of each ring
 };
 
-/* The first packet, with the descriptors of the segment and of the client's
- * bell. */
+/* What one side has mapped of a connection: the segment, and the memory whose
+ * payloads the other side lends. It lives until the connection and the last
+ * loan have let go of it. */
+struct shm_home {
+    atomic_uint refs;
+    struct shm_segment segment;
+    struct shm_control *in; // of the ring that loans come through
+    const uint8_t *theirs;  // NULL: they lend nothing
+    size_t their_size;
+    struct shm_borrowed {
+        struct shm_home *home;
+        uint32_t id;
+    } borrowed[SHM_LOANS];
+};
+
+/* What this side has lent through a connection. */
+struct shm_lent {
+    struct payload payloads[SHM_LOANS];
+    uint16_t ids[SHM_LOANS]; // the first n are lent, the others free
+    unsigned n;
+    size_t bytes;
+};
+
+/* The first packet, with the descriptors of the segment, of the client's bell
+ * and of the memory it lends from (without one: the bell's again). */
 struct shm_hello {
     char magic[8];
     uint64_t job;
     uint64_t capacity;
+    uint64_t region_bytes; // 0: it lends nothing
     uint32_t kind, number, incarnation, zero;
     char key[SHM_KEY_MAX];
 };
 
-/* The answer, with the descriptor of the server's bell if status is 0. */
+/* The answer, with the descriptors of the server's bell and of the memory it
+ * lends from if status is 0. */
 struct shm_answer {
     char magic[8];
     uint64_t status; // 1: refused
+    uint64_t region_bytes;
+    uint64_t borrows; // what the client lends
 };
 
 struct shm_address {
@@ -64,7 +93,10 @@ struct shm_conn {
     enum shm_state state;
     int fd;   // socket, or -1
     int bell; // the other side's eventfd, or -1: knock at the socket
-    struct shm_segment segment;
+    struct shm_segment segment; // home's
+    struct shm_home *home;
+    int may_lend; // the other side has mapped our memory
+    struct shm_lent lent;
     int segment_fd; // to be handed over, or -1
     struct shm_sender out;
     struct shm_receiver in;
@@ -94,6 +126,7 @@ struct shm_endpoint {
     struct spin spin;
     struct peer_table peers;
     struct shm_record record;
+    struct shared_memory shared; // what we lend from; size 0: nothing
     struct transport_shm_stats stats;
 };
 
@@ -105,6 +138,26 @@ static inline struct shm_endpoint *shm_endpoint_of(const struct transport *t)
 {
     return (struct shm_endpoint *)(uintptr_t)t; // base is the first member
 }
+
+/* shm_send.c */
+/** A peer whose ring makes no sense is not heard any more.
+ * @return status */
+enum fusor_status shm_malformed(struct shm_endpoint *e, struct shm_conn *c,
+                                enum fusor_status status,
+                                struct fusor_error *err);
+/* As in struct transport_ops. */
+enum fusor_status shm_endpoint_send(struct transport *t, struct peer to,
+                                    const void *header, size_t header_size,
+                                    const struct payload *payload,
+                                    struct fusor_error *err);
+void shm_endpoint_share(struct transport *t,
+                        const struct shared_memory *memory);
+int shm_endpoint_may_lend(struct transport *t, struct peer to,
+                          const struct payload *payload);
+enum fusor_status shm_endpoint_lend(struct transport *t, struct peer to,
+                                    const void *header, size_t header_size,
+                                    const struct payload *payload,
+                                    struct fusor_error *err);
 
 /* shm_segment.c */
 /** Make a segment that cannot change its size.
@@ -121,6 +174,33 @@ void shm_segment_unmap(struct shm_segment *s);
 void shm_segment_rings(const struct shm_segment *s, int first,
                        struct shm_sender *out, struct shm_receiver *in);
 
+/* shm_loan.c */
+/** Take over a segment, in the name of a connection.
+ * @return NULL: no memory, the segment stays the caller's */
+struct shm_home *shm_home_make(const struct shm_segment *s,
+                               struct shm_control *in);
+/** Map what the other side lends from; fd stays the caller's.
+ * @return 0, or -1: it cannot be, or its size could change */
+int shm_home_map(struct shm_home *h, int fd, uint64_t size);
+/** NULL is fine. */
+void shm_home_unref(struct shm_home *h);
+/** A loan has come: it is the receiver's to give back.
+ * @return 0, or -1: it makes no sense */
+int shm_loan_take(struct shm_home *h, const struct shm_loan_note *note,
+                  struct payload *out);
+void shm_lent_init(struct shm_lent *l);
+/** May this payload be lent? */
+int shm_may_lend(const struct shm_endpoint *e, const struct shm_conn *c,
+                 const struct payload *payload);
+/** Write a message whose payload may be lent. @return as shm_sender_put() */
+enum fusor_status shm_lend(const struct shm_endpoint *e, struct shm_conn *c,
+                           const void *header, size_t header_size,
+                           const struct payload *payload);
+/** Release what has been given back. */
+void shm_lent_look(struct shm_conn *c);
+/** Release all: who borrowed it has gone. */
+void shm_lent_drop(struct shm_conn *c);
+
 /* shm_socket.c */
 enum fusor_status shm_address_parse(const char *text, struct shm_address *out,
                                     struct fusor_error *err);
@@ -130,7 +210,7 @@ enum fusor_status shm_listen(const struct shm_address *at, int *fd,
 int shm_dial(const struct shm_address *at);
 /** Is the process on the other side this user's? */
 int shm_is_ours(int fd);
-/** Send one packet and up to two descriptors. @return 0 or -1 */
+/** Send one packet and up to three descriptors. @return 0 or -1 */
 int shm_packet_send(int fd, const void *data, size_t size, const int *fds,
                     size_t n_fds);
 /** Take one packet of exactly this size with n_fds descriptors (close-on-exec,

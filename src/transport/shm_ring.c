@@ -8,6 +8,7 @@
 
 #define RECORD_HEAD 8
 #define WRAP UINT32_MAX     /* in place of the header's size */
+#define LOAN 0x80000000u    /* with the payload's size: it is a note */
 #define ALIGN_FROM 1024     /* payloads that begin at a line of their own */
 #define HOT_BYTES (1 << 18) /* an empty ring is used again from its start */
 
@@ -81,11 +82,10 @@ static void write_sizes(uint8_t *at, uint32_t header, uint32_t payload)
     memcpy(at + 4, &payload, 4);
 }
 
-enum fusor_status shm_sender_put(struct shm_sender *s, const void *header,
-                                 size_t header_size,
-                                 const struct payload *payload)
+static enum fusor_status put(struct shm_sender *s, const void *header,
+                             size_t header_size, const void *data, uint64_t n,
+                             uint32_t mark)
 {
-    uint64_t n = payload ? payload->size : 0;
     uint64_t record = record_size(header_size, n), size;
     enum fusor_status rc = find_room(s, record, &size);
     uint8_t *at;
@@ -97,13 +97,28 @@ enum fusor_status shm_sender_put(struct shm_sender *s, const void *header,
         write_sizes(at, WRAP, 0);
         at = s->bytes;
     }
-    write_sizes(at, (uint32_t)header_size, (uint32_t)n);
+    write_sizes(at, (uint32_t)header_size, (uint32_t)n | mark);
     memcpy(at + RECORD_HEAD, header, header_size);
     if (n)
-        memcpy(at + payload_offset(header_size, n), payload->data, n);
+        memcpy(at + payload_offset(header_size, n), data, n);
     s->head += size;
     atomic_store(&s->control->head, s->head);
     return FUSOR_OK;
+}
+
+enum fusor_status shm_sender_put(struct shm_sender *s, const void *header,
+                                 size_t header_size,
+                                 const struct payload *payload)
+{
+    return put(s, header, header_size, payload ? payload->data : NULL,
+               payload ? payload->size : 0, 0);
+}
+
+enum fusor_status shm_sender_put_loan(struct shm_sender *s, const void *header,
+                                      size_t header_size,
+                                      const struct shm_loan_note *loan)
+{
+    return put(s, header, header_size, loan, sizeof(*loan), LOAN);
 }
 
 int shm_sender_must_wake(struct shm_sender *s)
@@ -153,7 +168,11 @@ enum fusor_status shm_receiver_take(struct shm_receiver *r,
             return FUSOR_EPROTO;
         read_sizes(r->bytes, &header, &payload);
     }
-    if (!header || header > WIRE_HEADER_MAX || payload > TRANSPORT_PAYLOAD_MAX)
+    out->is_loan = (payload & LOAN) != 0;
+    payload &= ~LOAN;
+    if (!header || header > WIRE_HEADER_MAX ||
+        payload > TRANSPORT_PAYLOAD_MAX ||
+        (out->is_loan && payload != sizeof(out->loan)))
         return FUSOR_EPROTO;
     size = record_size(header, payload);
     if (skip + size > waiting || at + size > r->capacity)
@@ -162,6 +181,8 @@ enum fusor_status shm_receiver_take(struct shm_receiver *r,
     out->header_size = header;
     out->payload = r->bytes + at + payload_offset(header, payload);
     out->payload_size = payload;
+    if (out->is_loan)
+        memcpy(&out->loan, out->payload, sizeof(out->loan));
     r->next += skip + size;
     return FUSOR_OK;
 }

@@ -25,12 +25,22 @@
 #define SHM_RING_MIN ((uint64_t)4 << 20)
 #define SHM_RING_MAX ((uint64_t)256 << 20)
 
+#define SHM_LOANS 256 /* under way in one direction */
+
 /* What both sides see of a ring, besides its bytes. */
 struct shm_control {
     _Alignas(SHM_LINE) _Atomic uint64_t head;   // bytes ever written: sender's
     _Alignas(SHM_LINE) _Atomic uint64_t tail;   // bytes let go: receiver's
     _Alignas(SHM_LINE) _Atomic uint32_t asleep; // the receiver waits: wake it
     _Atomic uint32_t full; // the sender waits for room: wake it
+    _Alignas(SHM_LINE) _Atomic uint8_t returned[SHM_LOANS]; // the receiver is
+                                                            // done with these
+};
+
+/* What a record says of a payload that is lent. */
+struct shm_loan_note {
+    uint64_t at, size; // in the sender's memory
+    uint64_t id;       // below SHM_LOANS
 };
 
 struct shm_sender {
@@ -54,6 +64,8 @@ struct shm_record {
     size_t header_size;
     const void *payload; // in the ring, until the release
     size_t payload_size;
+    int is_loan;
+    struct shm_loan_note loan; // a copy
 };
 
 /** Write one message. Sizes are within message_check().
@@ -62,6 +74,10 @@ struct shm_record {
 enum fusor_status shm_sender_put(struct shm_sender *s, const void *header,
                                  size_t header_size,
                                  const struct payload *payload);
+/** Write a message whose payload is lent. @return as shm_sender_put() */
+enum fusor_status shm_sender_put_loan(struct shm_sender *s, const void *header,
+                                      size_t header_size,
+                                      const struct shm_loan_note *loan);
 /** Must the receiver be woken for what was put? Says so once a sleep. */
 int shm_sender_must_wake(struct shm_sender *s);
 /** Has room come back since a put found none? */

@@ -12,7 +12,7 @@
 
 #define PREFIX "shm:"
 #define BACKLOG 1024
-#define FDS_MAX 2
+#define FDS_MAX 3
 
 int transport_shm_is_text(const char *endpoint)
 {

@@ -56,6 +56,14 @@ struct transport {
     const struct transport_ops *ops;
 };
 
+/* Memory that peers of this host may map and read, the caller's. */
+struct shared_memory {
+    int fd; // sealed: its size cannot change
+    const void *base;
+    size_t size;
+    size_t most; // bytes of it that may be lent to one peer at a time
+};
+
 /* What arrives. Valid until the next receive on this endpoint. payload stands
  * at a multiple of 8. */
 struct delivery {
@@ -64,6 +72,10 @@ struct delivery {
     size_t header_size;
     const void *payload;
     size_t payload_size;
+    /* Lent: a whole message, valid until release() is called, which the
+     * receiver does exactly once, from any thread, even after this endpoint's
+     * end. Only to be read. release NULL: as said above. */
+    struct payload loan;
 };
 
 struct transport_ops {
@@ -78,6 +90,19 @@ struct transport_ops {
      * Room in a full pipe shows while its sender receives.
      * @param payload NULL: none. Blocks: never. */
     enum fusor_status (*send)(struct transport *t, struct peer to,
+                              const void *header, size_t header_size,
+                              const struct payload *payload,
+                              struct fusor_error *err);
+    /** From now on payloads in this memory can be lent. Before any connect; it
+     * outlives the endpoint. NULL: this transport copies always. */
+    void (*share)(struct transport *t, const struct shared_memory *memory);
+    /** Could this payload be lent to this peer now? NULL: never. */
+    int (*may_lend)(struct transport *t, struct peer to,
+                    const struct payload *payload);
+    /** Send a message of any size whose payload the peer reads where it is;
+     * payload->release is called when it is done, or gone.
+     * @return as send, and FUSOR_EUSAGE: may_lend() says no */
+    enum fusor_status (*lend)(struct transport *t, struct peer to,
                               const void *header, size_t header_size,
                               const struct payload *payload,
                               struct fusor_error *err);
@@ -115,6 +140,19 @@ transport_send(struct transport *t, struct peer to, const void *header,
                struct fusor_error *err)
 {
     return t->ops->send(t, to, header, header_size, payload, err);
+}
+
+static inline void transport_share(struct transport *t,
+                                   const struct shared_memory *memory)
+{
+    if (t->ops->share)
+        t->ops->share(t, memory);
+}
+
+static inline int transport_may_lend(struct transport *t, struct peer to,
+                                     const struct payload *payload)
+{
+    return t->ops->may_lend && t->ops->may_lend(t, to, payload);
 }
 
 static inline enum fusor_status transport_receive(struct transport *t,

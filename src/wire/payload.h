@@ -20,12 +20,23 @@
 
 struct payload_pool;
 
+/* Memory that other processes may map and read: a sealed memfd. */
+struct payload_region {
+    int fd;
+    unsigned char *base; // NULL: none
+    size_t size;         // reserved; pages come as they are touched
+};
+
 struct payload_buffer {
     uint8_t *data; // aligned to MEM_ALIGN
     size_t size;   // bytes in use, set by who fills it
     size_t capacity;
     atomic_uint refs;
     unsigned size_class;
+    /* Borrowed memory: called once, when the last reference is dropped. It may
+     * only be read. NULL: the pool's own. */
+    void (*give_back)(void *data, void *hint);
+    void *hint;
     struct payload_pool *pool;
     struct payload_buffer *next;
 };
@@ -37,6 +48,14 @@ enum fusor_status payload_pool_create(size_t max_bytes,
 /** Buffers still in use stay valid; the last one takes the pool along. NULL is
  * fine. */
 void payload_pool_destroy(struct payload_pool *pool);
+/** From now on larger buffers lie in memory that other processes can map.
+ * Before the first is taken.
+ * @param out the pool's; lives as long as it and its buffers do
+ * @return FUSOR_ENOMEM: a limit of this process, or no such memory here; the
+ * pool goes on without */
+enum fusor_status payload_pool_share(struct payload_pool *pool,
+                                     struct payload_region *out,
+                                     struct fusor_error *err);
 /** Bytes of buffers in use and idle. */
 size_t payload_pool_bytes(struct payload_pool *pool);
 
@@ -47,6 +66,15 @@ enum fusor_status payload_buffer_take(struct payload_pool *pool,
                                       size_t capacity,
                                       struct payload_buffer **out,
                                       struct fusor_error *err);
+/** A buffer around memory of somebody else's, of this size, with one
+ * reference. It counts nothing towards the bound.
+ * @param give_back see struct payload_buffer; not called on failure
+ * @return FUSOR_ENOMEM */
+enum fusor_status payload_buffer_borrow(struct payload_pool *pool,
+                                        const void *data, size_t size,
+                                        void (*give_back)(void *, void *),
+                                        void *hint, struct payload_buffer **out,
+                                        struct fusor_error *err);
 struct payload_buffer *payload_buffer_ref(struct payload_buffer *b);
 /** Drop one reference; NULL is fine. */
 void payload_buffer_unref(struct payload_buffer *b);

@@ -350,23 +350,24 @@ static int greet(const void *data, size_t size, const int *fds, size_t n)
 
 static void a_wrong_hello_gets_nowhere(void)
 {
-    struct shm_hello hello = {.magic = "FUSSHM1",
+    struct shm_hello hello = {.magic = "FUSSHM2",
                               .job = 99,
                               .capacity = SHM_RING_MIN,
                               .kind = PEER_WORKER,
                               .key = KEY};
     struct rng r = rng_stream(23, RNG_JOB, 0, 0);
     struct delivery d;
-    int pipes[2], fds[4], n = 0;
+    int pipes[3], fds[4], n = 0;
 
     serve();
     REQUIRE(pipe(pipes) == 0);
+    pipes[2] = pipes[1];
     fds[n++] = greet("", 1, NULL, 0);
     fds[n++] = greet(&hello, sizeof(hello), NULL, 0);
-    fds[n++] = greet(&hello, sizeof(hello), pipes, 2); // no memory of ours
+    fds[n++] = greet(&hello, sizeof(hello), pipes, 3); // no memory of ours
     for (size_t i = 0; i < sizeof(hello); i++)
         ((uint8_t *)&hello)[i] = (uint8_t)rng_u64(&r);
-    fds[n++] = greet(&hello, sizeof(hello), pipes, 2);
+    fds[n++] = greet(&hello, sizeof(hello), pipes, 3);
     CHECK(transport_receive(server, &d, 20, NULL) == FUSOR_EAGAIN);
     CHECK(transport_shm_stats(server).refused == 4);
     CHECK(shm_endpoint_of(server)->n_conns == 0);

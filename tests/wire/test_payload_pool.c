@@ -63,6 +63,72 @@ static void the_last_buffer_takes_the_pool_along(void)
     CHECK(mem_used() == before);
 }
 
+static void large_buffers_of_a_shared_pool_lie_in_its_region(void)
+{
+    size_t before = mem_used();
+    struct payload_pool *pool;
+    struct payload_region r;
+    struct payload_buffer *large, *small, *again;
+    uint8_t *at;
+
+    REQUIRE(payload_pool_create(1 << 20, &pool, NULL) == FUSOR_OK);
+    REQUIRE(payload_pool_share(pool, &r, NULL) == FUSOR_OK);
+    REQUIRE(payload_buffer_take(pool, 100, &small, NULL) == FUSOR_OK);
+    REQUIRE(payload_buffer_take(pool, 800000, &large, NULL) == FUSOR_OK);
+    CHECK(small->data < r.base || small->data >= r.base + r.size);
+    CHECK(large->data >= r.base && large->data + 800000 < r.base + r.size);
+    memset(large->data, 7, 800000);
+    at = large->data;
+    payload_buffer_unref(large);
+    /* Its bytes make room for another size, its place waits for its own. */
+    REQUIRE(payload_buffer_take(pool, 500000, &again, NULL) == FUSOR_OK);
+    CHECK(again->data != at && at[0] == 0);
+    payload_buffer_unref(again);
+    REQUIRE(payload_buffer_take(pool, 800000, &large, NULL) == FUSOR_OK);
+    CHECK(large->data == at);
+    payload_pool_destroy(pool);
+    large->data[799999] = 1; // the region goes with the last buffer
+    payload_buffer_unref(large);
+    payload_buffer_unref(small);
+    CHECK(mem_used() == before);
+}
+
+static void count(void *data, void *hint)
+{
+    (void)data;
+    ++*(int *)hint;
+}
+
+static void borrowed_memory_is_given_back_once(void)
+{
+    size_t before = mem_used();
+    char words[] = "of somebody else's";
+    struct payload_pool *pool;
+    struct payload_buffer *a, *b;
+    int returned = 0;
+
+    REQUIRE(payload_pool_create(4096, &pool, NULL) == FUSOR_OK);
+    mem_fail_after(1);
+    CHECK(payload_buffer_borrow(pool, words, sizeof(words), count, &returned,
+                                &a, NULL) == FUSOR_ENOMEM);
+    mem_fail_after(0);
+    REQUIRE(payload_buffer_borrow(pool, words, sizeof(words), count, &returned,
+                                  &a, NULL) == FUSOR_OK);
+    CHECK((char *)a->data == words && a->size == sizeof(words));
+    CHECK(payload_pool_bytes(pool) == 0);
+    payload_buffer_ref(a);
+    payload_buffer_unref(a);
+    CHECK(returned == 0);
+    payload_buffer_unref(a);
+    CHECK(returned == 1);
+    REQUIRE(payload_buffer_borrow(pool, words, 1, count, &returned, &b, NULL) ==
+            FUSOR_OK);
+    CHECK(a == b); // the shell is used again
+    payload_pool_destroy(pool);
+    payload_buffer_unref(b);
+    CHECK(returned == 2 && mem_used() == before);
+}
+
 static void failed_memory_leaves_the_pool_sound(void)
 {
     size_t before = mem_used();
@@ -127,6 +193,10 @@ int main(void)
         {"the bound is kept", the_bound_is_kept},
         {"the last buffer takes the pool along",
          the_last_buffer_takes_the_pool_along},
+        {"large buffers of a shared pool lie in its region",
+         large_buffers_of_a_shared_pool_lie_in_its_region},
+        {"borrowed memory is given back once",
+         borrowed_memory_is_given_back_once},
         {"failed memory leaves the pool sound",
          failed_memory_leaves_the_pool_sound},
         {"threads share a pool", threads_share_a_pool},

@@ -359,6 +359,42 @@ static void version_1_is_read(void)
     checkpoint_close(cp);
 }
 
+/* Values and state, and that a key which was counted once of three times goes
+ * on being counted. */
+static void version_2_is_read(void)
+{
+    const uint64_t counted = 1000;
+    struct fusor_error err = {0};
+    struct checkpoint *cp = NULL;
+    struct checkpoint_case c;
+    uint64_t rows = 0, wrong = 0, stubs = 0;
+
+    case_fill(&c, 30, 5);
+    c.tables[0].admit_count = 3;
+    if (checkpoint_open(STORE_GOLDEN "/version-2", &cp, &err))
+        CU_FAIL(err.text);
+    REQUIRE(cp != NULL);
+    CHECK(checkpoint_info(cp)->clock == 50 && checkpoint_n_parts(cp) == 2);
+    for (unsigned i = 0; i < 3; i++) {
+        struct shard *s = case_shard(&c, i, 3);
+        uint32_t ref;
+
+        CHECK(!checkpoint_load_shard(cp, s, CHECKPOINT_RESUME, &err));
+        wrong += case_count_wrong(&c, s, 2, &rows);
+        stubs += shard_counters(s).stubs;
+        for (uint64_t clock = 51; clock < 53; clock++) {
+            if (!shard_owns_key(s, 0, counted))
+                break;
+            REQUIRE(!shard_resolve(s, 0, &counted, 1, RESOLVE_PUSH, clock, &ref,
+                                   NULL));
+            CHECK((ref != 0) == (clock == 52));
+        }
+        shard_destroy(s);
+    }
+    CHECK(wrong == 0 && rows == 10 && stubs == 1);
+    checkpoint_close(cp);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -377,6 +413,7 @@ int main(void)
          an_interrupted_write_leaves_the_old_one},
         {"every allocation may fail", every_allocation_may_fail},
         {"files of version 1 are read", version_1_is_read},
+        {"files of version 2 are read", version_2_is_read},
     };
 
     return TEST_RUN("store.checkpoint", cases);

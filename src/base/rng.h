@@ -26,7 +26,8 @@ enum rng_purpose {
     RNG_ROUND,   // a = table, b = key: of bf16 values, walked by clock
     RNG_ADMIT,   // the same: does a key get a row?
     RNG_WIRE,    // a = unit and micro-batch, b = table and key
-    RNG_MASK     // a = epoch and tower, b = sample id
+    RNG_MASK,    // a = epoch and tower, b = sample id
+    RNG_AUGMENT  // a = epoch, b = sample id
 };
 
 __extension__ typedef unsigned __int128 rng_u128;

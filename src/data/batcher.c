@@ -285,6 +285,17 @@ enum fusor_status batcher_fill(struct batcher *b, enum split split,
     return fill_rows(b, split, rows, NULL, n, out, err);
 }
 
+void batcher_augment(struct batcher *b, const struct augment *a, uint64_t epoch)
+{
+    const struct dataset *ds = b->ds;
+
+    for (size_t i = 0; i < ds->n_fields; i++)
+        if (ds->fields[i].origin == ORIGIN_HISTORY)
+            b->fields[i].n_values = gather_augment(
+                ds->specs[i].side == SIDE_QUERY ? &b->queries : &b->samples,
+                &b->buffers[i], a, epoch);
+}
+
 static enum fusor_status check_items(const struct batcher *b,
                                      const uint32_t *items, uint32_t n,
                                      struct fusor_error *err)

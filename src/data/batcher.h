@@ -13,6 +13,7 @@
 #ifndef DATA_BATCHER_H
 #define DATA_BATCHER_H
 
+#include "data/augment.h"
 #include "data/dataset.h"
 
 struct batcher;
@@ -32,6 +33,12 @@ void batcher_destroy(struct batcher *b);
 enum fusor_status batcher_fill(struct batcher *b, enum split split,
                                const uint32_t *rows, uint32_t n,
                                struct batch *out, struct fusor_error *err);
+
+/** Change the sequences of earlier events in the batch that was filled last,
+ * from rows, each by its own row.
+ * @param epoch distinct over stages */
+void batcher_augment(struct batcher *b, const struct augment *a,
+                     uint64_t epoch);
 
 #define BATCHER_OWN_ITEM UINT32_MAX
 

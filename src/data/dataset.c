@@ -330,6 +330,11 @@ uint64_t dataset_sample_id(const struct dataset *ds, enum split split,
     return split_row(&ds->splits[split], i);
 }
 
+int dataset_is_events(const struct dataset *ds, size_t field)
+{
+    return ds->fields[field].origin == ORIGIN_HISTORY;
+}
+
 int dataset_is_history(const struct dataset *ds, size_t field)
 {
     const struct dataset_field *f = &ds->fields[field];

@@ -135,6 +135,8 @@ float dataset_weight(const struct dataset *ds, enum split split, uint64_t i);
 int64_t dataset_time(const struct dataset *ds, enum split split, uint64_t i);
 uint64_t dataset_sample_id(const struct dataset *ds, enum split split,
                            uint64_t i);
+/** Is the field a sequence of the query's earlier events? */
+int dataset_is_events(const struct dataset *ds, size_t field);
 /** Does the field hold the query's earlier items, as ids of the item key? */
 int dataset_is_history(const struct dataset *ds, size_t field);
 /** Train events of its query before a row. Some field must be a history. */

@@ -251,3 +251,21 @@ enum fusor_status gather_field(const struct dataset *ds, size_t i,
     *out = (struct batch_field){b->dense, b->ids, b->offsets, b->weights, n};
     return FUSOR_OK;
 }
+
+uint32_t gather_augment(const struct side *s, struct field_buffer *b,
+                        const struct augment *a, uint64_t epoch)
+{
+    uint32_t n = 0, first = b->offsets[0];
+
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t end = b->offsets[i + 1], left;
+
+        left = augment_events(a, epoch, s->row[i], b->ids + first, end - first);
+        memmove(b->ids + n, b->ids + first, left * sizeof(*b->ids));
+        b->offsets[i] = n;
+        n += left;
+        first = end;
+    }
+    b->offsets[s->n] = n;
+    return n;
+}

@@ -3,6 +3,7 @@
 #ifndef DATA_GATHER_H
 #define DATA_GATHER_H
 
+#include "data/augment.h"
 #include "data/dataset_private.h"
 
 #define NO_ROW UINT32_MAX
@@ -66,5 +67,10 @@ enum fusor_status gather_field(const struct dataset *ds, size_t i,
                                struct field_buffer *buffer,
                                struct batch_field *out,
                                struct fusor_error *err);
+
+/** Change the events of each row of a field that was filled.
+ * @return how many are left in all */
+uint32_t gather_augment(const struct side *s, struct field_buffer *b,
+                        const struct augment *a, uint64_t epoch);
 
 #endif

@@ -171,6 +171,7 @@ enum fusor_status objectives_read(struct objectives *o, struct yaml_node *job,
     o->n_stages = options->n_stages;
     o->seed = options->train.seed;
     o->random_window = options->train.window;
+    o->augment = options->augment;
     for (uint32_t s = 0; s < options->n_stages; s++)
         FUSOR_TRY(read_stage(o, s, job, options, ds, model, err));
     FUSOR_TRY(model_set_loss(model, NULL, err));
@@ -234,17 +235,23 @@ void objectives_rows(const struct objectives *o, const struct objective *stage,
     }
 }
 
-double objective_positions(const struct objective *stage,
+double objective_positions(const struct objectives *o,
+                           const struct objective *stage,
                            const struct dataset *ds, enum split split,
-                           const uint32_t *rows, uint32_t n)
+                           uint64_t epoch, const uint32_t *rows, uint32_t n)
 {
     double sum = 0;
 
     for (uint32_t i = 0; i < n; i++) {
         uint32_t before = dataset_events_before(ds, split, rows[i]);
 
-        sum += (double)dataset_weight(ds, split, rows[i]) *
-               (before < stage->longest ? before : stage->longest);
+        if (before > stage->longest)
+            before = stage->longest;
+        if (o->augment.probability > 0)
+            before =
+                augment_length(&o->augment, epoch,
+                               dataset_sample_id(ds, split, rows[i]), before);
+        sum += (double)dataset_weight(ds, split, rows[i]) * before;
     }
     return sum;
 }

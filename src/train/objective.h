@@ -34,6 +34,7 @@ struct objectives {
     uint32_t *ends; // [n_ends] the last train row of each query, or NULL
     uint64_t n_ends;
     int random_window;
+    struct augment augment; // probability 0: none
     uint64_t seed;
     uint32_t *counts; // [n_items] train rows of each item; NULL: not wanted
     uint64_t n_counted;
@@ -59,9 +60,11 @@ void objectives_expect(struct objectives *o, const struct dataset *ds,
 void objectives_rows(const struct objectives *o, const struct objective *stage,
                      const struct dataset *ds, uint64_t epoch, uint32_t *rows,
                      uint32_t n);
-/** Positions that the rows train, times their weights. */
-double objective_positions(const struct objective *stage,
+/** Positions that the rows train, times their weights.
+ * @param epoch distinct over stages */
+double objective_positions(const struct objectives *o,
+                           const struct objective *stage,
                            const struct dataset *ds, enum split split,
-                           const uint32_t *rows, uint32_t n);
+                           uint64_t epoch, const uint32_t *rows, uint32_t n);
 
 #endif

@@ -50,11 +50,30 @@ const struct option_spec train_section_specs[] = {
                 "chrome://tracing or Perfetto"),
     OPTION_SIZE(struct train_section, trace_steps, "200", 1, 1e5,
                 "steps of each thread in the trace"),
+    OPTION_NODE(struct train_section, augment,
+                "{crop: 0.6, mask: 0.3, reorder: 0.2, probability: 0.5}: train "
+                "on changed sequences of events"),
     OPTION_NODE(struct train_section, stop,
                 "{metric: auc, patience: 2}: stop when it no longer improves"),
     OPTION_NODE(struct train_section, plateau,
                 "{factor: 0.1, patience: 1}: lower the learning rate when the "
                 "stop metric (or the first of evaluate) no longer improves"),
+    OPTION_END,
+};
+
+struct augment_section {
+    double crop, mask, reorder, probability;
+};
+
+static const struct option_spec augment_specs[] = {
+    OPTION_DOUBLE(struct augment_section, crop, "0", 0, 1,
+                  "keep a run of so large a share of the events; 0: do not"),
+    OPTION_DOUBLE(struct augment_section, mask, "0", 0, 1,
+                  "replace so large a share by the unknown item; 0: do not"),
+    OPTION_DOUBLE(struct augment_section, reorder, "0", 0, 1,
+                  "shuffle a run of so large a share; 0: do not"),
+    OPTION_DOUBLE(struct augment_section, probability, "0.5", 0, 1,
+                  "that a sample gets one of those"),
     OPTION_END,
 };
 
@@ -134,6 +153,24 @@ static enum fusor_status read_stop(struct yaml_node *node, const char *where,
     snprintf(out->metric, sizeof(out->metric), "%s", s.metric);
     out->patience = (int)s.patience;
     out->node = node;
+    return FUSOR_OK;
+}
+
+static enum fusor_status read_augment(struct yaml_node *node,
+                                      struct train_options *out,
+                                      struct fusor_error *err)
+{
+    struct augment_section s;
+
+    if (!node)
+        return FUSOR_OK;
+    FUSOR_TRY(option_read(augment_specs, node, "train.augment", &s, err));
+    if (s.crop + s.mask + s.reorder == 0)
+        return yaml_fail(node, err,
+                         "train.augment: give crop, mask or reorder a share "
+                         "above 0");
+    out->augment = (struct augment){s.crop, s.mask, s.reorder, s.probability,
+                                    out->train.seed};
     return FUSOR_OK;
 }
 
@@ -370,6 +407,7 @@ enum fusor_status train_options_read(struct yaml_node *job,
     memset(out, 0, sizeof(*out));
     FUSOR_TRY(option_read(train_section_specs, yaml_get(job, "train"), "train",
                           &out->train, err));
+    FUSOR_TRY(read_augment(out->train.augment, out, err));
     FUSOR_TRY(read_stages(yaml_get(job, "stages"), out, err));
     FUSOR_TRY(read_init_from(yaml_get(job, "init_from"), out, err));
     return read_metrics(yaml_get(job, "evaluate"), out, err);

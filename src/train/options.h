@@ -4,6 +4,7 @@
 #define TRAIN_OPTIONS_H
 
 #include "base/option.h"
+#include "data/augment.h"
 #include "model/model.h"
 #include "optim/optim.h"
 
@@ -34,7 +35,7 @@ struct train_section {
     uint64_t negatives;   // samples a positive brings along; bpr: at least 1
     int samples;          // enum train_samples
     int window;           // of long sequences: the last, or a random one
-    struct yaml_node *stop, *plateau;
+    struct yaml_node *stop, *plateau, *augment;
 };
 extern const struct option_spec train_section_specs[];
 
@@ -75,6 +76,7 @@ struct group_rule {
 
 struct train_options {
     struct train_section train;
+    struct augment augment; // of sequences; probability 0: none
     uint32_t n_stages;
     struct stage stages[TRAIN_MAX_STAGES];
     uint32_t n_metrics;

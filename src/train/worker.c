@@ -115,6 +115,16 @@ static enum fusor_status fill_candidates(const struct worker *w,
                                unit * PLAN_MICRO_BATCHES + m->number, err);
 }
 
+/* Train on changed sequences, where the job says so. */
+static void augment(const struct worker *w, const struct epoch *e,
+                    const struct step_micro *m)
+{
+    const struct augment *a = &w->workload->options.augment;
+
+    if (a->probability > 0)
+        batcher_augment(m->batcher, a, e->number);
+}
+
 static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
                                     struct step *s, uint64_t unit,
                                     uint32_t micro, struct fusor_error *err)
@@ -131,6 +141,7 @@ static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
         planned_rows(w, e, first, n, w->rows);
         FUSOR_TRY(
             batcher_fill(m->batcher, e->split, w->rows, n, &m->batch, err));
+        augment(w, e, m);
         if (e->objective->over)
             FUSOR_TRY(fill_candidates(w, e, s, m, unit, err));
         profile_enter(w->profile, PROFILE_KEYS);
@@ -144,6 +155,7 @@ static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
         return FUSOR_OK; // no positive among them
     FUSOR_TRY(batcher_fill_items(m->batcher, e->split, w->rows, w->items, n,
                                  &m->batch, err));
+    augment(w, e, m);
     profile_enter(w->profile, PROFILE_KEYS);
     return step_add_keys(s, m, err);
 }
@@ -163,10 +175,10 @@ static float unit_scale(struct worker *w, const struct epoch *e, uint64_t unit)
         uint32_t n = left < w->micro_rows ? left : w->micro_rows;
 
         planned_rows(w, e, first, n, w->drawn);
-        sum +=
-            e->objective->every
-                ? objective_positions(e->objective, ds, e->split, w->drawn, n)
-                : negatives_weight(e->negatives, ds, e->split, w->drawn, n);
+        sum += e->objective->every
+                   ? objective_positions(&w->workload->objectives, e->objective,
+                                         ds, e->split, e->number, w->drawn, n)
+                   : negatives_weight(e->negatives, ds, e->split, w->drawn, n);
         first += n;
         left -= n;
     }

@@ -173,6 +173,25 @@ static enum fusor_status check_negatives(const struct workload *w,
     return FUSOR_OK;
 }
 
+/* What is changed must be there. */
+static enum fusor_status check_augment(const struct workload *w,
+                                       struct yaml_node *root,
+                                       struct fusor_error *err)
+{
+    size_t n;
+
+    if (w->options.augment.probability == 0)
+        return FUSOR_OK;
+    dataset_fields(w->data, &n);
+    for (size_t i = 0; i < n; i++)
+        if (dataset_is_events(w->data, i))
+            return FUSOR_OK;
+    return yaml_fail(yaml_path(root, "train.augment"), err,
+                     "train.augment changes sequences of earlier events, but "
+                     "no field is one: history: {side: query, type: sequence, "
+                     "of: item}");
+}
+
 /* Every stage's objective, and room for it. */
 static enum fusor_status read_objectives(struct workload *w,
                                          struct yaml_node *root,
@@ -181,6 +200,7 @@ static enum fusor_status read_objectives(struct workload *w,
     uint32_t most = 0;
     struct plan p;
 
+    FUSOR_TRY(check_augment(w, root, err));
     FUSOR_TRY(objectives_read(&w->objectives, root, &w->options, w->data,
                               w->model, err));
     for (uint32_t s = 0; s < w->options.n_stages; s++) {

@@ -70,6 +70,18 @@ awk -v a="$(value runs/none/result.json ndcg@10)" \
     -v b="$(value runs/more/result.json ndcg@10)" \
     'BEGIN { exit !(a != "" && b > 1.3 * a) }' || die "it learns nothing"
 
+ok "changed sequences" "$FUSOR" train causal.yaml -q --run-dir runs/changed \
+    --set 'train.augment={crop: 0.6, mask: 0.3, reorder: 0.2}'
+digest runs/changed
+want=$found
+ok "changed, 2 workers, 2 servers" mpirun --oversubscribe -n 4 "$FUSOR" \
+    train causal.yaml -q --run-dir runs/changed-2x2 --servers 2 \
+    --set 'train.augment={crop: 0.6, mask: 0.3, reorder: 0.2}'
+digest runs/changed-2x2
+[ "$found" = "$want" ] || die "changed sequences: other bits"
+fails 2 "train.augment" "$FUSOR" train causal.yaml -q \
+    --set 'train.augment={probability: 1}'
+
 sequences wrong.yaml "mask: 0.3, causal: true"
 fails 2 "causal: true" "$FUSOR" train wrong.yaml -q
 sequences wrong.yaml "mask: 3"

@@ -22,6 +22,14 @@
     "towers: {seq: {type: transformer, query: history, item: item, "    \
     "dropout: 0.2, ff: 8}, mf: {type: dot, query: user, item: item}}\n" \
     "fusion: {type: weighted}\n"
+#define CHANGES \
+    "augment: {crop: 0.6, mask: 0.3, reorder: 0.5, probability: 0.8}"
+#define WITH_CHANGES(more)                                                    \
+    "train: {" more "global_batch: 12, micro_batches: 4, epochs: 2, " CHANGES \
+    "}\n"
+#define SEQUENCE                                            \
+    FIELDS "tables: {item: 4}\noptimizer: {adam: 1.0e-2}\n" \
+           "towers: {seq: {type: gru, query: history, item: item}}\n"
 #define MASKED(loss)                                                     \
     FIELDS REST                                                          \
         "towers: {seq: {type: transformer, query: history, item: item, " \
@@ -100,8 +108,8 @@ static void a_random_window_moves(void)
         }
     }
     CHECK(moved > n);
-    CHECK(objective_positions(&o->stages[0], w->data, SPLIT_TRAIN, rows, n) ==
-          positions / 4);
+    CHECK(objective_positions(o, &o->stages[0], w->data, SPLIT_TRAIN, 3, rows,
+                              n) == positions / 4);
     workload_destroy(w);
     yaml_destroy(job);
 }
@@ -177,6 +185,8 @@ static void any_number_of_workers_gives_the_same_bits(void)
         JOB("{sampled_softmax: {n: 7, from: popularity}}"),
         JOB("{gbce: {n: 5}}"),
         MASKED("full_softmax"),
+        SEQUENCE "loss: full_softmax\n" WITH_CHANGES(""),
+        SEQUENCE "loss: bce\n" WITH_CHANGES("negatives: 2, "),
         MASKED("{sampled_softmax: {n: 7, from: popularity}}"),
         FIELDS REST SEQ "loss: bpr\nstages: [{train: [mf]}, "
                         "{train: [mf, seq], loss: {sampled_softmax: "
@@ -185,6 +195,37 @@ static void any_number_of_workers_gives_the_same_bits(void)
 
     for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
         CHECK(digest(jobs[i], 1) == digest(jobs[i], 3));
+}
+
+/* A crop leaves half of each sequence, rounded down but never to nothing; a
+ * shuffle leaves all. */
+static void positions_that_are_cut_off_do_not_count(void)
+{
+    static const char *const more[] = {"augment: {crop: 0.5, probability: 1}",
+                                       "augment: {reorder: 1, probability: 1}"};
+    uint32_t rows[FIXTURE_USERS + 1];
+    double positions[3];
+
+    for (int k = 0; k < 3; k++) {
+        char text[1024];
+        struct yaml *job;
+        struct workload *w;
+
+        snprintf(text, sizeof(text),
+                 SEQUENCE "loss: full_softmax\ntrain: {%s}\n",
+                 k < 2 ? more[k] : "depth: 1");
+        w = open_workload(text, &job);
+        for (uint32_t i = 0; i < w->objectives.n_ends; i++)
+            rows[i] = w->objectives.ends[i];
+        positions[k] = objective_positions(
+            &w->objectives, &w->objectives.stages[0], w->data, SPLIT_TRAIN, 1,
+            rows, (uint32_t)w->objectives.n_ends);
+        workload_destroy(w);
+        yaml_destroy(job);
+    }
+    CHECK(positions[1] == positions[2]);
+    CHECK(positions[0] <= 0.5 * positions[2]);
+    CHECK(positions[0] > 0.4 * positions[2]);
 }
 
 static void refuses(const char *rest, const char *why)
@@ -213,6 +254,15 @@ static void what_does_not_fit_is_refused(void)
                    "train: {samples: sequences}\n"
                    "stages: [{train: [seq]}]\n",
             "no form");
+    refuses(SEQUENCE "loss: full_softmax\ntrain: {augment: {crop: 0}}\n",
+            "above 0");
+    refuses(SEQUENCE "loss: full_softmax\ntrain: {augment: {crop: 2}}\n",
+            "crop");
+    refuses("fields: {user: {side: query, type: categorical}, item: {side: "
+            "item, type: categorical}}\ntables: {user: 4, item: 4}\n"
+            "towers: {mf: {type: dot, query: user, item: item}}\n"
+            "train: {augment: {crop: 0.5}}\n",
+            "no field is one");
 }
 
 int main(void)
@@ -223,6 +273,8 @@ int main(void)
         {"a random window moves", a_random_window_moves},
         {"candidates are distinct and hold the targets",
          candidates_are_distinct_and_hold_the_targets},
+        {"positions that are cut off do not count",
+         positions_that_are_cut_off_do_not_count},
         {"any number of workers gives the same bits",
          any_number_of_workers_gives_the_same_bits},
         {"what does not fit is refused", what_does_not_fit_is_refused},

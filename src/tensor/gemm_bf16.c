@@ -9,8 +9,8 @@
 
 #include "tensor/gemm_job.h"
 
-#define BLOCK_ROWS 256  /* of a, packed: 128 KB with 256 along k, in L2 */
-#define BLOCK_INNER 256 /* along k */
+#define BLOCK_ROWS 512  /* of a, packed: 512 KB with 512 along k, in L2 */
+#define BLOCK_INNER 512 /* along k: 32 columns of b take 32 KB */
 #define K_TILES (BLOCK_INNER / (2 * BF16_TILE))
 
 static inline __mmask16 mask_of(size_t n)
@@ -105,13 +105,58 @@ static void pack_tile(const struct operand *o, size_t i0, size_t n, size_t k0,
         _mm512_storeu_si512(out + 16 * r, x[r]);
 }
 
+/* Row r of a whole tile, while the lines of the next tile along k come. */
+static inline __m512i whole_row(const float *p, size_t stride, int along,
+                                size_t r)
+{
+    const float *next;
+
+    p += (along ? r : 2 * r) * stride;
+    next = p + 2 * BF16_TILE * (along ? 1 : stride);
+    _mm_prefetch(next, _MM_HINT_T0);
+    _mm_prefetch(next + (along ? 16 : stride), _MM_HINT_T0);
+    return along ? pairs_along(p, 2 * BF16_TILE)
+                 : pairs_across(p, stride, 2, BF16_TILE);
+}
+
+/* A whole tile: along and turned are constants where this is called. */
+static inline __attribute__((always_inline)) void
+pack_whole(const float *p, size_t stride, int along, int turned, uint32_t *out)
+{
+    __m512i x[16];
+
+    if (!turned) {
+        for (size_t r = 0; r < 16; r++)
+            _mm512_storeu_si512(out + 16 * r, whole_row(p, stride, along, r));
+        return;
+    }
+#pragma GCC unroll 16
+    for (size_t r = 0; r < 16; r++)
+        x[r] = whole_row(p, stride, along, r);
+    transpose(x);
+#pragma GCC unroll 16
+    for (size_t r = 0; r < 16; r++)
+        _mm512_storeu_si512(out + 16 * r, x[r]);
+}
+
 /* Items i0 .. i0 + n - 1, n_k along k from k0, in groups of 16. */
 static void pack(const struct operand *o, size_t i0, size_t n, size_t k0,
                  size_t n_k, int by_item, uint32_t *out)
 {
+    size_t s = o->stride;
+
     for (size_t i = 0; i < n; i += BF16_TILE)
-        for (size_t k = 0; k < n_k; k += 2 * BF16_TILE, out += BF16_PAIRS)
-            pack_tile(o, i0 + i, n - i, k0 + k, n_k - k, by_item, out);
+        for (size_t k = 0; k < n_k; k += 2 * BF16_TILE, out += BF16_PAIRS) {
+            const float *p = o->along ? o->p + (i0 + i) * s + k0 + k
+                                      : o->p + (k0 + k) * s + i0 + i;
+
+            if (n - i < BF16_TILE || n_k - k < 2 * BF16_TILE)
+                pack_tile(o, i0 + i, n - i, k0 + k, n_k - k, by_item, out);
+            else if (o->along)
+                pack_whole(p, s, 1, !by_item, out);
+            else
+                pack_whole(p, s, 0, by_item, out);
+        }
 }
 
 /* Where a square of sums goes. */
@@ -139,12 +184,18 @@ static inline void store_row(const struct gemm_job *j, float beta,
     _mm512_mask_storeu_ps(out, mask, x);
 }
 
-/* A column group of a square, whole and without anything to add. */
-static void copy_group(const float *sum, size_t rows, float *out, size_t stride)
+static float *out_of(const struct place *p)
 {
-    for (size_t r = 0; r < rows; r++, out += stride)
-        _mm512_storeu_ps(
-            out, _mm512_loadu_ps(sum + r / 16 * 2 * BF16_PAIRS + r % 16 * 16));
+    return p->job->out + p->n0 * p->job->out_stride + p->h0;
+}
+
+/* May the kernel write the result itself? Whole squares of bare sums. */
+static int is_bare(const struct place *p)
+{
+    const struct gemm_job *j = p->job;
+
+    return p->first && p->last && p->n == BF16_SQUARE && p->h == BF16_SQUARE &&
+           j->alpha == 1.0f && j->beta == 0.0f && !j->bias && !j->relu;
 }
 
 static void store_square(const struct place *p, const float *sum)
@@ -152,20 +203,14 @@ static void store_square(const struct place *p, const float *sum)
     const struct gemm_job *j = p->job;
     float beta = p->first ? j->beta : 1.0f;
     int relu = p->last && j->relu;
-    int bare = j->alpha == 1.0f && beta == 0.0f && !relu;
+    const float *bias = p->last && j->bias ? j->bias + p->h0 : NULL;
 
-    for (size_t c = 0; c < p->h; c += 16, sum += BF16_PAIRS) {
-        size_t h = p->h0 + c;
-        const float *bias = p->last && j->bias ? j->bias + h : NULL;
-        float *out = j->out + p->n0 * j->out_stride + h;
+    for (size_t c = 0; c < p->h; c += 16) {
+        float *out = out_of(p) + c;
 
-        if (bare && !bias && p->h - c >= 16) {
-            copy_group(sum, p->n, out, j->out_stride);
-            continue;
-        }
         for (size_t r = 0; r < p->n; r++, out += j->out_stride)
-            store_row(j, beta, sum + r / 16 * 2 * BF16_PAIRS + r % 16 * 16, out,
-                      bias, relu, p->h - c);
+            store_row(j, beta, sum + r * BF16_SQUARE + c, out,
+                      bias ? bias + c : NULL, relu, p->h - c);
     }
 }
 
@@ -189,8 +234,13 @@ static void run_block(struct place p, const struct operand *right, size_t k0,
         for (size_t r = 0; r < rows; r += p.n) {
             p.n0 = n0 + r;
             p.n = smaller(rows - r, BF16_SQUARE);
+            if (is_bare(&p)) {
+                gemm_bf16_amx(a + r / BF16_TILE * tiles * BF16_PAIRS, b, tiles,
+                              2, 2, out_of(&p), p.job->out_stride);
+                continue;
+            }
             gemm_bf16_amx(a + r / BF16_TILE * tiles * BF16_PAIRS, b, tiles,
-                          p.n > 16 ? 2 : 1, p.h > 16 ? 2 : 1, sum);
+                          p.n > 16 ? 2 : 1, p.h > 16 ? 2 : 1, sum, BF16_SQUARE);
             store_square(&p, sum);
         }
     }

@@ -376,7 +376,7 @@ const uint32_t *dataset_candidates(const struct dataset *ds, uint64_t i,
     const struct column_view *c;
 
     *n = 0;
-    if (!ds->candidates)
+    if (!ds->candidates || ds->options.n_held)
         return NULL;
     c = part_find(ds->candidates, "candidates");
     *n = (uint32_t)(c->u64[i + 1] - c->u64[i]);

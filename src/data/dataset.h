@@ -32,6 +32,11 @@
  * to verify it. Whether a part is streamed follows from the folder and the job
  * alone, because the order of samples depends on it (plan.h).
  *
+ * With n_held the train rows are cut into folds, each row into one drawn by
+ * (seed, row). Fold `held` takes the place of the test rows, and everything
+ * that is derived from train rows (bags, histories, statistics, what was seen)
+ * comes from the other folds: so a model scores rows that it never met.
+ *
  * Rows of a split are counted from 0 (positions); a row's number in its part
  * is its sample id. Threads: opened once, then read-only and shared. */
 #ifndef DATA_DATASET_H
@@ -58,6 +63,8 @@ struct dataset_options {
     int64_t fold;     // k-fold: which one is the test part; else -1
     double valid;     // share of train rows held out as valid rows, or 0
     uint64_t seed;    // of that choice
+    uint32_t n_held;  // 0, or cut the train rows into so many folds ...
+    uint32_t held;    // ... and make this one the test rows
     int exclude_seen; // build what dataset_seen() gives
     enum dataset_cache cache; // where the rows' columns are
     uint64_t memory;          // auto: larger train parts are streamed; 0: 8 GiB

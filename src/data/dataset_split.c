@@ -192,18 +192,27 @@ struct chooser {
     int64_t test_fold;
     double valid;
     uint64_t seed;
+    uint32_t n_held, held;
 };
+
+#define SPLIT_NONE N_SPLITS /* a test row whose place a held fold takes */
+#define HELD_STREAM 1       /* of RNG_SPLIT, where 0 chooses valid rows */
 
 static enum split choose(const struct chooser *c, uint64_t row)
 {
     struct rng r;
 
     if (c->fold && c->fold[row] == c->test_fold)
-        return SPLIT_TEST;
-    if (c->valid <= 0)
+        return c->n_held ? SPLIT_NONE : SPLIT_TEST;
+    if (c->valid > 0) {
+        r = rng_stream(c->seed, RNG_SPLIT, 0, row);
+        if (rng_double(&r) < c->valid)
+            return SPLIT_VALID;
+    }
+    if (c->n_held == 0)
         return SPLIT_TRAIN;
-    r = rng_stream(c->seed, RNG_SPLIT, 0, row);
-    return rng_double(&r) < c->valid ? SPLIT_VALID : SPLIT_TRAIN;
+    r = rng_stream(c->seed, RNG_SPLIT, HELD_STREAM, row);
+    return rng_below(&r, c->n_held) == c->held ? SPLIT_TEST : SPLIT_TRAIN;
 }
 
 /* Give every row of part 0 to its split. */
@@ -211,7 +220,7 @@ static enum fusor_status select_rows(struct dataset *ds,
                                      const struct chooser *c,
                                      struct fusor_error *err)
 {
-    uint64_t n[N_SPLITS] = {0}, rows = ds->parts[0].n;
+    uint64_t n[N_SPLITS + 1] = {0}, rows = ds->parts[0].n;
 
     for (uint64_t i = 0; i < rows; i++)
         n[choose(c, i)]++;
@@ -227,9 +236,10 @@ static enum fusor_status select_rows(struct dataset *ds,
         split->n = 0;
     }
     for (uint64_t i = 0; i < rows; i++) {
-        struct split_rows *split = &ds->splits[choose(c, i)];
+        enum split s = choose(c, i);
 
-        split->select[split->n++] = (uint32_t)i;
+        if (s != SPLIT_NONE)
+            ds->splits[s].select[ds->splits[s].n++] = (uint32_t)i;
     }
     return FUSOR_OK;
 }
@@ -274,8 +284,11 @@ static enum fusor_status check_valid(const struct dataset *ds,
 
 enum fusor_status dataset_split(struct dataset *ds, struct fusor_error *err)
 {
-    struct chooser c = {NULL, ds->options.fold, ds->options.valid,
-                        ds->options.seed};
+    struct chooser c = {.test_fold = ds->options.fold,
+                        .valid = ds->options.valid,
+                        .seed = ds->options.seed,
+                        .n_held = ds->options.n_held,
+                        .held = ds->options.held};
     const struct column_view *fold;
 
     FUSOR_TRY(check_fold(ds, err));
@@ -289,8 +302,14 @@ enum fusor_status dataset_split(struct dataset *ds, struct fusor_error *err)
             need_column(&ds->parts[0], ds->dir, "fold", COLUMN_U8, &fold, err));
         c.fold = fold->u8;
     }
-    if (c.fold || c.valid > 0)
+    if (c.fold || c.valid > 0 || c.n_held)
         FUSOR_TRY(select_rows(ds, &c, err));
+    if (c.n_held &&
+        (ds->splits[SPLIT_TRAIN].n == 0 || ds->splits[SPLIT_TEST].part != 0))
+        return fusor_fail(err, FUSOR_EDATA,
+                          "%s: too few train rows for %u folds: one would have "
+                          "none",
+                          ds->dir, c.n_held);
     if (ds->splits[SPLIT_TRAIN].n == 0)
         return fusor_fail(err, FUSOR_EDATA, "%s: no train rows", ds->dir);
     return FUSOR_OK;

@@ -262,7 +262,7 @@ static enum fusor_status work(struct desk *d, struct fusor_error *err)
     while ((c = queue_take(d->commands, -1)) != NULL) {
         o = mem_alloc(1, sizeof(*o));
         if (o && atomic_load(&d->ready) && !atomic_load(&d->over)) {
-            if (c->kind == COMMAND_EVALUATE) // perhaps of other values
+            if (c->kind != COMMAND_EPOCH) // perhaps of other values
                 client_forget_rows(d->client);
             o->status = trainer_run(d->trainer, c, &o->result, &o->err);
             hand_out(d, o);

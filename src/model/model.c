@@ -250,6 +250,20 @@ int model_lookup_is_trained(const struct model *m, uint32_t lookup)
     return (m->lookup_users[lookup] & trained_parts(m)) != 0;
 }
 
+int model_lookup_is_of_towers(const struct model *m, uint32_t lookup)
+{
+    uint64_t others = part_bit(OWNER_FUSION);
+
+    for (uint32_t e = 0; e < m->n_encoders; e++)
+        others |= part_bit(OWNER_ENCODER + (int)e);
+    return (m->lookup_users[lookup] & others) == 0;
+}
+
+int model_fuses_vectors(const struct model *m)
+{
+    return m->fusion.over == OVER_VECTORS;
+}
+
 int model_lookup_is_frozen(const struct model *m, uint32_t lookup)
 {
     return (m->lookup_users[lookup] & ~trained_parts(m)) != 0;

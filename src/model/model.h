@@ -144,6 +144,11 @@ enum fusor_status model_check_candidates(const struct model *m, int every,
  * @param every and train every position of sequences */
 void model_expect_candidates(struct model *m, uint32_t most, int every);
 
+/** Is the fusion over vectors, so that towers have no scores? */
+int model_fuses_vectors(const struct model *m);
+/** Do only towers read through this lookup, no encoder and not the fusion? */
+int model_lookup_is_of_towers(const struct model *m, uint32_t lookup);
+
 struct model_run;
 
 enum fusor_status model_run_create(const struct model *m, uint32_t max_batch,
@@ -189,6 +194,8 @@ struct model_step {
     int matmul;              // enum gemm_arithmetic of dense layers; 0: f32
     struct profile *profile; // told the phases of the passes, or NULL
     const struct model_candidates *candidates; // NULL: a loss over rows
+    const float *given; // [n][n_towers] what the towers say; they do not run,
+                        // and none may be trained. NULL: they run
 };
 
 /** @param scores [n] logits; outputs [n] after the output function; either may

@@ -95,6 +95,15 @@ void model_run_destroy(struct model_run *r)
     mem_free(r);
 }
 
+static void take_given(struct model_run *r, const struct model_step *s,
+                       uint32_t t)
+{
+    uint32_t m = r->model->n_towers;
+
+    for (uint32_t i = 0; i < r->n; i++)
+        r->tower_out[t][i] = s->given[(size_t)i * m + t];
+}
+
 enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
                                 float *scores, float *outputs,
                                 struct fusor_error *err)
@@ -119,8 +128,11 @@ enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
     }
     for (uint32_t t = 0; t < m->n_towers; t++) {
         profile_enter(r->profile, profile_tower(PROFILE_FORWARD, t));
-        m->towers[t].kind->forward(&m->towers[t], r, s,
-                                   s->training && m->towers[t].trained);
+        if (s->given)
+            take_given(r, s, t);
+        else
+            m->towers[t].kind->forward(&m->towers[t], r, s,
+                                       s->training && m->towers[t].trained);
     }
     profile_enter(r->profile, PROFILE_FORWARD_FUSION);
     m->fusion.kind->forward(&m->fusion, r, s, s->training && m->fusion.trained);

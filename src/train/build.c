@@ -46,7 +46,7 @@ static int times_built(const struct workload *w, const char *name)
 
     for (uint32_t s = 0; s < w->options.n_stages; s++)
         for (int i = 0; w->options.stages[s].names[i]; i++)
-            n += w->options.stages[s].build &&
+            n += w->options.stages[s].build && w->options.stages[s].fold < 0 &&
                  strcmp(w->options.stages[s].names[i], name) == 0;
     return n;
 }
@@ -58,7 +58,8 @@ enum fusor_status build_check_stages(const struct workload *w,
     struct yaml_node *stages = yaml_get(root, "stages");
 
     for (uint32_t s = 0; stages && s < w->options.n_stages; s++)
-        FUSOR_TRY(check_stage(w, &w->options.stages[s], stages->items[s], err));
+        FUSOR_TRY(check_stage(w, &w->options.stages[s],
+                              stages->items[w->options.stages[s].number], err));
     for (uint32_t t = 0; t < model_n_towers(w->model); t++) {
         const char *name = model_tower_name(w->model, t);
 

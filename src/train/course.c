@@ -2,7 +2,6 @@
  * made of the results. */
 #include "train/course_private.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +9,7 @@
 #include "base/mem.h"
 #include "train/breakdown.h"
 #include "train/evaluate.h"
+#include "train/fold.h"
 #include "train/phases.h"
 
 static struct course *course_of(struct script *s)
@@ -53,6 +53,10 @@ static int validation_is_due(const struct course *c)
     int64_t every = c->workload->options.train.eval_every;
 
     if (rows_of(c, SPLIT_VALID) == 0 || c->workload->n_metrics == 0)
+        return 0;
+    /* Without a fold, only what decides: nobody keeps these towers. */
+    if (stage_of(c)->fold >= 0 && !stage_of(c)->stop.metric[0] &&
+        stage_of(c)->plateau.factor == 1)
         return 0;
     return c->position.epoch % (uint64_t)every == 0 ||
            c->position.epoch >= (uint64_t)stage_of(c)->epochs;
@@ -108,16 +112,16 @@ static void say_epoch(struct course *c)
 {
     const struct stage *stage = stage_of(c);
     struct strbuf text = {0};
-    char rate[16];
+    char rate[16], name[48];
 
     if (c->has_valid)
         journal_results_text(c->valid, c->workload->n_metrics, &text);
     snprintf(c->metric_text, sizeof(c->metric_text), "%s",
              text.s ? text.s : "");
     progress_say(
-        &c->progress, "stage %u epoch %llu/%lld  loss %.5f  %s  %s samples/s%s",
-        c->position.stage + 1, (unsigned long long)c->position.epoch,
-        (long long)stage->epochs,
+        &c->progress, "%s epoch %llu/%lld  loss %.5f  %s  %s samples/s%s",
+        train_stage_text(&c->workload->options, c->position.stage, name),
+        (unsigned long long)c->position.epoch, (long long)stage->epochs,
         journal_mean_loss(&c->epoch, negatives_of(c)->pairwise), c->metric_text,
         str_count((double)c->epoch.samples / c->epoch_seconds, rate),
         c->is_best ? "  *" : "");
@@ -202,6 +206,15 @@ static enum course_phase after_stage(const struct course *c)
                : PHASE_FINISH;
 }
 
+/* Towers without a fold score it before others take their place. */
+static enum course_phase leave_stage(struct course *c)
+{
+    if (stage_of(c)->ends)
+        return PHASE_SCORE;
+    next_stage(c);
+    return after_stage(c);
+}
+
 /* The stage goes on, or its best epoch is taken back, or the next begins. Where
  * it stands is all in the position, so a course that resumes decides the same.
  */
@@ -212,8 +225,7 @@ static enum course_phase after_save(struct course *c)
     if (stage_of(c)->stop.metric[0] && c->position.has_best &&
         strcmp(c->best_name, c->latest_name) != 0)
         return PHASE_RESTORE;
-    next_stage(c);
-    return after_stage(c);
+    return leave_stage(c);
 }
 
 /* The best epoch's values are back. */
@@ -224,8 +236,7 @@ static enum course_phase after_restore(struct course *c)
     if (c->has_best_valid)
         copy_text(&c->groups_valid, &c->groups_best);
     c->has_valid = c->has_best_valid;
-    next_stage(c);
-    return after_stage(c);
+    return leave_stage(c);
 }
 
 static enum course_phase after_warm(struct course *c)
@@ -237,13 +248,18 @@ static enum course_phase after_warm(struct course *c)
     return is_over(c) ? PHASE_SAVE : begin_stage(c);
 }
 
+static enum course_phase first_stage(struct course *c)
+{
+    if (stage_of(c)->init_from) // with or without epochs
+        return PHASE_WARM;
+    return after_warm(c);
+}
+
 static enum course_phase after_start(struct course *c)
 {
     if (c->config.resume)
         return PHASE_LOAD;
-    if (stage_of(c)->init_from) // with or without epochs
-        return PHASE_WARM;
-    return after_warm(c);
+    return c->workload->options.n_folds ? PHASE_INITIAL : first_stage(c);
 }
 
 static enum fusor_status following_phase(struct course *c,
@@ -253,6 +269,17 @@ static enum fusor_status following_phase(struct course *c,
     switch (c->phase) {
     case PHASE_START:
         *out = after_start(c);
+        return FUSOR_OK;
+    case PHASE_INITIAL:
+        FUSOR_TRY(course_end_save(c, err));
+        *out = first_stage(c);
+        return FUSOR_OK;
+    case PHASE_SCORE:
+        next_stage(c);
+        *out = PHASE_ANEW;
+        return FUSOR_OK;
+    case PHASE_ANEW:
+        *out = begin_stage(c);
         return FUSOR_OK;
     case PHASE_BEGIN:
         *out = PHASE_EPOCH;
@@ -298,9 +325,10 @@ static enum fusor_status begin_epoch(struct course *c, struct command *out,
                                      struct fusor_error *err)
 {
     struct plan p;
-    char label[64];
+    char label[96], name[48];
 
-    FUSOR_TRY(workload_plan(c->workload, c->position.stage, &p, err));
+    FUSOR_TRY(workload_without(c->workload, stage_of(c)->fold, &c->fold, err));
+    FUSOR_TRY(workload_plan(c->fold, c->position.stage, &p, err));
     c->n_units = plan_units(&p);
     out->n_units = c->n_units;
     if (c->phase == PHASE_BEGIN) {
@@ -310,8 +338,9 @@ static enum fusor_status begin_epoch(struct course *c, struct command *out,
         c->has_cut = 0;
         return FUSOR_OK;
     }
-    snprintf(label, sizeof(label), "stage %u epoch %llu/%lld",
-             c->position.stage + 1, (unsigned long long)c->position.epoch + 1,
+    snprintf(label, sizeof(label), "%s epoch %llu/%lld",
+             train_stage_text(&c->workload->options, c->position.stage, name),
+             (unsigned long long)c->position.epoch + 1,
              (long long)stage_of(c)->epochs);
     progress_begin(&c->progress, label,
                    p.n_rows * negatives_samples(negatives_of(c)));
@@ -332,11 +361,13 @@ static enum fusor_status fill_command(struct course *c, struct command *out,
                                       struct fusor_error *err)
 {
     static const enum command_kind kinds[] = {
-        [PHASE_LOAD] = COMMAND_LOAD,         [PHASE_BEGIN] = COMMAND_BEGIN,
-        [PHASE_EPOCH] = COMMAND_EPOCH,       [PHASE_CUT] = COMMAND_CUT,
-        [PHASE_VALIDATE] = COMMAND_EVALUATE, [PHASE_SAVE] = COMMAND_SAVE,
-        [PHASE_RESTORE] = COMMAND_LOAD,      [PHASE_TEST] = COMMAND_EVALUATE,
-        [PHASE_WARM] = COMMAND_WARM,         [PHASE_FINISH] = COMMAND_FINISH,
+        [PHASE_INITIAL] = COMMAND_SAVE,  [PHASE_SCORE] = COMMAND_SCORE,
+        [PHASE_ANEW] = COMMAND_LOAD,     [PHASE_LOAD] = COMMAND_LOAD,
+        [PHASE_BEGIN] = COMMAND_BEGIN,   [PHASE_EPOCH] = COMMAND_EPOCH,
+        [PHASE_CUT] = COMMAND_CUT,       [PHASE_VALIDATE] = COMMAND_EVALUATE,
+        [PHASE_SAVE] = COMMAND_SAVE,     [PHASE_RESTORE] = COMMAND_LOAD,
+        [PHASE_WARM] = COMMAND_WARM,     [PHASE_TEST] = COMMAND_EVALUATE,
+        [PHASE_FINISH] = COMMAND_FINISH,
     };
 
     *out = (struct command){
@@ -362,7 +393,15 @@ static enum fusor_status fill_command(struct course *c, struct command *out,
     case PHASE_TEST:
         return begin_evaluation(c, out, err);
     case PHASE_SAVE:
+    case PHASE_INITIAL:
         return course_begin_save(c, out, err);
+    case PHASE_ANEW:
+        FUSOR_TRY(course_begin_anew(c, out, err));
+        out->clock = c->position.clock;
+        out->samples_done = c->position.samples_done;
+        return FUSOR_OK;
+    case PHASE_SCORE:
+        return fold_clear(c->config.run_dir, (uint32_t)stage_of(c)->fold, err);
     default:
         return FUSOR_OK;
     }
@@ -498,54 +537,11 @@ void course_destroy(struct course *c)
     strbuf_clear(&c->groups_test);
     metric_set_destroy(c->judged);
     trace_part_close(&c->trace);
+    workload_done_without(c->fold);
     mem_free(c);
 }
 
 struct script *course_script(struct course *c)
 {
     return &c->script;
-}
-
-void course_result(const struct course *c, struct strbuf *out)
-{
-    struct json j = {.pretty = 1};
-    const struct schema *schema = dataset_schema(c->workload->data);
-
-    json_begin_object(&j, NULL);
-    json_string(&j, "protocol", schema->protocol);
-    json_uint(&j, "protocol_version", schema->protocol_version);
-    json_uint(&j, "workers", c->config.n_workers);
-    json_uint(&j, "shards", c->config.n_shards);
-    json_uint(&j, "epochs", c->n_epochs);
-    json_uint(&j, "samples", c->position.samples_done);
-    json_number(&j, "seconds", c->position.seconds);
-    json_number(&j, "samples_per_s",
-                c->train_seconds > 0
-                    ? (double)c->train_samples / c->train_seconds
-                    : NAN);
-    phases_counts_json(&j, c->workload, &c->spent);
-    journal_course_json(&j, &c->own);
-    if (c->imbalance > 0)
-        journal_load_json(&j, c->load, c->imbalance);
-    json_string(&j, "checkpoint", c->latest_name);
-    if (c->best_name[0])
-        json_string(&j, "best_checkpoint", c->best_name);
-    if (c->closed.metric) {
-        json_begin_object(&j, "best");
-        json_string(&j, "metric", c->closed.metric);
-        json_number(&j, "value", c->closed.best);
-        json_uint(&j, "epoch", c->closed.epoch);
-        json_end_object(&j);
-    }
-    if (c->has_valid)
-        journal_results_json(&j, "valid", c->valid, c->workload->n_metrics);
-    if (c->has_valid && c->groups_valid.s)
-        json_raw(&j, "valid_by", c->groups_valid.s);
-    if (c->has_test)
-        journal_results_json(&j, "test", c->test, c->workload->n_metrics);
-    if (c->has_test && c->groups_test.s)
-        json_raw(&j, "test_by", c->groups_test.s);
-    json_end_object(&j);
-    strbuf_add(out, j.text.s ? j.text.s : "{}");
-    json_clear(&j);
 }

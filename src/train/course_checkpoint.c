@@ -1,6 +1,7 @@
 /* Checkpoints of a course: run_dir/checkpoints/<stage>-<epoch>, each a folder
  * with one file per shard and a manifest that carries the position. The newest
- * two and the best of each stage are kept. */
+ * two and the best of each stage are kept, and the initial values as long as
+ * some stage will begin from them. */
 #include "train/course_private.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "train/warm.h"
 
 #define KEEP_NEWEST 2
+#define INITIAL "00-00000" /* stages count from 1 */
 
 static void root_of(const struct course *c, char out[FS_PATH_MAX])
 {
@@ -23,8 +25,11 @@ enum fusor_status course_begin_save(struct course *c, struct command *out,
     char root[FS_PATH_MAX], dir[FS_PATH_MAX];
 
     root_of(c, root);
-    snprintf(c->save_name, sizeof(c->save_name), "%02u-%05llu",
-             c->position.stage + 1, (unsigned long long)c->position.epoch);
+    if (c->phase == PHASE_INITIAL)
+        snprintf(c->save_name, sizeof(c->save_name), INITIAL);
+    else
+        snprintf(c->save_name, sizeof(c->save_name), "%02u-%05llu",
+                 c->position.stage + 1, (unsigned long long)c->position.epoch);
     fs_join(dir, root, c->save_name);
     if (strlen(dir) >= sizeof(out->text))
         return fusor_fail(err, FUSOR_EUSAGE,
@@ -134,9 +139,21 @@ static enum fusor_status write_name(const char *root, const char *file,
     return fs_write_atomic(path, line, (size_t)n, err);
 }
 
+static int will_begin_anew(const struct course *c)
+{
+    const struct train_options *o = &c->workload->options;
+
+    for (uint32_t s = c->position.stage + 1; s < o->n_stages; s++)
+        if (o->stages[s].begins)
+            return 1;
+    return 0;
+}
+
 static int is_worth_keeping(const struct course *c, const char *name,
                             size_t age)
 {
+    if (strcmp(name, INITIAL) == 0 && will_begin_anew(c))
+        return 1;
     return age < KEEP_NEWEST || strcmp(name, c->last_best) == 0 ||
            strcmp(name, c->save_name) == 0;
 }
@@ -217,6 +234,24 @@ enum fusor_status course_end_save(struct course *c, struct fusor_error *err)
         FUSOR_TRY(write_name(root, "best", c->save_name, err));
     }
     return remove_old(c, root, err);
+}
+
+enum fusor_status course_begin_anew(struct course *c, struct command *out,
+                                    struct fusor_error *err)
+{
+    char root[FS_PATH_MAX], dir[FS_PATH_MAX];
+
+    root_of(c, root);
+    fs_join(dir, root, INITIAL);
+    if (!fs_is_dir(dir))
+        return fusor_fail(err, FUSOR_EIO,
+                          "%s is gone: a fold begins from it; train again in "
+                          "a new run directory",
+                          dir);
+    snprintf(out->text, sizeof(out->text), "%s", dir);
+    c->position.clock = 0;
+    c->position.samples_done = 0;
+    return FUSOR_OK;
 }
 
 static enum fusor_status read_name(const char *root, const char *file,

@@ -11,14 +11,17 @@
 
 enum course_phase {
     PHASE_START,
-    PHASE_LOAD, // the checkpoint to go on from
-    PHASE_WARM, // values of another run that the stage begins with
+    PHASE_INITIAL, // kept, for stages that begin anew
+    PHASE_LOAD,    // the checkpoint to go on from
+    PHASE_WARM,    // values of another run that the stage begins with
     PHASE_BEGIN,
     PHASE_EPOCH,
     PHASE_CUT,
     PHASE_VALIDATE,
     PHASE_SAVE,
     PHASE_RESTORE, // the best epoch of a stage that stopped early
+    PHASE_SCORE,   // a fold by the towers that were trained without it
+    PHASE_ANEW,    // the initial values are back
     PHASE_TEST,
     PHASE_FINISH
 };
@@ -27,7 +30,8 @@ struct course {
     struct script script; // first: the handle
     struct course_config config;
     const struct workload *workload;
-    enum course_phase phase; // under way
+    const struct workload *fold; // of a stage out of a fold, else NULL
+    enum course_phase phase;     // under way
     struct course_position position;
     uint64_t n_units;      // of the epoch under way
     uint64_t unit_samples; // samples of the epoch under way
@@ -68,6 +72,11 @@ struct course {
 };
 
 /* course_checkpoint.c */
+
+/** Name the checkpoint of the initial values in the command; clock and samples
+ * go back to 0. */
+enum fusor_status course_begin_anew(struct course *c, struct command *out,
+                                    struct fusor_error *err);
 
 /** Make the folder a SAVE goes to and name it in the command. */
 enum fusor_status course_begin_save(struct course *c, struct command *out,

@@ -14,6 +14,7 @@ uint32_t course_phase_profiled(enum command_kind kind)
     case COMMAND_CUT:
         return PROFILE_CUT;
     case COMMAND_EVALUATE:
+    case COMMAND_SCORE:
         return PROFILE_EVALUATE;
     case COMMAND_LOAD:
     case COMMAND_WARM:

@@ -166,6 +166,21 @@ static void add_weights(struct json *j, const struct journal_line *line)
     json_end_object(j);
 }
 
+/* By its place in the job's list, with the fold it is trained without. */
+static void add_stage(struct json *j, const struct journal_line *line)
+{
+    const struct stage *s;
+
+    if (!line->workload) {
+        json_uint(j, "stage", line->position->stage + 1);
+        return;
+    }
+    s = &line->workload->options.stages[line->position->stage];
+    json_uint(j, "stage", s->number + 1);
+    if (s->fold >= 0)
+        json_uint(j, "fold", (uint64_t)s->fold + 1);
+}
+
 enum fusor_status journal_append(const char *run_dir,
                                  const struct journal_line *line,
                                  struct fusor_error *err)
@@ -177,7 +192,7 @@ enum fusor_status journal_append(const char *run_dir,
     enum fusor_status rc;
 
     json_begin_object(&j, NULL);
-    json_uint(&j, "stage", line->position->stage + 1);
+    add_stage(&j, line);
     json_uint(&j, "epoch", line->position->epoch);
     json_uint(&j, "clock", line->position->clock);
     json_uint(&j, "samples", e->samples);

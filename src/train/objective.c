@@ -6,11 +6,13 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-static struct yaml_node *stage_node(struct yaml_node *job, uint32_t stage)
+static struct yaml_node *stage_node(struct yaml_node *job,
+                                    const struct train_options *options,
+                                    uint32_t stage)
 {
     struct yaml_node *stages = yaml_get(job, "stages");
 
-    return stages ? stages->items[stage] : job;
+    return stages ? stages->items[options->stages[stage].number] : job;
 }
 
 /* Sequences that are trained must be events of the items themselves. */
@@ -155,7 +157,8 @@ read_stage(struct objectives *o, uint32_t s, struct yaml_node *job,
     FUSOR_TRY(model_set_loss(model, stage->loss, err));
     rc = choose(out, options, s, ds, model, &why);
     if (rc != FUSOR_OK)
-        return yaml_fail(at ? at : stage_node(job, s), err, "%s", why.text);
+        return yaml_fail(at ? at : stage_node(job, options, s), err, "%s",
+                         why.text);
     if (out->every && !o->ends)
         FUSOR_TRY(find_ends(o, ds, err));
     if (out->over && out->setting.from != CANDIDATES_ALL && !o->counts)

@@ -29,7 +29,7 @@ struct objective {
 
 /* All stages'. */
 struct objectives {
-    struct objective stages[TRAIN_MAX_STAGES];
+    struct objective stages[TRAIN_MAX_PASSES];
     uint32_t n_stages;
     uint32_t *ends; // [n_ends] the last train row of each query, or NULL
     uint64_t n_ends;

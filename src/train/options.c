@@ -104,12 +104,10 @@ static const struct option_spec plateau_specs[] = {
 
 struct stage_section {
     struct yaml_node *train, *build;
-    int rows;
+    const char *rows;
     int64_t epochs;
     struct yaml_node *optimizer, *loss, *stop, *plateau, *init_from;
 };
-
-static const char *const rows_names[] = {"train", "validation", NULL};
 
 static const struct option_spec stage_specs[] = {
     OPTION_NODE(struct stage_section, train,
@@ -117,8 +115,9 @@ static const struct option_spec stage_specs[] = {
     OPTION_NODE(struct stage_section, build,
                 "[towers] to build from the train rows instead: ease, knn, "
                 "ials, content"),
-    OPTION_ENUM(struct stage_section, rows, "train", rows_names,
-                "which rows it is fitted on"),
+    OPTION_TEXT(struct stage_section, rows, "train",
+                "which rows it is fitted on: train, validation or "
+                "out_of_fold(5)"),
     OPTION_INT(struct stage_section, epochs, "-1", -1, 1e6,
                "passes; -1: as train.epochs"),
     OPTION_NODE(struct stage_section, optimizer, "as the job's optimizer"),
@@ -214,24 +213,61 @@ static enum fusor_status read_build(struct yaml_node *node,
         return yaml_fail(node, err,
                          "stages: a stage that builds is {build: [TOWER, ...]} "
                          "and nothing else");
-    *out = (struct stage){
-        .build = 1, .split = SPLIT_TRAIN, .epochs = 1, .plateau = {1, 0}};
+    *out = (struct stage){.build = 1,
+                          .split = SPLIT_TRAIN,
+                          .epochs = 1,
+                          .plateau = {1, 0},
+                          .fold = -1};
     return read_names(s->build, out, err);
+}
+
+/* train | validation | out_of_fold(K)
+ * @param folds K, else 0 */
+static enum fusor_status read_rows(struct yaml_node *node, const char *text,
+                                   struct stage *out, uint32_t *folds,
+                                   struct fusor_error *err)
+{
+    unsigned n = 0;
+    int end = 0;
+
+    *folds = 0;
+    out->split = SPLIT_TRAIN;
+    if (strcmp(text, "train") == 0)
+        return FUSOR_OK;
+    if (strcmp(text, "validation") == 0) {
+        out->split = SPLIT_VALID;
+        return FUSOR_OK;
+    }
+    if (sscanf(text, "out_of_fold(%2u)%n", &n, &end) != 1 || !end ||
+        text[end] || n < 2 || n > TRAIN_MAX_FOLDS)
+        return yaml_fail(yaml_get(node, "rows"), err,
+                         "stages: rows is \"%.40s\", but must be train, "
+                         "validation or out_of_fold(K) with K from 2 to %d",
+                         text, TRAIN_MAX_FOLDS);
+    *folds = n;
+    if (!out->names[0] || strcmp(out->names[0], "fusion") || out->names[1])
+        return yaml_fail(node, err,
+                         "stages: out of fold only the fusion is fitted: want "
+                         "{train: [fusion], rows: %s}",
+                         text);
+    return FUSOR_OK;
 }
 
 static enum fusor_status read_stage(struct yaml_node *node,
                                     const struct train_options *job,
                                     const struct stage *fallback,
-                                    struct stage *out, struct fusor_error *err)
+                                    struct stage *out, uint32_t *folds,
+                                    struct fusor_error *err)
 {
     struct stage_section s;
 
+    *folds = 0;
     FUSOR_TRY(option_read(stage_specs, node, "stages", &s, err));
     if (s.build)
         return read_build(node, &s, out, err);
     *out = *fallback;
     FUSOR_TRY(read_names(s.train, out, err));
-    out->split = s.rows == 0 ? SPLIT_TRAIN : SPLIT_VALID;
+    FUSOR_TRY(read_rows(node, s.rows, out, folds, err));
     out->epochs = s.epochs >= 0 ? s.epochs : job->train.epochs;
     out->optimizer = s.optimizer;
     out->loss = s.loss;
@@ -243,11 +279,44 @@ static enum fusor_status read_stage(struct yaml_node *node,
     return FUSOR_OK;
 }
 
+/* Repeat the first n stages for each fold and once more, before the others. */
+static enum fusor_status unfold(struct yaml_node *node, uint32_t n,
+                                struct train_options *out,
+                                struct fusor_error *err)
+{
+    uint32_t rest = out->n_stages - n, at = n * (out->n_folds + 1);
+    uint32_t first = 0, last = n;
+
+    while (first < n && out->stages[first].epochs == 0)
+        first++;
+    while (last > first && out->stages[last - 1].epochs == 0)
+        last--;
+    if (first == n)
+        return yaml_fail(node, err,
+                         "stages: no stage before the one out of fold trains "
+                         "or builds anything whose scores it could take");
+    memmove(&out->stages[at], &out->stages[n], rest * sizeof(*out->stages));
+    for (uint32_t pass = out->n_folds + 1; pass-- > 0;)
+        for (uint32_t s = 0; s < n; s++) {
+            struct stage *to = &out->stages[pass * n + s];
+
+            *to = out->stages[s];
+            to->fold = pass < out->n_folds ? (int)pass : -1;
+            to->begins = s == first;
+            to->ends = s == last - 1 && to->fold >= 0;
+        }
+    out->head = at;
+    out->n_stages = at + rest;
+    return FUSOR_OK;
+}
+
 static enum fusor_status read_stages(struct yaml_node *node,
                                      struct train_options *out,
                                      struct fusor_error *err)
 {
-    struct stage whole = {.split = SPLIT_TRAIN, .epochs = out->train.epochs};
+    struct stage whole = {
+        .split = SPLIT_TRAIN, .epochs = out->train.epochs, .fold = -1};
+    uint32_t head = 0, folds;
 
     FUSOR_TRY(read_stop(out->train.stop, "train.stop", &whole.stop, err));
     FUSOR_TRY(read_plateau(out->train.plateau, &whole.plateau, err));
@@ -260,10 +329,20 @@ static enum fusor_status read_stages(struct yaml_node *node,
         return yaml_fail(node, err, "stages: want a list of 1 to %d stages",
                          TRAIN_MAX_STAGES);
     out->n_stages = (uint32_t)node->n;
-    for (size_t i = 0; i < node->n; i++)
-        FUSOR_TRY(
-            read_stage(node->items[i], out, &whole, &out->stages[i], err));
-    return FUSOR_OK;
+    for (uint32_t i = 0; i < out->n_stages; i++) {
+        FUSOR_TRY(read_stage(node->items[i], out, &whole, &out->stages[i],
+                             &folds, err));
+        out->stages[i].number = i;
+        if (folds && out->n_folds)
+            return yaml_fail(node->items[i], err,
+                             "stages: a second stage out of fold: at most one "
+                             "is possible");
+        if (folds) {
+            out->n_folds = folds;
+            head = i;
+        }
+    }
+    return out->n_folds ? unfold(node->items[head], head, out, err) : FUSOR_OK;
 }
 
 struct group_section {
@@ -378,7 +457,9 @@ static enum fusor_status read_init_from(struct yaml_node *node,
         return yaml_fail(node, err,
                          "init_from: the first stage has one too; leave one of "
                          "them away");
-    out->stages[0].init_from = node;
+    for (uint32_t s = 0; s < out->n_stages; s++)
+        if (out->stages[s].number == 0) // without each fold too
+            out->stages[s].init_from = node;
     return FUSOR_OK;
 }
 
@@ -398,6 +479,19 @@ static enum fusor_status read_metrics(struct yaml_node *node,
                       ? read_group(node->items[i], out, err)
                       : add_metric(node->items[i], out, err));
     return take_group_metrics(out, err);
+}
+
+const char *train_stage_text(const struct train_options *o, uint32_t stage,
+                             char out[48])
+{
+    const struct stage *s = &o->stages[stage];
+
+    if (s->fold >= 0)
+        snprintf(out, 48, "fold %d/%u stage %u", s->fold + 1, o->n_folds,
+                 s->number + 1);
+    else
+        snprintf(out, 48, "stage %u", s->number + 1);
+    return out;
 }
 
 enum fusor_status train_options_read(struct yaml_node *job,

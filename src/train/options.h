@@ -8,7 +8,9 @@
 #include "model/model.h"
 #include "optim/optim.h"
 
-#define TRAIN_MAX_STAGES 16
+#define TRAIN_MAX_STAGES 16 /* in the job's list */
+#define TRAIN_MAX_FOLDS 10  /* of a stage out of fold */
+#define TRAIN_MAX_PASSES (TRAIN_MAX_STAGES * (TRAIN_MAX_FOLDS + 1))
 #define TRAIN_MAX_METRICS 16
 #define TRAIN_MAX_NAMES 32
 #define TRAIN_MAX_GROUPS 8
@@ -51,6 +53,9 @@ struct plateau_rule {
     int patience;
 };
 
+/* A job whose list has a stage `rows: out_of_fold(K)` becomes a longer one: the
+ * stages before it K times, each time without one fold of the train rows, then
+ * with all of them, then the stage itself and what follows. */
 struct stage {
     const char
         *names[TRAIN_MAX_NAMES + 1]; // towers or "fusion"; all NULL: everything
@@ -62,6 +67,11 @@ struct stage {
     struct yaml_node *optimizer; // NULL: the job's
     struct yaml_node *loss;      // NULL: the job's
     struct yaml_node *init_from; // NULL: goes on with what there is
+    uint32_t number;             // in the job's list
+    int fold;                    // trains without it; -1: with all train rows
+    int begins; // of the stages out of a fold, and of those with all rows after
+                // them, the first: starts from the initial values
+    int ends;   // the last of the stages out of a fold: the fold is scored
 };
 
 /* {by: gender, metrics: [auc], bins: 4, min_group: 10} among the metrics: each
@@ -78,7 +88,9 @@ struct train_options {
     struct train_section train;
     struct augment augment; // of sequences; probability 0: none
     uint32_t n_stages;
-    struct stage stages[TRAIN_MAX_STAGES];
+    struct stage stages[TRAIN_MAX_PASSES];
+    uint32_t n_folds; // 0: no stage is out of fold
+    uint32_t head;    // else that one: fitted on the scores of the folds
     uint32_t n_metrics;
     const char *metrics[TRAIN_MAX_METRICS];
     struct yaml_node *metric_nodes[TRAIN_MAX_METRICS];
@@ -86,6 +98,9 @@ struct train_options {
     struct group_rule groups[TRAIN_MAX_GROUPS];
 };
 
+/** "stage 2", or "fold 1/5 stage 2". */
+const char *train_stage_text(const struct train_options *o, uint32_t stage,
+                             char out[48]);
 /** Read the sections from the job's root. Texts point into the tree. */
 enum fusor_status train_options_read(struct yaml_node *job,
                                      struct train_options *out,

@@ -180,13 +180,14 @@ static enum fusor_status check_alone(const struct train_options *options,
     for (uint32_t i = 0; i < options->n_stages; i++) {
         const char *part = shared_part(stage, &options->stages[i]);
 
-        if (i != number && part)
+        if (options->stages[i].number != stage->number && part)
             return yaml_fail(stage->optimizer, err,
                              "stage %u has an optimizer of its own, but stage "
                              "%u trains %s too, and a rule holds for the whole "
                              "job: write it under `optimizer` or "
                              "tables.NAME.optimizer",
-                             number + 1, i + 1, part);
+                             stage->number + 1, options->stages[i].number + 1,
+                             part);
     }
     return FUSOR_OK;
 }

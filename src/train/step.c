@@ -36,6 +36,19 @@ enum fusor_status step_init_candidates(struct step *s, const struct dataset *ds,
     return FUSOR_OK;
 }
 
+enum fusor_status step_init_given(struct step *s, uint32_t micro_rows,
+                                  struct fusor_error *err)
+{
+    size_t n = (size_t)micro_rows * model_n_towers(s->model);
+
+    for (uint32_t i = 0; i < s->max_micros; i++) {
+        s->micros[i].given = mem_alloc(n, sizeof(float));
+        if (!s->micros[i].given)
+            return mem_fail(err, "given scores", n * sizeof(float));
+    }
+    return FUSOR_OK;
+}
+
 struct candidate_list *step_candidates(struct step *s)
 {
     return &s->lists[s->n_lists == 1 ? 0 : s->n_micros];
@@ -96,6 +109,7 @@ void step_clear(struct step *s)
         mem_free(m->n_values);
         mem_free(m->capacity);
         mem_free(m->target);
+        mem_free(m->given);
         batcher_destroy(m->batcher);
     }
     for (uint32_t i = 0; i < s->n_lists; i++)
@@ -165,6 +179,8 @@ enum fusor_status step_add_keys(struct step *s, struct step_micro *m,
         const struct batch_field *f = &m->batch.fields[look->field];
         uint32_t n = count_values(f, &m->batch, &specs[look->field]);
 
+        if (s->given && model_lookup_is_of_towers(s->model, l))
+            continue;
         m->n_values[l] = n;
         FUSOR_TRY(positions_for(m, l, n, err));
         FUSOR_TRY(keyset_add(&s->sets[look->table], f->ids, n, look->salt,

@@ -21,6 +21,7 @@ struct step_micro {
     uint32_t *capacity;                // [n_lookups] room of each
     struct candidate_list *candidates; // of a loss over them, or NULL
     uint32_t *target;                  // [micro_rows] then: items of samples
+    float *given;                      // [micro_rows][n_towers] towers' scores
 };
 
 struct step {
@@ -39,6 +40,7 @@ struct step {
     float loss_scale;             // of what is reported: positions to samples
     struct candidate_list *lists; // [n_lists] one a micro-batch, or one
     uint32_t n_lists;
+    int given; // towers do not run: what only they read is left out
 };
 
 /** @param micro_rows most samples of a micro-batch */
@@ -53,6 +55,10 @@ enum fusor_status step_init_candidates(struct step *s, const struct dataset *ds,
                                        uint32_t cap, int whole,
                                        uint32_t micro_rows,
                                        struct fusor_error *err);
+
+/** Make room for scores that stand in for the towers (model_step.given). */
+enum fusor_status step_init_given(struct step *s, uint32_t micro_rows,
+                                  struct fusor_error *err);
 
 /** Begin an empty step. */
 void step_reset(struct step *s, uint64_t clock);

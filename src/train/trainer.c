@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "train/build_push.h"
 #include "train/evaluate.h"
+#include "train/fold.h"
 #include "train/trace.h"
 #include "train/worker.h"
 
@@ -20,6 +21,7 @@ struct thread { // one compute thread during a command
     struct worker worker;
     struct metric_set *set; // evaluation
     struct evaluate_sink *sink;
+    struct strbuf scores; // of its share of a fold
     pthread_t handle;
     int started;
     enum fusor_status status;
@@ -28,6 +30,10 @@ struct thread { // one compute thread during a command
 
 struct trainer {
     struct trainer_config config;
+    const struct workload *work; // the config's, or that without a fold
+    struct fold_scores given;    // of a stage out of fold
+    pthread_mutex_t lock;        // threads are not made anew meanwhile
+    uint64_t steps;              // of threads that were
     struct thread *threads;
     struct profile *profiles; // [n_threads] the store tells phases to them
     struct trace_part trace;  // of them; no threads: none is wanted
@@ -43,7 +49,7 @@ struct trainer {
 static enum fusor_status worker_micros(const struct trainer *t, uint32_t number,
                                        uint32_t *out, struct fusor_error *err)
 {
-    const struct workload *w = t->config.workload;
+    const struct workload *w = t->work;
     struct plan p;
 
     *out = 1;
@@ -64,7 +70,7 @@ static enum fusor_status worker_micros(const struct trainer *t, uint32_t number,
 static enum fusor_status init_threads(struct trainer *t,
                                       struct fusor_error *err)
 {
-    const struct workload *w = t->config.workload;
+    const struct workload *w = t->work;
     uint32_t capacity = 1, micros;
     struct plan p;
 
@@ -85,6 +91,33 @@ static enum fusor_status init_threads(struct trainer *t,
         t->n_ready++;
     }
     return FUSOR_OK;
+}
+
+static void clear_threads(struct trainer *t)
+{
+    while (t->n_ready > 0)
+        worker_clear(&t->threads[--t->n_ready].worker);
+}
+
+/* Threads are bound to the rows they read. */
+static enum fusor_status work_without(struct trainer *t, int fold,
+                                      struct fusor_error *err)
+{
+    enum fusor_status rc;
+
+    if (t->work->fold == fold)
+        return FUSOR_OK;
+    pthread_mutex_lock(&t->lock);
+    for (uint32_t i = 0; i < t->n_ready; i++)
+        t->steps += atomic_load(&t->threads[i].worker.steps);
+    clear_threads(t);
+    evaluate_order_clear(&t->judged);
+    t->judged.split = N_SPLITS;
+    rc = workload_without(t->config.workload, fold, &t->work, err);
+    if (rc == FUSOR_OK)
+        rc = init_threads(t, err);
+    pthread_mutex_unlock(&t->lock);
+    return rc;
 }
 
 /* Marks of a step: a few phases around, a few in each micro-batch, and two a
@@ -121,6 +154,8 @@ enum fusor_status trainer_create(const struct trainer_config *config,
     if (!t)
         return mem_fail(err, "trainer", sizeof(*t));
     t->config = *config;
+    t->work = config->workload;
+    pthread_mutex_init(&t->lock, NULL);
     t->judged.split = N_SPLITS;
     t->threads = mem_alloc(config->n_threads, sizeof(*t->threads));
     t->profiles = mem_alloc(config->n_threads, sizeof(*t->profiles));
@@ -143,8 +178,10 @@ void trainer_destroy(struct trainer *t)
 {
     if (!t)
         return;
-    for (uint32_t i = 0; i < t->n_ready; i++)
-        worker_clear(&t->threads[i].worker);
+    clear_threads(t);
+    workload_done_without(t->work);
+    fold_scores_clear(&t->given);
+    pthread_mutex_destroy(&t->lock);
     plan_order_destroy(t->order);
     evaluate_order_clear(&t->judged);
     trace_part_close(&t->trace);
@@ -183,6 +220,10 @@ static void *thread_main(void *arg)
         log_warn("cannot bind compute thread %u: %s", number, strerror(errno));
     if (t->command->kind == COMMAND_EPOCH)
         train_share(th, number);
+    else if (t->command->kind == COMMAND_SCORE)
+        th->status = fold_share(&th->worker, t->config.workload,
+                                t->config.first_worker + number,
+                                t->config.n_workers, &th->scores, &th->err);
     else
         th->status = evaluate_share(
             &th->worker, &t->judged, t->config.first_worker + number,
@@ -241,20 +282,38 @@ static enum fusor_status compute_build(struct trainer *t,
     struct crew crew = {.n_threads = t->config.n_threads,
                         .done = &t->threads[0].worker.steps};
     enum fusor_status rc =
-        build_compute(t->config.workload, c->stage, &crew, &t->build, err);
+        build_compute(t->work, c->stage, &crew, &t->build, err);
 
     if (rc != FUSOR_OK && t->config.on_failure)
         t->config.on_failure(t->config.context, err);
     return rc;
 }
 
+/* Scores out of fold, as long as the stage on them lasts. */
+static enum fusor_status prepare_given(struct trainer *t,
+                                       const struct command *c,
+                                       struct fusor_error *err)
+{
+    const struct train_options *o = &t->work->options;
+    int wanted = o->n_folds && c->stage == o->head;
+
+    if (!wanted)
+        fold_scores_clear(&t->given);
+    else if (!t->given.values)
+        FUSOR_TRY(fold_read(t->config.run_dir, t->work, &t->given, err));
+    for (unsigned i = 0; i < t->config.n_threads; i++)
+        t->threads[i].worker.given = wanted ? &t->given : NULL;
+    return FUSOR_OK;
+}
+
 static enum fusor_status prepare_epoch(struct trainer *t,
                                        const struct command *c,
                                        struct fusor_error *err)
 {
-    const struct workload *w = t->config.workload;
+    const struct workload *w = t->work;
     const struct stage *stage = &w->options.stages[c->stage];
 
+    FUSOR_TRY(prepare_given(t, c, err));
     FUSOR_TRY(workload_plan(w, c->stage, &t->plan, err));
     FUSOR_TRY(model_set_trained(w->model, stage->names[0] ? stage->names : NULL,
                                 err));
@@ -264,15 +323,15 @@ static enum fusor_status prepare_epoch(struct trainer *t,
     if (stage->build)
         return compute_build(t, c, err);
     return plan_order_build(&t->plan, w->data,
-                            c->epoch + ((uint64_t)c->stage << 32), &t->order,
-                            err);
+                            c->epoch + ((uint64_t)stage->number << 32),
+                            &t->order, err);
 }
 
 static enum fusor_status train_epoch(struct trainer *t, const struct command *c,
                                      struct strbuf *result,
                                      struct fusor_error *err)
 {
-    const struct dataset *data = t->config.workload->data;
+    const struct dataset *data = t->work->data;
     uint64_t stalled = dataset_waited_ns(data);
     struct epoch_result total = {0};
     enum fusor_status rc;
@@ -299,8 +358,7 @@ static enum fusor_status prepare_judged(struct trainer *t, enum split split,
         return FUSOR_OK;
     evaluate_order_clear(&t->judged);
     t->judged.split = N_SPLITS;
-    return evaluate_order_build(t->config.workload->data, split, &t->judged,
-                                err);
+    return evaluate_order_build(t->work->data, split, &t->judged, err);
 }
 
 static enum fusor_status join_sets(struct trainer *t, struct strbuf *result,
@@ -335,10 +393,40 @@ enum fusor_status trainer_evaluate(struct trainer *t, const struct command *c,
     return rc;
 }
 
+static enum fusor_status score_fold(struct trainer *t, const struct command *c,
+                                    struct strbuf *result,
+                                    struct fusor_error *err)
+{
+    int fold = t->work->options.stages[c->stage].fold;
+    unsigned n = t->config.n_threads;
+    const struct strbuf **parts = mem_alloc(n, sizeof(*parts));
+    enum fusor_status rc;
+
+    strbuf_clear(result);
+    if (!parts)
+        return mem_fail(err, "scores of a fold", n * sizeof(*parts));
+    rc = run_threads(t, err);
+    for (unsigned i = 0; i < n; i++)
+        parts[i] = &t->threads[i].scores;
+    if (rc == FUSOR_OK)
+        rc = fold_write(t->config.run_dir, t->config.workload, (uint32_t)fold,
+                        t->config.first_worker, parts, n, err);
+    for (unsigned i = 0; i < n; i++)
+        strbuf_clear(&t->threads[i].scores);
+    mem_free(parts);
+    return rc;
+}
+
 enum fusor_status trainer_run(struct trainer *t, const struct command *c,
                               struct strbuf *result, struct fusor_error *err)
 {
+    const struct train_options *o = &t->config.workload->options;
+
     t->command = c;
+    if (c->stage < o->n_stages)
+        FUSOR_TRY(work_without(t, o->stages[c->stage].fold, err));
+    if (c->kind == COMMAND_SCORE)
+        return score_fold(t, c, result, err);
     if (c->kind == COMMAND_EPOCH) {
         enum fusor_status rc = train_epoch(t, c, result, err);
 
@@ -351,12 +439,14 @@ enum fusor_status trainer_run(struct trainer *t, const struct command *c,
                       command_name(c->kind));
 }
 
-void trainer_progress(const struct trainer *t, uint64_t *samples,
-                      double *loss_sum, uint64_t *steps)
+void trainer_progress(struct trainer *t, uint64_t *samples, double *loss_sum,
+                      uint64_t *steps)
 {
     long long loss = 0;
 
-    *samples = *steps = 0;
+    pthread_mutex_lock(&t->lock);
+    *samples = 0;
+    *steps = t->steps;
     for (uint32_t i = 0; i < t->n_ready; i++) {
         const struct worker *w = &t->threads[i].worker;
 
@@ -364,5 +454,6 @@ void trainer_progress(const struct trainer *t, uint64_t *samples,
         *steps += atomic_load_explicit(&w->steps, memory_order_relaxed);
         loss += atomic_load_explicit(&w->loss, memory_order_relaxed);
     }
+    pthread_mutex_unlock(&t->lock);
     *loss_sum = (double)loss / RESULT_LOSS_ONE;
 }

@@ -24,7 +24,8 @@ struct trainer_config {
     uint32_t n_workers;          // threads of the whole job
     int staleness;               // 0 for a local store
     const struct affinity *bind; // places of the threads; NULL: anywhere
-    const char *run_dir;         // where parts of a trace go; NULL: no trace
+    const char *run_dir; // where parts of a trace and scores of folds go; NULL:
+                         // nothing of the kind
     /* Told before an epoch which lease each thread holds; may be NULL. */
     void (*set_lease)(void *context, unsigned thread, const struct lease *lease,
                       uint64_t epoch);
@@ -37,7 +38,7 @@ enum fusor_status trainer_create(const struct trainer_config *config,
                                  struct trainer **out, struct fusor_error *err);
 void trainer_destroy(struct trainer *t);
 
-/** Carry out EPOCH or EVALUATE with all threads and wait for the end.
+/** Carry out EPOCH, EVALUATE or SCORE with all threads and wait for the end.
  * @param result replaced by what train/result.h reads; free with strbuf_clear()
  * @return the first failure of any thread, e.g. FUSOR_EDIVERGED */
 enum fusor_status trainer_run(struct trainer *t, const struct command *c,
@@ -53,7 +54,7 @@ enum fusor_status trainer_evaluate(struct trainer *t, const struct command *c,
                                    struct fusor_error *err);
 
 /** Samples and loss of the command under way, steps ever made. */
-void trainer_progress(const struct trainer *t, uint64_t *samples,
-                      double *loss_sum, uint64_t *steps);
+void trainer_progress(struct trainer *t, uint64_t *samples, double *loss_sum,
+                      uint64_t *steps);
 
 #endif

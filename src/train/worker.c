@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "train/fold.h"
 
 /* Of a micro-batch: in steps of 2^-20 it fits 63 bits. */
 #define LOSS_MAX 4e12
@@ -51,6 +52,9 @@ enum fusor_status worker_init(struct worker *w, const struct workload *workload,
                        micro_rows, err);
     for (unsigned i = 0; rc == FUSOR_OK && i < w->n_ring; i++)
         rc = init_candidates(w, &w->ring[i], err);
+    for (unsigned i = 0; rc == FUSOR_OK && i < w->n_ring; i++)
+        if (workload->options.n_folds)
+            rc = step_init_given(&w->ring[i], micro_rows, err);
     if (rc == FUSOR_OK)
         rc = model_run_create(workload->model, micro_rows, &w->run, err);
     if (rc == FUSOR_OK)
@@ -84,6 +88,7 @@ struct epoch { // what the functions below share
     const struct negatives *negatives;
     enum split split;
     uint64_t number; // of the epoch, distinct over stages
+    uint64_t drawn;  // negatives are by this number
 };
 
 /* The rows at these places of the plan. */
@@ -144,18 +149,22 @@ static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
         augment(w, e, m);
         if (e->objective->over)
             FUSOR_TRY(fill_candidates(w, e, s, m, unit, err));
+        if (w->given)
+            fold_gather(w->given, w->rows, n, m->given);
         profile_enter(w->profile, PROFILE_KEYS);
         return step_add_keys(s, m, err);
     }
     plan_order_rows(e->order, first, n, w->drawn);
     n = negatives_expand(e->negatives, w->workload->data, e->split,
-                         w->workload->options.train.seed, e->number, w->drawn,
-                         n, w->rows, w->items);
+                         w->workload->options.train.seed, e->drawn, w->drawn, n,
+                         w->rows, w->items);
     if (n == 0)
         return FUSOR_OK; // no positive among them
     FUSOR_TRY(batcher_fill_items(m->batcher, e->split, w->rows, w->items, n,
                                  &m->batch, err));
     augment(w, e, m);
+    if (w->given)
+        fold_gather(w->given, w->rows, n, m->given);
     profile_enter(w->profile, PROFILE_KEYS);
     return step_add_keys(s, m, err);
 }
@@ -263,6 +272,7 @@ static enum fusor_status compute_micro(struct worker *w, const struct epoch *e,
         .epoch = e->command->epoch,
         .matmul = w->workload->options.train.matmul,
         .profile = w->profile,
+        .given = w->given ? m->given : NULL,
     };
     struct model_candidates candidates;
     double loss;
@@ -336,6 +346,7 @@ enum fusor_status worker_train(struct worker *w, const struct lease *lease,
                                const struct plan_order *order,
                                const struct command *c, struct fusor_error *err)
 {
+    uint64_t stage = w->workload->options.stages[c->stage].number;
     struct epoch e = {
         .lease = lease,
         .plan = plan,
@@ -344,11 +355,14 @@ enum fusor_status worker_train(struct worker *w, const struct lease *lease,
         .objective = &w->workload->objectives.stages[c->stage],
         .negatives = &w->workload->objectives.stages[c->stage].negatives,
         .split = w->workload->options.stages[c->stage].split,
-        .number = c->epoch + ((uint64_t)c->stage << 32),
+        .number = c->epoch + (stage << 32),
     };
     uint64_t announced = 0;
     int64_t began = clock_now_ns(&clock_real), drained;
 
+    e.drawn = w->given ? fold_draw_number(w->workload) : e.number;
+    for (unsigned i = 0; i < w->n_ring; i++)
+        w->ring[i].given = w->given != NULL;
     memset(&w->result, 0, sizeof(w->result));
     if (w->store->profiles)
         w->profile = &w->store->profiles[w->number];
@@ -360,6 +374,8 @@ enum fusor_status worker_train(struct worker *w, const struct lease *lease,
             FUSOR_TRY(announce(w, &e, announced++, err));
         FUSOR_TRY(train_step(w, &e, i, err));
     }
+    for (unsigned i = 0; i < w->n_ring; i++)
+        w->ring[i].given = 0;
     drained = clock_now_ns(&clock_real);
     w->result.busy_ns = (uint64_t)(drained - began) - w->result.wait_ns;
     FUSOR_TRY(w->store->ops->drain(w->store, w->number, err));

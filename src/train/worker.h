@@ -13,6 +13,8 @@
 #include "train/result.h"
 #include "train/workload.h"
 
+struct fold_scores;
+
 struct worker {
     const struct workload *workload;
     struct param_store *store;
@@ -27,8 +29,9 @@ struct worker {
     uint32_t *rows;           // [micro_rows] row numbers of a micro-batch
     uint32_t *items; // [micro_rows] items in their place, with negatives
     uint32_t *drawn; // [micro_rows] rows as the plan has them
-    float *scores, *outputs; // [micro_rows]
-    const float *dense;      // parameters of the last worker_score()
+    const struct fold_scores *given; // of a stage out of fold, or NULL
+    float *scores, *outputs;         // [micro_rows]
+    const float *dense;              // parameters of the last worker_score()
     struct epoch_result result;
     struct profile *profile;      // the store's of this worker; NULL: none
     atomic_ullong samples, steps; // progress, read by other threads

@@ -22,6 +22,13 @@ static const char *const job_keys[] = {
     "evaluate", "cluster", "memory", "name",      "init_from", NULL,
 };
 
+/* What is not constant about a workload. */
+struct workload_share {
+    struct workload *self;
+    struct workload *without; // the fold asked for last, or NULL
+    uint32_t n_users;         // of self, when it leaves a fold out
+};
+
 /* What a query has seen can be left out only where rows have both keys. */
 static enum fusor_status has_both_keys(const char *dir, int *out,
                                        struct fusor_error *err)
@@ -47,6 +54,10 @@ static enum fusor_status open_data(struct workload *w, struct yaml_node *root,
         dataset_options_read(yaml_get(root, "data"), &options, &protocol, err));
     options.seed = w->options.train.seed;
     options.outline = outline;
+    if (w->fold >= 0) {
+        options.n_held = w->options.n_folds;
+        options.held = (uint32_t)w->fold;
+    }
     if (!options.exclude_seen)
         FUSOR_TRY(has_both_keys(options.dir, &options.exclude_seen, err));
     FUSOR_TRY(dataset_open(&options, yaml_get(root, "fields"),
@@ -219,7 +230,8 @@ static int was_trained_before(const struct workload *w, uint32_t stage,
                               uint32_t table)
 {
     while (stage--)
-        if (!workload_frozen_tables(w, stage)[table])
+        if (w->options.stages[stage].fold < 0 &&
+            !workload_frozen_tables(w, stage)[table])
             return 1;
     return 0;
 }
@@ -244,7 +256,8 @@ static void warn_of_shared(struct workload *w, uint32_t stage)
                     "stage %u trains rows of table \"%s\" that a frozen tower "
                     "reads too: its scores will move; give one of them a "
                     "table of its own\n",
-                    stage + 1, w->params->tables[t].name);
+                    w->options.stages[stage].number + 1,
+                    w->params->tables[t].name);
     }
 }
 
@@ -268,19 +281,44 @@ static enum fusor_status read_frozen(struct workload *w, struct yaml_node *root,
 
         if (model_set_trained(w->model, stage->names[0] ? stage->names : NULL,
                               &why) != FUSOR_OK)
-            return yaml_fail(yaml_get(stages->items[s], "train"), err,
-                             "stages: %s", why.text);
+            return yaml_fail(yaml_get(stages->items[stage->number], "train"),
+                             err, "stages: %s", why.text);
         memset(frozen, 1, width);
         for (uint32_t b = 0; b < n_blocks; b++)
             frozen[b] = (unsigned char)!model_block_trained(w->model, b);
         for (uint32_t l = 0; l < n_lookups; l++)
             if (model_lookup_is_trained(w->model, l))
                 frozen[n_blocks + lookups[l].table] = 0;
-        warn_of_shared(w, s);
+        if (stage->fold < 0)
+            warn_of_shared(w, s);
     }
     if (w->warnings.failed)
         return mem_fail(err, "warnings", w->warnings.len);
     return model_set_trained(w->model, NULL, err);
+}
+
+/* A fusion out of fold takes scores of towers that are gone. */
+static enum fusor_status check_head(const struct workload *w,
+                                    struct yaml_node *root,
+                                    struct fusor_error *err)
+{
+    const struct train_options *o = &w->options;
+    const struct yaml_node *at;
+
+    if (o->n_folds == 0)
+        return FUSOR_OK;
+    at = yaml_get(root, "stages")->items[o->stages[o->head].number];
+    if (model_fuses_vectors(w->model))
+        return yaml_fail(at, err,
+                         "stages: out of fold the fusion is fitted on towers' "
+                         "scores, but it is over vectors: take over: logits or "
+                         "scores");
+    if (w->objectives.stages[o->head].over)
+        return yaml_fail(at, err,
+                         "stages: a loss over candidates does not train the "
+                         "fusion: give the stage out of fold a loss over rows, "
+                         "such as bce or bpr");
+    return FUSOR_OK;
 }
 
 /* A job of nothing but built towers needs no stages: they are built. */
@@ -295,8 +333,11 @@ static enum fusor_status read_builds(struct workload *w, struct yaml_node *root,
     if (n_built == 0)
         return build_check_stages(w, root, err);
     if (!yaml_get(root, "stages") && n_built == n && n <= TRAIN_MAX_NAMES) {
-        *only = (struct stage){
-            .build = 1, .split = SPLIT_TRAIN, .epochs = 1, .plateau = {1, 0}};
+        *only = (struct stage){.build = 1,
+                               .split = SPLIT_TRAIN,
+                               .epochs = 1,
+                               .plateau = {1, 0},
+                               .fold = -1};
         for (uint32_t t = 0; t < n; t++)
             only->names[t] = model_tower_name(w->model, t);
     }
@@ -383,11 +424,12 @@ static enum fusor_status fill_work(struct workload *w, struct yaml_node *root,
                                    struct fusor_error *err)
 {
     FUSOR_TRY(read_objectives(w, root, err));
+    FUSOR_TRY(check_head(w, root, err));
     FUSOR_TRY(read_metrics(w, yaml_get(root, "evaluate"), err));
     return read_groups(w, err);
 }
 
-static enum fusor_status create(struct yaml *job, int outline,
+static enum fusor_status create(struct yaml *job, int outline, int fold,
                                 struct workload **out, struct fusor_error *err)
 {
     struct workload *w = mem_alloc(1, sizeof(*w));
@@ -395,8 +437,15 @@ static enum fusor_status create(struct yaml *job, int outline,
 
     if (!w)
         return mem_fail(err, "workload", sizeof(*w));
+    w->share = mem_alloc(1, sizeof(*w->share));
+    if (!w->share) {
+        mem_free(w);
+        return mem_fail(err, "workload", sizeof(*w->share));
+    }
     blas_init();
+    w->share->self = w;
     w->job = job;
+    w->fold = fold;
     rc = fill_shape(w, yaml_root(job), outline, err);
     if (rc == FUSOR_OK && !outline)
         rc = fill_work(w, yaml_root(job), err);
@@ -411,20 +460,48 @@ static enum fusor_status create(struct yaml *job, int outline,
 enum fusor_status workload_create(struct yaml *job, struct workload **out,
                                   struct fusor_error *err)
 {
-    return create(job, 0, out, err);
+    return create(job, 0, -1, out, err);
 }
 
 enum fusor_status workload_create_outline(struct yaml *job,
                                           struct workload **out,
                                           struct fusor_error *err)
 {
-    return create(job, 1, out, err);
+    return create(job, 1, -1, out, err);
+}
+
+enum fusor_status workload_without(const struct workload *w, int fold,
+                                   const struct workload **out,
+                                   struct fusor_error *err)
+{
+    struct workload_share *share = w->share;
+    const struct workload *before = *out;
+
+    if (fold >= 0 && (!share->without || share->without->fold != fold)) {
+        workload_done_without(share->without);
+        share->without = NULL;
+        FUSOR_TRY(create(w->job, 0, fold, &share->without, err));
+        share->without->share->n_users = 1;
+    }
+    *out = fold < 0 ? w : share->without;
+    if (fold >= 0)
+        share->without->share->n_users++;
+    workload_done_without(before);
+    return FUSOR_OK;
+}
+
+void workload_done_without(const struct workload *w)
+{
+    if (w && w->fold >= 0 && --w->share->n_users == 0)
+        workload_destroy(w->share->self);
 }
 
 void workload_destroy(struct workload *w)
 {
     if (!w)
         return;
+    workload_done_without(w->share->without);
+    mem_free(w->share);
     slicing_destroy(w->slicing);
     catalogue_destroy(w->catalogue);
     model_destroy(w->model);
@@ -452,7 +529,7 @@ enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
         return fusor_fail(err, FUSOR_EUSAGE,
                           "stage %u trains on the %s rows, but the prepared "
                           "folder has none; set data.valid, such as 5%%",
-                          stage + 1,
+                          w->options.stages[stage].number + 1,
                           split == SPLIT_TRAIN ? "train" : "validation");
     *out = (struct plan){
         .seed = t->seed,
@@ -506,63 +583,4 @@ void workload_warn(const struct workload *w)
 
     for (; *line; line += strcspn(line, "\n") + 1)
         log_warn("%.*s", (int)strcspn(line, "\n"), line);
-}
-
-static void describe_rule(const char *name, const struct optim_spec *s,
-                          struct strbuf *out)
-{
-    strbuf_addf(out, "  %-24s %s, lr %g", name,
-                optim_name((enum optim_kind)s->kind), s->lr);
-    if (s->l2_scope != OPTIM_L2_NONE)
-        strbuf_addf(out, ", l2 %g per %s", s->l2,
-                    s->l2_scope == OPTIM_L2_ROW ? "row touched" : "step");
-    strbuf_add(out, "\n");
-}
-
-static void describe_metrics(const struct workload *w, struct strbuf *out)
-{
-    for (uint32_t i = 0; i < w->n_metrics; i++)
-        strbuf_addf(out, "%s%s", i ? ", " : "metrics: ", w->metrics[i].name);
-    for (uint32_t f = 0; w->slicing && f < w->slicing->n; f++)
-        strbuf_addf(out, "; by %s", w->slicing->fields[f].field.spec->name);
-    if (w->n_metrics)
-        strbuf_add(out, "\n");
-}
-
-void workload_describe(const struct workload *w, struct strbuf *out)
-{
-    struct plan p;
-
-    strbuf_addf(out, "rows: %llu train, %llu validation, %llu test\n",
-                (unsigned long long)dataset_rows(w->data, SPLIT_TRAIN),
-                (unsigned long long)dataset_rows(w->data, SPLIT_VALID),
-                (unsigned long long)dataset_rows(w->data, SPLIT_TEST));
-    model_describe(w->model, out);
-    strbuf_add(out, "update rules\n");
-    for (uint32_t t = 0; t < w->params->n_tables; t++)
-        describe_rule(w->params->tables[t].name, &w->table_optim[t], out);
-    for (uint32_t b = 0; b < w->params->n_blocks; b++)
-        describe_rule(w->params->blocks[b].name, &w->block_optim[b], out);
-    for (uint32_t s = 0; s < w->options.n_stages; s++) {
-        if (workload_plan(w, s, &p, NULL) != FUSOR_OK)
-            continue;
-        if (w->options.stages[s].build) {
-            strbuf_addf(out,
-                        "stage %u: builds %llu rows, pushed in %llu steps\n",
-                        s + 1, (unsigned long long)p.n_rows,
-                        (unsigned long long)plan_units(&p));
-            continue;
-        }
-        strbuf_addf(out,
-                    "stage %u: %lld epochs of %llu steps of %u %s in %u "
-                    "micro-batches\n",
-                    s + 1, (long long)w->options.stages[s].epochs,
-                    (unsigned long long)plan_units(&p), p.global_batch,
-                    w->objectives.stages[s].every ? "sequences, every position,"
-                                                  : "samples",
-                    p.micro_batches);
-    }
-    describe_metrics(w, out);
-    if (w->warnings.s)
-        strbuf_addf(out, "warnings\n%s", w->warnings.s);
 }

@@ -18,9 +18,12 @@
 
 struct catalogue;
 struct slicing;
+struct workload_share;
 
 struct workload {
     struct yaml *job; // the caller's
+    int fold;         // what workload_without() left out; -1: nothing
+    struct workload_share *share;
     struct train_options options;
     struct dataset *data;
     struct model *model; // everything trained; stages take their own view
@@ -48,6 +51,17 @@ enum fusor_status workload_create_outline(struct yaml *job,
                                           struct workload **out,
                                           struct fusor_error *err);
 void workload_destroy(struct workload *w);
+/** The same job over the train rows without one fold, which are its test rows
+ * (data/dataset.h): a model and plans of its own, the same parameters. Made
+ * when first asked for and kept until another fold is.
+ * @param fold -1: w itself
+ * @param out what it held before is given back; NULL at first. Give the last
+ *        back with workload_done_without(); w must live until then
+ * Threads: one at a time per w. */
+enum fusor_status workload_without(const struct workload *w, int fold,
+                                   const struct workload **out,
+                                   struct fusor_error *err);
+void workload_done_without(const struct workload *w);
 /** The plan of one stage; an empty split is an error that names it. */
 enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
                                 struct plan *out, struct fusor_error *err);

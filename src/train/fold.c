@@ -1,0 +1,348 @@
+/* Scores of a held-out fold, to files and back. A file is a header of 40 bytes,
+ * for each row its number and [each][n_towers] scores, and XXH3 of all that,
+ * little-endian. */
+#include "train/fold.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/mem.h"
+
+#define MAGIC "fusorOOF"
+#define VERSION 1
+#define FOLDER "out_of_fold"
+#define MAX_FILE ((size_t)1 << 40)
+
+struct header {
+    char magic[8];
+    uint32_t version, features; // no feature is known yet
+    uint64_t job;               // of what the scores depend on
+    uint32_t n_towers, each;
+    uint64_t n_rows; // in this file
+};
+
+uint64_t fold_draw_number(const struct workload *w)
+{
+    return (uint64_t)w->options.stages[w->options.head].number << 32;
+}
+
+static const struct negatives *negatives_of(const struct workload *whole)
+{
+    return &whole->objectives.stages[whole->options.head].negatives;
+}
+
+static struct header header_of(const struct workload *whole)
+{
+    struct header h = {.version = VERSION,
+                       .n_towers = model_n_towers(whole->model),
+                       .each = negatives_samples(negatives_of(whole))};
+    uint64_t facts[4] = {whole->options.train.seed, whole->options.n_folds,
+                         dataset_rows(whole->data, SPLIT_TRAIN),
+                         fold_draw_number(whole)};
+
+    memcpy(h.magic, MAGIC, sizeof(h.magic));
+    h.job = hash_bytes(facts, sizeof(facts), 0);
+    return h;
+}
+
+static size_t entry_size(const struct header *h)
+{
+    return sizeof(uint32_t) + (size_t)h->each * h->n_towers * sizeof(float);
+}
+
+enum fusor_status fold_clear(const char *run_dir, uint32_t fold,
+                             struct fusor_error *err)
+{
+    char root[FS_PATH_MAX], path[FS_PATH_MAX], prefix[16];
+    struct fs_list list;
+    enum fusor_status rc = FUSOR_OK;
+
+    fs_join(root, run_dir, FOLDER);
+    FUSOR_TRY(fs_mkdirs(root, err));
+    FUSOR_TRY(fs_list_dir(root, &list, err));
+    snprintf(prefix, sizeof(prefix), "%02u-", fold);
+    for (size_t i = 0; rc == FUSOR_OK && i < list.n; i++)
+        if (strncmp(list.names[i], prefix, strlen(prefix)) == 0)
+            rc = fs_remove_tree(fs_join(path, root, list.names[i]), err);
+    fs_list_clear(&list);
+    return rc;
+}
+
+/* A share under way: a batch is as many whole rows as fit a micro-batch. */
+struct share {
+    struct worker *w;
+    const struct workload *whole;
+    uint32_t *first;    // [micro_rows + 1] sample of each row of the batch
+    uint32_t n, n_rows; // samples, rows of the batch
+    struct strbuf *out;
+};
+
+/* The train row with this sample id, by position: ids ascend. */
+static uint32_t find_row(const struct dataset *ds, uint64_t id)
+{
+    uint64_t lo = 0, hi = dataset_rows(ds, SPLIT_TRAIN);
+
+    while (lo < hi) {
+        uint64_t mid = lo + (hi - lo) / 2;
+
+        if (dataset_sample_id(ds, SPLIT_TRAIN, mid) < id)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return (uint32_t)lo;
+}
+
+/* Row i of the batch, its missing samples as NaN. */
+static void add_entry(struct share *s, uint32_t i)
+{
+    struct header h = header_of(s->whole);
+    uint32_t n = s->first[i + 1] - s->first[i];
+
+    strbuf_add_n(s->out, (const char *)&s->w->drawn[i], sizeof(uint32_t));
+    for (uint32_t k = 0; k < h.each; k++)
+        for (uint32_t t = 0; t < h.n_towers; t++) {
+            const float *says = model_tower_scores(s->w->run, t);
+            float v = k < n ? says[s->first[i] + k] : NAN;
+
+            strbuf_add_n(s->out, (const char *)&v, sizeof(v));
+        }
+}
+
+static enum fusor_status flush(struct share *s, struct fusor_error *err)
+{
+    struct step *step = &s->w->ring[0];
+    struct step_micro *m;
+
+    if (s->n) {
+        step_reset(step, 0);
+        m = step_next_micro(step, 0);
+        FUSOR_TRY(batcher_fill_items(m->batcher, SPLIT_TEST, s->w->rows,
+                                     s->w->items, s->n, &m->batch, err));
+        FUSOR_TRY(worker_score(s->w, m, err));
+    }
+    for (uint32_t i = 0; i < s->n_rows; i++)
+        add_entry(s, i);
+    s->n = s->n_rows = 0;
+    return s->out->failed ? mem_fail(err, "scores of a fold", s->out->len)
+                          : FUSOR_OK;
+}
+
+static enum fusor_status share_rows(struct share *s, uint64_t begin,
+                                    uint64_t end, struct fusor_error *err)
+{
+    const struct dataset *held = s->w->workload->data, *all = s->whole->data;
+    const struct negatives *negatives = negatives_of(s->whole);
+    uint32_t each = negatives_samples(negatives);
+
+    for (uint64_t i = begin; i < end; i++) {
+        uint32_t row = find_row(all, dataset_sample_id(held, SPLIT_TEST, i));
+        uint32_t n;
+
+        if (s->n + each > s->w->micro_rows)
+            FUSOR_TRY(flush(s, err));
+        n = negatives_expand(negatives, all, SPLIT_TRAIN,
+                             s->whole->options.train.seed,
+                             fold_draw_number(s->whole), &row, 1,
+                             s->w->rows + s->n, s->w->items + s->n);
+        for (uint32_t k = 0; k < n; k++)
+            s->w->rows[s->n + k] = (uint32_t)i;
+        s->w->drawn[s->n_rows] = row;
+        s->first[s->n_rows++] = s->n;
+        s->n += n;
+        s->first[s->n_rows] = s->n;
+        if (s->n_rows == s->w->micro_rows)
+            FUSOR_TRY(flush(s, err));
+    }
+    return flush(s, err);
+}
+
+enum fusor_status fold_share(struct worker *w, const struct workload *whole,
+                             uint32_t worker, uint32_t n_workers,
+                             struct strbuf *out, struct fusor_error *err)
+{
+    uint64_t n = dataset_rows(w->workload->data, SPLIT_TEST);
+    struct share s = {.w = w, .whole = whole, .out = out};
+    enum fusor_status rc;
+
+    s.first = mem_alloc((size_t)w->micro_rows + 1, sizeof(*s.first));
+    if (!s.first)
+        return mem_fail(err, "scores of a fold",
+                        w->micro_rows * sizeof(*s.first));
+    rc = share_rows(&s, n * worker / n_workers, n * (worker + 1) / n_workers,
+                    err);
+    mem_free(s.first);
+    return rc;
+}
+
+enum fusor_status fold_write(const char *run_dir, const struct workload *whole,
+                             uint32_t fold, uint32_t first,
+                             const struct strbuf *const *parts, size_t n,
+                             struct fusor_error *err)
+{
+    struct header h = header_of(whole);
+    char root[FS_PATH_MAX], path[FS_PATH_MAX], name[48];
+    struct strbuf file = {0};
+    uint64_t sum;
+    enum fusor_status rc;
+
+    for (size_t i = 0; i < n; i++)
+        h.n_rows += parts[i]->len / entry_size(&h);
+    strbuf_add_n(&file, (const char *)&h, sizeof(h));
+    for (size_t i = 0; i < n; i++)
+        strbuf_add_n(&file, parts[i]->s, parts[i]->len);
+    sum = file.failed ? 0 : hash_bytes(file.s, file.len, 0);
+    strbuf_add_n(&file, (const char *)&sum, sizeof(sum));
+    snprintf(name, sizeof(name), "%02u-%05u.scores", fold, first);
+    fs_join(path, fs_join(root, run_dir, FOLDER), name);
+    rc = file.failed ? mem_fail(err, "scores of a fold", file.len)
+                     : fs_write_atomic(path, file.s, file.len, err);
+    strbuf_clear(&file);
+    return rc;
+}
+
+/* What one file says, after its header and checksum were looked at. */
+static enum fusor_status take_file(const char *path, const char *data,
+                                   size_t size, const struct header *want,
+                                   struct fold_scores *s,
+                                   struct fusor_error *err)
+{
+    size_t entry = entry_size(want), room = entry - sizeof(uint32_t);
+    struct header h;
+    uint64_t sum;
+
+    if (size < sizeof(h) + sizeof(sum))
+        return fusor_fail(err, FUSOR_EDATA, "%s: cut short at %zu bytes", path,
+                          size);
+    memcpy(&h, data, sizeof(h));
+    memcpy(&sum, data + size - sizeof(sum), sizeof(sum));
+    if (memcmp(h.magic, MAGIC, sizeof(h.magic)) || h.version != VERSION ||
+        h.features)
+        return fusor_fail(err, FUSOR_EDATA,
+                          "%s: no scores of a fold that this program reads",
+                          path);
+    if (h.job != want->job || h.n_towers != want->n_towers ||
+        h.each != want->each)
+        return fusor_fail(err, FUSOR_EDATA,
+                          "%s: scores of another job: train in a new run "
+                          "directory",
+                          path);
+    size -= sizeof(h) + sizeof(sum);
+    if (size / entry != h.n_rows || size % entry ||
+        hash_bytes(data, size + sizeof(h), 0) != sum)
+        return fusor_fail(err, FUSOR_EDATA,
+                          "%s: damaged: remove the run directory and train "
+                          "again",
+                          path);
+    for (const char *p = data + sizeof(h); size; p += entry, size -= entry) {
+        uint32_t row;
+
+        memcpy(&row, p, sizeof(row));
+        if (row >= s->n_rows)
+            return fusor_fail(err, FUSOR_EDATA, "%s: row %u of %llu", path, row,
+                              (unsigned long long)s->n_rows);
+        memcpy(s->values + (size_t)row * s->each * s->n_towers, p + sizeof(row),
+               room);
+    }
+    return FUSOR_OK;
+}
+
+static enum fusor_status take_all(const char *root, const struct header *want,
+                                  struct fold_scores *s,
+                                  struct fusor_error *err)
+{
+    struct fs_list list;
+    enum fusor_status rc;
+
+    FUSOR_TRY(fs_list_dir(root, &list, err));
+    rc = FUSOR_OK;
+    for (size_t i = 0; rc == FUSOR_OK && i < list.n; i++) {
+        char path[FS_PATH_MAX], *data;
+        size_t size, len = strlen(list.names[i]);
+
+        if (len < 7 || strcmp(list.names[i] + len - 7, ".scores"))
+            continue;
+        rc = fs_read(fs_join(path, root, list.names[i]), MAX_FILE, &data, &size,
+                     err);
+        if (rc == FUSOR_OK) {
+            rc = take_file(path, data, size, want, s, err);
+            mem_free(data);
+        }
+    }
+    fs_list_clear(&list);
+    return rc;
+}
+
+/* Every row that gives samples has them. */
+static enum fusor_status check_whole(const char *root,
+                                     const struct workload *whole,
+                                     const struct fold_scores *s,
+                                     struct fusor_error *err)
+{
+    const struct negatives *negatives = negatives_of(whole);
+    size_t width = (size_t)s->each * s->n_towers;
+    uint64_t lost = 0;
+
+    for (uint64_t i = 0; i < s->n_rows; i++) {
+        uint32_t row = (uint32_t)i;
+
+        lost +=
+            isnan(s->values[i * width]) &&
+            negatives_weight(negatives, whole->data, SPLIT_TRAIN, &row, 1) > 0;
+    }
+    if (lost == 0)
+        return FUSOR_OK;
+    return fusor_fail(err, FUSOR_EDATA,
+                      "%s: %llu of %llu train rows have no score, or one that "
+                      "is not a number: train in a new run directory",
+                      root, (unsigned long long)lost,
+                      (unsigned long long)s->n_rows);
+}
+
+enum fusor_status fold_read(const char *run_dir, const struct workload *whole,
+                            struct fold_scores *out, struct fusor_error *err)
+{
+    struct header want = header_of(whole);
+    char root[FS_PATH_MAX];
+    size_t n;
+    enum fusor_status rc;
+
+    *out =
+        (struct fold_scores){.n_rows = dataset_rows(whole->data, SPLIT_TRAIN),
+                             .n_towers = want.n_towers,
+                             .each = want.each};
+    n = out->n_rows * out->each * out->n_towers;
+    out->values = mem_alloc_raw(n, sizeof(float));
+    if (!out->values)
+        return mem_fail(err, "scores out of fold", n * sizeof(float));
+    memset(out->values, 0xff, n * sizeof(float)); // NaN
+    fs_join(root, run_dir, FOLDER);
+    rc = take_all(root, &want, out, err);
+    if (rc == FUSOR_OK)
+        rc = check_whole(root, whole, out, err);
+    if (rc != FUSOR_OK)
+        fold_scores_clear(out);
+    return rc;
+}
+
+void fold_scores_clear(struct fold_scores *s)
+{
+    mem_free(s->values);
+    memset(s, 0, sizeof(*s));
+}
+
+void fold_gather(const struct fold_scores *s, const uint32_t *rows, uint32_t n,
+                 float *out)
+{
+    uint32_t k = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        k = i && rows[i] == rows[i - 1] ? k + 1 : 0;
+        memcpy(out + (size_t)i * s->n_towers,
+               s->values + ((size_t)rows[i] * s->each + k) * s->n_towers,
+               s->n_towers * sizeof(float));
+    }
+}

@@ -1,0 +1,73 @@
+/* The graph of a job in words: what fusor train --check prints. */
+#include "train/slicing.h"
+#include "train/workload.h"
+
+static void describe_rule(const char *name, const struct optim_spec *s,
+                          struct strbuf *out)
+{
+    strbuf_addf(out, "  %-24s %s, lr %g", name,
+                optim_name((enum optim_kind)s->kind), s->lr);
+    if (s->l2_scope != OPTIM_L2_NONE)
+        strbuf_addf(out, ", l2 %g per %s", s->l2,
+                    s->l2_scope == OPTIM_L2_ROW ? "row touched" : "step");
+    strbuf_add(out, "\n");
+}
+
+static void describe_metrics(const struct workload *w, struct strbuf *out)
+{
+    for (uint32_t i = 0; i < w->n_metrics; i++)
+        strbuf_addf(out, "%s%s", i ? ", " : "metrics: ", w->metrics[i].name);
+    for (uint32_t f = 0; w->slicing && f < w->slicing->n; f++)
+        strbuf_addf(out, "; by %s", w->slicing->fields[f].field.spec->name);
+    if (w->n_metrics)
+        strbuf_add(out, "\n");
+}
+
+static void describe_stage(const struct workload *w, uint32_t s,
+                           struct strbuf *out)
+{
+    const struct stage *stage = &w->options.stages[s];
+    struct plan p;
+
+    if (stage->fold >= 0 || workload_plan(w, s, &p, NULL) != FUSOR_OK)
+        return;
+    if (w->options.n_folds && s == w->options.head)
+        strbuf_addf(out,
+                    "the stages before are done %u times more, each time "
+                    "without a fold of the train rows, which they score: "
+                    "stage %u is fitted out of %u folds\n",
+                    w->options.n_folds, stage->number + 1, w->options.n_folds);
+    if (stage->build) {
+        strbuf_addf(out, "stage %u: builds %llu rows, pushed in %llu steps\n",
+                    stage->number + 1, (unsigned long long)p.n_rows,
+                    (unsigned long long)plan_units(&p));
+        return;
+    }
+    strbuf_addf(out,
+                "stage %u: %lld epochs of %llu steps of %u %s in %u "
+                "micro-batches\n",
+                stage->number + 1, (long long)stage->epochs,
+                (unsigned long long)plan_units(&p), p.global_batch,
+                w->objectives.stages[s].every ? "sequences, every position,"
+                                              : "samples",
+                p.micro_batches);
+}
+
+void workload_describe(const struct workload *w, struct strbuf *out)
+{
+    strbuf_addf(out, "rows: %llu train, %llu validation, %llu test\n",
+                (unsigned long long)dataset_rows(w->data, SPLIT_TRAIN),
+                (unsigned long long)dataset_rows(w->data, SPLIT_VALID),
+                (unsigned long long)dataset_rows(w->data, SPLIT_TEST));
+    model_describe(w->model, out);
+    strbuf_add(out, "update rules\n");
+    for (uint32_t t = 0; t < w->params->n_tables; t++)
+        describe_rule(w->params->tables[t].name, &w->table_optim[t], out);
+    for (uint32_t b = 0; b < w->params->n_blocks; b++)
+        describe_rule(w->params->blocks[b].name, &w->block_optim[b], out);
+    for (uint32_t s = 0; s < w->options.n_stages; s++)
+        describe_stage(w, s, out);
+    describe_metrics(w, out);
+    if (w->warnings.s)
+        strbuf_addf(out, "warnings\n%s", w->warnings.s);
+}

@@ -7,12 +7,11 @@ void contrast_take(struct model_run *r)
 {
     const struct model *m = r->model;
     size_t k = m->most_candidates;
+    uint32_t widest = 0;
 
     if (k == 0)
         return;
     r->contrast = run_take(r, m->n_towers, sizeof(*r->contrast));
-    r->contrast_scratch =
-        run_take(r, candidates_scratch((uint32_t)k), sizeof(float));
     for (uint32_t t = 0; !r->failed && t < m->n_towers; t++) {
         const struct tower *tower = &m->towers[t];
         struct contrast *c = &r->contrast[t];
@@ -22,6 +21,8 @@ void contrast_take(struct model_run *r)
             continue;
         n = tower->kind->queries_most(tower, r);
         d = tower->kind->query_width(tower);
+        if (d > widest)
+            widest = (uint32_t)d;
         c->set.item = run_take(r, n, sizeof(*c->set.item));
         c->set.sample = run_take(r, n, sizeof(*c->set.sample));
         c->target = run_take(r, n, sizeof(*c->target));
@@ -33,6 +34,8 @@ void contrast_take(struct model_run *r)
         c->bias = run_take(r, k, sizeof(float));
         c->dbias = run_take(r, k, sizeof(float));
     }
+    r->contrast_scratch =
+        run_take(r, candidates_scratch((uint32_t)k, widest), sizeof(float));
 }
 
 /* The same step with the candidates in the place of the samples. */
@@ -75,7 +78,8 @@ void contrast_forward(struct model_run *r, const struct model_step *s)
             continue;
         c->set.share = NULL;
         tower->kind->queries(tower, r, s, s->training, &c->set);
-        tower->kind->items(tower, r, &items, c->v, c->bias, c->part);
+        c->has_bias =
+            tower->kind->items(tower, r, &items, c->v, c->bias, c->part);
         find_targets(s, c);
     }
 }
@@ -107,7 +111,7 @@ double contrast_loss(struct model_run *r, const struct model_step *s)
             .n_negatives = all->n_negatives,
             .q = c->set.q,
             .v = c->v,
-            .bias = c->bias,
+            .bias = c->has_bias ? c->bias : NULL,
             .log_q = all->log_q,
             .target = c->target,
             .weight = c->weight,
@@ -117,8 +121,9 @@ double contrast_loss(struct model_run *r, const struct model_step *s)
             .own = all->own,
             .dq = c->dq,
             .dv = c->dv,
-            .dbias = c->dbias,
+            .dbias = c->has_bias ? c->dbias : NULL,
             .scratch = r->contrast_scratch,
+            .matmul = (enum gemm_arithmetic)s->matmul,
         };
 
         if (!m->towers[t].trained)

@@ -14,6 +14,7 @@ struct contrast {
     float *v, *dv;    // [candidates, d]
     float *part;      // [max(samples, candidates), d]
     float *bias;      // [candidates]
+    int has_bias;     // else bias and dbias do not count
     float *dbias;     // [candidates]
     uint32_t *target; // [queries] candidate
     float *weight;    // [queries]

@@ -191,7 +191,7 @@ struct model_step {
     float grad_scale;  // 1 / samples (weights) of the global batch
     int training;      // dropout, batch statistics
     uint64_t epoch;
-    int matmul;              // enum gemm_arithmetic of dense layers; 0: f32
+    int matmul;              // enum gemm_arithmetic; 0: f32
     struct profile *profile; // told the phases of the passes, or NULL
     const struct model_candidates *candidates; // NULL: a loss over rows
     const float *given; // [n][n_towers] what the towers say; they do not run,

@@ -63,11 +63,12 @@ struct tower_kind {
                              const struct model_step *s, float *dq);
     /** Vectors and biases of items: the samples of s, of which only fields of
      * the item side count.
-     * @param v [n, query_width] @param bias [n], zeros where it has none
-     * @param part [n, query_width] scratch */
-    void (*items)(const struct tower *t, const struct model_run *r,
-                  const struct model_step *s, float *v, float *bias,
-                  float *part);
+     * @param v [n, query_width] @param bias [n], left alone where it has none
+     * @param part [n, query_width] scratch
+     * @return has it biases? */
+    int (*items)(const struct tower *t, const struct model_run *r,
+                 const struct model_step *s, float *v, float *bias,
+                 float *part);
     void (*items_backward)(const struct tower *t, const struct model_run *r,
                            const struct model_step *s, const float *dv,
                            float *dbias, float *part);

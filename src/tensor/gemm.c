@@ -147,3 +147,26 @@ void gemm_product(enum gemm_arithmetic how, enum blas_form form, size_t N,
     else
         blas_gemm_tn(N, H, M, 1.0f, a, b, 0.0f, out);
 }
+
+void gemm_strided(enum gemm_arithmetic how, enum blas_form form, size_t N,
+                  size_t H, size_t M, float alpha, const float *a,
+                  size_t a_stride, const float *b, size_t b_stride, float beta,
+                  float *out, size_t out_stride)
+{
+    struct gemm_job job = {.form = form,
+                           .N = N,
+                           .H = H,
+                           .M = M,
+                           .alpha = alpha,
+                           .beta = beta,
+                           .a = a,
+                           .a_stride = a_stride,
+                           .b = b,
+                           .b_stride = b_stride,
+                           .out = out,
+                           .out_stride = out_stride};
+
+    if (!run_own(how, &job))
+        blas_gemm_openblas(form, N, H, M, alpha, a, a_stride, b, b_stride, beta,
+                           out, out_stride);
+}

@@ -62,5 +62,11 @@ void gemm_dense(enum gemm_arithmetic how, size_t N, size_t H, size_t M,
 void gemm_product(enum gemm_arithmetic how, enum blas_form form, size_t N,
                   size_t H, size_t M, const float *a, const float *b,
                   float *out);
+/** out = alpha op(a) op(b) + beta out, on parts of wider arrays, as
+ * blas_gemm_strided(); small ones in f32 like gemm_dense(). */
+void gemm_strided(enum gemm_arithmetic how, enum blas_form form, size_t N,
+                  size_t H, size_t M, float alpha, const float *a,
+                  size_t a_stride, const float *b, size_t b_stride, float beta,
+                  float *out, size_t out_stride);
 
 #endif

@@ -69,6 +69,8 @@ struct vec_ops {
     void (*tanh_backward)(float *dx, const float *dy, const float *y, size_t n);
     void (*gelu_backward)(float *dx, const float *dy, const float *x, size_t n);
 
+    /** out = exp(x - top). @return their sum */
+    float (*exp_less)(float *out, const float *x, float top, size_t n);
     /** out = exp(x - max) / sum, one row.
      * @return log sum exp(x), what a loss needs; -infinity for n = 0 */
     float (*softmax)(float *out, const float *x, size_t n);

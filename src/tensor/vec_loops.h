@@ -251,16 +251,21 @@ static void loop_gelu_backward(float *dx, const float *dy, const float *x,
         dx[i] = dy[i] * math_gelu_slope(x[i]);
 }
 
+static float loop_exp_less(float *out, const float *x, float top, size_t n)
+{
+    VEC_LOOP
+    for (size_t i = 0; i < n; i++)
+        out[i] = math_exp(x[i] - top);
+    return loop_sum(out, n);
+}
+
 static float loop_softmax(float *out, const float *x, size_t n)
 {
     float top = loop_max(x, n), sum;
 
     if (n == 0)
         return -INFINITY;
-    VEC_LOOP
-    for (size_t i = 0; i < n; i++)
-        out[i] = math_exp(x[i] - top);
-    sum = loop_sum(out, n);
+    sum = loop_exp_less(out, x, top, n);
     loop_scale(out, 1.0f / sum, n);
     return top + (float)log((double)sum);
 }
@@ -303,6 +308,7 @@ const struct vec_ops VEC_TABLE = {
     VEC_OP(softplus_backward),
     VEC_OP(tanh_backward),
     VEC_OP(gelu_backward),
+    VEC_OP(exp_less),
     VEC_OP(softmax),
     VEC_OP(softmax_backward),
 };

@@ -43,8 +43,8 @@ const struct option_spec train_section_specs[] = {
                 "events of a sequence longer than its field: the last, or "
                 "those up to one drawn each epoch"),
     OPTION_ENUM(struct train_section, matmul, "f32", gemm_arithmetic_names,
-                "products of dense layers in a step; bf16 rounds their factors "
-                "to 8 bits and needs AMX"),
+                "products of dense layers and of losses over candidates in a "
+                "step; bf16 rounds their factors to 8 bits and needs AMX"),
     OPTION_TEXT(struct train_section, trace, "",
                 "write what every thread does in the first steps there, for "
                 "chrome://tracing or Perfetto"),

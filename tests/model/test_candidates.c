@@ -53,7 +53,7 @@ static void begin(struct problem *p, uint32_t m, uint32_t k, uint32_t d,
         .dq = mem_alloc((size_t)m * d, sizeof(float)),
         .dv = mem_alloc((size_t)k * d, sizeof(float)),
         .dbias = mem_alloc(k, sizeof(float)),
-        .scratch = mem_alloc(candidates_scratch(k), sizeof(float)),
+        .scratch = mem_alloc(candidates_scratch(k, d), sizeof(float)),
     };
     fill(p->q, (size_t)m * d, 1);
     fill(p->v, (size_t)k * d, 2);
@@ -240,6 +240,32 @@ static void the_target_alone_costs_nothing(void)
     end(&p);
 }
 
+/* Factors in [-1, 1] are rounded by up to 2^-9 of themselves: scores of 32
+ * products move by less than 32 * 2^-8, by far less where errors cancel. */
+static void bf16_is_near_single_precision(void)
+{
+    enum { ROWS = 70, ALL = 90, WIDE = 32 };
+    static uint32_t target[ROWS];
+    struct problem exact, rough;
+    double loss;
+
+    if (gemm_ask(GEMM_BF16, NULL) != FUSOR_OK)
+        return;
+    for (uint32_t i = 0; i < ROWS; i++)
+        target[i] = i;
+    begin(&exact, ROWS, ALL, WIDE, target);
+    begin(&rough, ROWS, ALL, WIDE, target);
+    rough.c.matmul = GEMM_BF16;
+    loss = candidates_softmax(&exact.c);
+    CHECK_CLOSE(candidates_softmax(&rough.c), loss, 1e-3 * loss);
+    for (int i = 0; i < ROWS * WIDE; i++)
+        CHECK_CLOSE(rough.c.dq[i], exact.c.dq[i], 4e-3);
+    for (int i = 0; i < ALL * WIDE; i++)
+        CHECK_CLOSE(rough.c.dv[i], exact.c.dv[i], 8e-3);
+    end(&exact);
+    end(&rough);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -250,6 +276,7 @@ int main(void)
         {"rows without a target leave no trace",
          rows_without_a_target_leave_no_trace},
         {"the target alone costs nothing", the_target_alone_costs_nothing},
+        {"bf16 is near single precision", bf16_is_near_single_precision},
     };
 
     return TEST_RUN("model.candidates", cases);

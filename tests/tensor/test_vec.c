@@ -250,6 +250,13 @@ static void softmax_sums_to_one(void)
         for (size_t i = 0; i < n; i++)
             CHECK_CLOSE(a.x[i], a.out[i] * (a.y[i] - dot), 1e-6);
         check_bounds(&a);
+        arrays_fill(&a, n, n);
+        CHECK_CLOSE(v->exp_less(a.out, a.x, a.x[0], n), sum / exp(a.x[0]),
+                    2e-6 * sum / exp(a.x[0]));
+        CHECK(a.out[0] == 1);
+        CHECK_CLOSE(a.out[n - 1], exp(a.x[n - 1] - a.x[0]),
+                    2e-6 * exp(a.x[n - 1] - a.x[0]));
+        check_bounds(&a);
     }
     CHECK(v->softmax(a.out, a.x, 0) == -INFINITY);
 }
@@ -296,6 +303,7 @@ static size_t run_all(const struct vec_ops *v, size_t n, size_t shift,
     for (size_t i = 0; i < sizeof(binary) / sizeof(binary[0]); i++)
         KEEP(binary[i](a.out, a.x, a.y, n));
     KEEP(v->axpy(a.out, 0.7f, a.x, n));
+    KEEP(*p = v->exp_less(a.out, a.x, 0.7f, n));
     KEEP(v->scale(a.out, 0.7f, n));
     KEEP(v->column_sums(a.out, a.x, n > 5 ? 1 : n, n > 5 ? n : 1));
     KEEP(*p = v->softmax(a.out, a.x, n));

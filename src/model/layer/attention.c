@@ -105,28 +105,89 @@ static struct head head_at(const struct attention *a,
     };
 }
 
-/* st->p = softmax(scale q k^T), zero where a row does not look. */
+#define BLOCK 32 /* rows whose limits are rounded together: two registers */
+
+/* Rows [at, at + n) look at columns [0, columns) at most, of which the rows
+ * [at, ...) look at column at and later ones. */
+struct block {
+    uint32_t at, n, columns;
+};
+
+static int next_block(const struct head *h, struct block *b)
+{
+    b->at += b->n;
+    if (b->at >= h->n)
+        return 0;
+    b->n = h->n - b->at < BLOCK ? h->n - b->at : BLOCK;
+    b->columns = h->a->causal ? b->at + b->n : h->n;
+    return 1;
+}
+
+/* out [n, n] = x y^T where rows look, y given as columns; beyond, up to the
+ * register, anything. */
+static void each_with_each(const struct head *h, const float *x, size_t x_row,
+                           const float *columns, float *out)
+{
+    struct block b = {0};
+
+    while (next_block(h, &b))
+        product(&(struct product){
+            b.n, (uint32_t)stride_of(b.columns), h->width, x + b.at * x_row,
+            x_row, 1, columns, h->stride, out + b.at * h->stride, h->stride});
+}
+
+/* out [n, width] = p x */
+static void weigh(const struct head *h, const float *p, const float *x,
+                  size_t x_row, float *out, size_t out_row)
+{
+    struct block b = {0};
+
+    while (next_block(h, &b))
+        product(&(struct product){b.n, h->width, b.columns,
+                                  p + b.at * h->stride, h->stride, 1, x, x_row,
+                                  out + b.at * out_row, out_row});
+}
+
+/* out [n, width] = p^T x: of a causal p rows before the column's are 0. */
+static void weigh_turned(const struct head *h, const float *p, const float *x,
+                         size_t x_row, float *out, size_t out_row)
+{
+    struct block b = {0};
+
+    while (next_block(h, &b)) {
+        size_t first = h->a->causal ? b.at : 0;
+
+        product(&(struct product){b.n, h->width, h->n - (uint32_t)first,
+                                  p + first * h->stride + b.at, 1, h->stride,
+                                  x + first * x_row, x_row,
+                                  out + b.at * out_row, out_row});
+    }
+}
+
+/* st->p = softmax(scale q k^T), zero where a row of a block does not look. */
 static void probabilities(const struct head *h, struct attention_state *st)
 {
     const struct vec_ops *v = vec_ops();
+    struct block b = {0};
 
     transpose(h->k, h->row, h->n, h->width, st->columns, h->stride);
-    product(&(struct product){h->n, (uint32_t)h->stride, h->width, h->q, h->row,
-                              1, st->columns, h->stride, st->p, h->stride});
-    for (uint32_t i = 0; i < h->n; i++) {
-        float *row = st->p + i * h->stride;
-        uint32_t n = h->a->causal ? i + 1 : h->n;
+    each_with_each(h, h->q, h->row, st->columns, st->p);
+    while (next_block(h, &b))
+        for (uint32_t i = b.at; i < b.at + b.n; i++) {
+            float *row = st->p + i * h->stride;
+            uint32_t n = h->a->causal ? i + 1 : h->n;
 
-        v->scale(row, h->scale, n);
-        v->softmax(row, row, n);
-        v->fill(row + n, 0.0f, h->stride - n);
-    }
+            v->scale(row, h->scale, n);
+            v->softmax(row, row, n);
+            v->fill(row + n, 0.0f, b.columns - n);
+        }
 }
 
 static void apply_mask(const struct head *h, float *p)
 {
     for (uint32_t i = 0; h->mask && i < h->n; i++)
-        dropout_apply(h->mask + (size_t)i * h->n, p + i * h->stride, h->n);
+        dropout_apply(h->mask + (size_t)i * h->n, p + i * h->stride,
+                      h->a->causal ? i + 1 : h->n);
 }
 
 static void draw_mask(const struct attention *a, struct attention_state *st,
@@ -145,9 +206,8 @@ void attention_all_forward(const struct attention *a,
 {
     size_t d = a->dim;
 
-    blas_gemm_nt(p->rows, 3 * d, d, 1.0f, x, s->dense + a->weight, 0.0f,
-                 st->qkv);
-    vec_ops()->bias_add(st->qkv, s->dense + a->bias, p->rows, 3 * d);
+    gemm_dense((enum gemm_arithmetic)s->matmul, p->rows, 3 * d, d, x,
+               s->dense + a->weight, s->dense + a->bias, 0, st->qkv);
     for (uint32_t k = 0; k < p->n; k++) {
         draw_mask(a, st, seed, s, p, k);
         for (uint32_t i = 0; i < a->heads; i++) {
@@ -155,9 +215,7 @@ void attention_all_forward(const struct attention *a,
 
             probabilities(&h, st);
             apply_mask(&h, st->p);
-            product(&(struct product){h.n, h.width, h.n, st->p, h.stride, 1,
-                                      h.v, h.row,
-                                      o + p->start[k] * d + i * h.width, d});
+            weigh(&h, st->p, h.v, h.row, o + p->start[k] * d + i * h.width, d);
         }
     }
 }
@@ -167,18 +225,20 @@ static void score_gradient(const struct head *h, struct attention_state *st,
                            const float *d_o)
 {
     const struct vec_ops *v = vec_ops();
+    struct block b = {0};
 
     transpose(h->v, h->row, h->n, h->width, st->columns, h->stride);
-    product(&(struct product){h->n, (uint32_t)h->stride, h->width, d_o,
-                              h->a->dim, 1, st->columns, h->stride, st->dp,
-                              h->stride});
+    each_with_each(h, d_o, h->a->dim, st->columns, st->dp);
     apply_mask(h, st->dp);
-    for (uint32_t i = 0; i < h->n; i++) {
-        float *row = st->dp + i * h->stride;
+    while (next_block(h, &b))
+        for (uint32_t i = b.at; i < b.at + b.n; i++) {
+            float *row = st->dp + i * h->stride;
+            uint32_t n = h->a->causal ? i + 1 : h->n;
 
-        v->softmax_backward(row, row, st->p + i * h->stride, h->n);
-        v->scale(row, h->scale, h->n);
-    }
+            v->softmax_backward(row, row, st->p + i * h->stride, n);
+            v->scale(row, h->scale, n);
+            v->fill(row + n, 0.0f, b.columns - n);
+        }
 }
 
 static void head_backward(const struct head *h, struct attention_state *st,
@@ -188,13 +248,10 @@ static void head_backward(const struct head *h, struct attention_state *st,
 
     probabilities(h, st);
     score_gradient(h, st, d_o);
-    product(&(struct product){h->n, h->width, h->n, st->dp, h->stride, 1, h->k,
-                              r, grad, r});
-    product(&(struct product){h->n, h->width, h->n, st->dp, 1, h->stride, h->q,
-                              r, grad + d, r});
+    weigh(h, st->dp, h->k, r, grad, r);
+    weigh_turned(h, st->dp, h->q, r, grad + d, r);
     apply_mask(h, st->p);
-    product(&(struct product){h->n, h->width, h->n, st->p, 1, h->stride, d_o, d,
-                              grad + 2 * d, r});
+    weigh_turned(h, st->p, d_o, d, grad + 2 * d, r);
 }
 
 void attention_all_backward(const struct attention *a,
@@ -202,6 +259,7 @@ void attention_all_backward(const struct attention *a,
                             const struct model_step *s, const struct pack *p,
                             const float *x, const float *d_o, float *dx)
 {
+    enum gemm_arithmetic how = (enum gemm_arithmetic)s->matmul;
     size_t d = a->dim;
 
     for (uint32_t k = 0; k < p->n; k++) {
@@ -215,12 +273,12 @@ void attention_all_backward(const struct attention *a,
                           st->grad + first * 3 * d + i * h.width);
         }
     }
-    blas_gemm_tn(3 * d, d, p->rows, 1.0f, st->grad, x, 0.0f,
+    gemm_product(how, BLAS_TN, 3 * d, d, p->rows, st->grad, x,
                  s->dense_grad + a->weight);
     vec_ops()->fill(s->dense_grad + a->bias, 0.0f, 3 * d);
     vec_ops()->column_sums(s->dense_grad + a->bias, st->grad, p->rows, 3 * d);
-    blas_gemm_nn(p->rows, d, 3 * d, 1.0f, st->grad, s->dense + a->weight, 0.0f,
-                 dx);
+    gemm_product(how, BLAS_NN, p->rows, d, 3 * d, st->grad,
+                 s->dense + a->weight, dx);
 }
 
 void attention_forward(const struct attention *a, struct attention_state *st,

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/rng.h"
+#include "tensor/gemm.h"
 
 #define CANDIDATES_NONE UINT32_MAX
 #define CANDIDATES_ROWS 128 /* scores of 8192 candidates: 4 MB */
@@ -41,11 +42,12 @@ struct candidates {
     float *dq;         // [m, d] set
     float *dv;         // [k, d] set
     float *dbias;      // [k] set, or NULL
-    float *scratch;    // [candidates_scratch(k)]
+    float *scratch;    // [candidates_scratch(k, d)]
+    enum gemm_arithmetic matmul;
 };
 
-/** Floats of scratch for k candidates. */
-size_t candidates_scratch(uint32_t k);
+/** Floats of scratch for k candidates of d floats. */
+size_t candidates_scratch(uint32_t k, uint32_t d);
 
 /** -log softmax of the target among itself and the negatives.
  * @return the weighted sum over rows */
@@ -56,7 +58,8 @@ double candidates_softmax(const struct candidates *c);
 /* Rows [row, row + rows) against negatives [from, from + n). */
 struct candidates_block {
     uint32_t row, rows, from, n;
-    float *s; // [rows, n] scores, then their gradients
+    float *s;            // [rows, n] scores, then their gradients
+    const float *factor; // [rows] each row of s is to be multiplied by, or NULL
 };
 
 /** Set gradients to zero. */
@@ -64,7 +67,8 @@ void candidates_begin(const struct candidates *c);
 /** b->s = the scores; those of the rows' own targets CANDIDATES_MASKED. */
 void candidates_scores(const struct candidates *c,
                        const struct candidates_block *b);
-/** Add what b->s, d loss / d score times scale, means for q, v and bias. */
+/** Add what b->s times b->factor, d loss / d score times scale, means for q, v
+ * and bias. */
 void candidates_backward(const struct candidates *c,
                          const struct candidates_block *b);
 /** The score of row i and candidate j. */

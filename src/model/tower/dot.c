@@ -567,9 +567,9 @@ KERNEL(sum_samples,
         uint32_t dim, float *restrict x, float *restrict bias),
        (side, query_of, n, dim, x, bias))
 
-static void dot_items(const struct tower *t, const struct model_run *r,
-                      const struct model_step *s, float *v, float *bias,
-                      float *part)
+static int dot_items(const struct tower *t, const struct model_run *r,
+                     const struct model_step *s, float *v, float *bias,
+                     float *part)
 {
     const struct dot *d = t->self;
     struct side_view side;
@@ -577,6 +577,7 @@ static void dot_items(const struct tower *t, const struct model_run *r,
     (void)part;
     view_side(&d->item, r->model, s, &side);
     sum_samples(&side, s->batch->query_of, s->batch->n, d->dim, v, bias);
+    return d->item.n_bias > 0;
 }
 
 static void dot_items_backward(const struct tower *t, const struct model_run *r,

@@ -91,15 +91,15 @@ static uint32_t ials_query_width(const struct tower *t)
     return ((const struct built_tower *)t->self)->spec.dim;
 }
 
-static void ials_items(const struct tower *t, const struct model_run *r,
-                       const struct model_step *s, float *v, float *bias,
-                       float *part)
+static int ials_items(const struct tower *t, const struct model_run *r,
+                      const struct model_step *s, float *v, float *bias,
+                      float *part)
 {
     const struct built_tower *b = t->self;
     size_t size = b->spec.dim * sizeof(float);
 
+    (void)bias;
     (void)part;
-    memset(bias, 0, s->batch->n * sizeof(*bias));
     for (uint32_t i = 0; i < s->batch->n; i++, v += b->spec.dim) {
         const float *q = built_row(b, 1, r->model, s, i);
 
@@ -108,6 +108,7 @@ static void ials_items(const struct tower *t, const struct model_run *r,
         else
             memset(v, 0, size);
     }
+    return 0;
 }
 
 static int ials_ranks(const struct tower *t, const struct model *m)

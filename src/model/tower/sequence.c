@@ -404,9 +404,9 @@ void sequence_queries_backward(const struct tower *t, struct model_run *r,
     decode(t, r, s);
 }
 
-void sequence_items(const struct tower *t, const struct model_run *r,
-                    const struct model_step *s, float *v, float *bias,
-                    float *part)
+int sequence_items(const struct tower *t, const struct model_run *r,
+                   const struct model_step *s, float *v, float *bias,
+                   float *part)
 {
     const struct sequence *q = t->self;
 
@@ -418,6 +418,7 @@ void sequence_items(const struct tower *t, const struct model_run *r,
     }
     if (q->has_bias)
         embedding_forward(&q->bias, r->model, s, bias, 1);
+    return q->has_bias;
 }
 
 void sequence_items_backward(const struct tower *t, const struct model_run *r,

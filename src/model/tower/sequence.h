@@ -112,9 +112,9 @@ void sequence_queries(const struct tower *t, struct model_run *r,
                       struct query_set *out);
 void sequence_queries_backward(const struct tower *t, struct model_run *r,
                                const struct model_step *s, float *dq);
-void sequence_items(const struct tower *t, const struct model_run *r,
-                    const struct model_step *s, float *v, float *bias,
-                    float *part);
+int sequence_items(const struct tower *t, const struct model_run *r,
+                   const struct model_step *s, float *v, float *bias,
+                   float *part);
 void sequence_items_backward(const struct tower *t, const struct model_run *r,
                              const struct model_step *s, const float *dv,
                              float *dbias, float *part);

@@ -1,0 +1,51 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# The data sets: which raw files each needs, how it is prepared, and what is
+# said to a job besides.
+#   set_NAME : sets needs (files below the data folder), prepare (words of
+#              fusor prepare), also (words of fusor train) and protocol (a line)
+
+# Test rows are those of valid.libfm: the published test rows are not there.
+# A tenth of the train rows says when to stop.
+set_frappe() {
+    needs="frappe/train.libfm frappe/valid.libfm frappe/fields.tsv"
+    prepare=("$data/frappe/train.libfm" --test "$data/frappe/valid.libfm"
+        --fields "$data/frappe/fields.tsv" --protocol given)
+    also=(--set data.valid=10%)
+    protocol="given: train.libfm less a tenth to stop on, judged on valid.libfm"
+}
+
+set_ml100k() {
+    needs="ml-100k/u.data ml-100k/u1.base"
+    prepare=("$data/ml-100k" --protocol kfold-official)
+    also=()
+    protocol="kfold-official: five folds"
+}
+
+set_ml1m() {
+    needs="ml-1m/ratings.dat ml-1m/movies.dat"
+    prepare=("$data/ml-1m" --protocol kfold-random)
+    also=()
+    protocol="kfold-random: five folds"
+}
+
+set_ml1m_loo() {
+    needs="ml-1m/sequences.txt"
+    prepare=("$data/ml-1m/sequences.txt" --format sasrec --protocol loo-given
+        --validation=false)
+    also=()
+    protocol="loo-given: the last event there is of each user among 99 drawn items"
+}
+
+set_ml1m_seq() {
+    needs="ml-1m/sequences.txt"
+    prepare=("$data/ml-1m/sequences.txt" --format sasrec --protocol loo-full)
+    also=()
+    protocol="loo-full: the last event there is of each user among all unseen items"
+}
+
+set_beauty() {
+    needs="sequences/Beauty.txt"
+    prepare=("$data/sequences/Beauty.txt" --format s3rec --protocol loo-full)
+    also=()
+    protocol="loo-full: the last event there is of each user among all unseen items"
+}

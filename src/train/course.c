@@ -81,7 +81,8 @@ static void count_epoch(struct course *c)
 static void copy_text(struct strbuf *to, const struct strbuf *from)
 {
     strbuf_clear(to);
-    strbuf_add_n(to, from->s, from->len);
+    if (from->len) // NULL means that there are none
+        strbuf_add_n(to, from->s, from->len);
 }
 
 static void judge(struct course *c)

@@ -16,5 +16,9 @@ for key in loss auc logloss; do
     [ -n "$(value a $key)" ] && [ "$(value a $key)" = "$(value b $key)" ] ||
         die "$key of the last epoch differs"
 done
+# One that stops early takes its best epoch back and ends well.
+ok "until it gets no better" "$FUSOR" train job.yaml --run-dir runs/best -q \
+    --set train.epochs=60 --set train.stop='{auc: 0}' --set optimizer='{adam: 0.1}'
+[ "$(wc -l <runs/best/metrics.jsonl)" -lt 60 ] || die "it has not stopped early"
 fails 2 'nothing to resume' "$FUSOR" train job.yaml --resume=runs/no -q
 fails 2 'one run' "$FUSOR" train --resume runs/half --seeds 2 -q

@@ -53,3 +53,46 @@ fails 2 'write text' "$FUSOR" scores runs/one -o x.npy --tower mf
 fails 2 'no checkpoint' "$FUSOR" scores nowhere -o x
 fails 2 'must be train, valid or test' "$FUSOR" scores runs/one -o x --split no
 fails 4 'none/x' "$FUSOR" scores runs/one -o none/x
+
+# Scores of a model of any origin as a column of the data: a tower over that
+# number is fused with a tower of ours.
+awk 'BEGIN {
+    srand(3)
+    print "kind,theirs,label"
+    for (i = 0; i < 3000; i++) {
+        hidden = rand() < 0.5
+        kind = int(rand() * 10)
+        label = rand() < (hidden ? 0.7 : 0.3) + (kind < 5 ? 0.2 : -0.2)
+        printf "k%d,%.3f,%d\n", kind, (hidden ? 1 : -1) + rand(), label
+    }
+}' >foreign.csv
+printf '%s\n' 'label: label' 'fields:' '  kind:   {type: categorical}' \
+    '  theirs: {type: dense}' >foreign.schema
+ok "prepare foreign scores" "$FUSOR" prepare foreign.csv \
+    --schema foreign.schema --protocol kfold-random -o parts/foreign -q
+cat >foreign.yaml <<'EOS'
+data: {prepared: parts/foreign, fold: 0}
+label: {field: label, map: binary}
+towers:
+  ours:   {type: linear, inputs: kind}
+  theirs: {type: linear, inputs: theirs}
+fusion: {type: weighted, over: logits}
+output: sigmoid
+loss: bce
+optimizer: {adam: 2.0e-2}
+train: {global_batch: 256, epochs: 10}
+evaluate: [auc]
+cluster: {threads: 1}
+EOS
+ok "fuse with foreign scores" "$FUSOR" train foreign.yaml -q --run-dir runs/fused
+fused=$(value runs/fused/result.json auc)
+for tower in ours theirs; do
+    field=theirs
+    [ $tower = theirs ] || field=kind
+    ok "$tower alone" "$FUSOR" train foreign.yaml -q --run-dir runs/$tower \
+        --set "towers={$tower: {type: linear, inputs: $field}}"
+    alone=$(value runs/$tower/result.json auc)
+    echo "    auc $alone, fused $fused"
+    awk -v a="$alone" -v f="$fused" 'BEGIN { exit !(f > a + 0.03) }' ||
+        die "fused $fused, $tower alone $alone"
+done

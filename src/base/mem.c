@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,6 +30,26 @@ static int product(size_t n, size_t size, size_t *out)
 {
     return __builtin_mul_overflow(n, size, out) ||
            *out > SIZE_MAX - 2 * sizeof(struct block_head);
+}
+
+struct mem_resident mem_resident(void)
+{
+    struct mem_resident m = {0, 0, 0};
+    FILE *f = fopen("/proc/self/status", "re");
+    char line[128];
+    size_t kib;
+
+    while (f && fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "RssAnon: %zu", &kib) == 1)
+            m.own = kib * 1024;
+        else if (sscanf(line, "VmRSS: %zu", &kib) == 1)
+            m.all = kib * 1024;
+        else if (sscanf(line, "VmHWM: %zu", &kib) == 1)
+            m.most = kib * 1024;
+    }
+    if (f)
+        fclose(f);
+    return m;
 }
 
 void *mem_alloc_raw(size_t n, size_t size)

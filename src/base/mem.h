@@ -33,6 +33,13 @@ void mem_free(void *p);
 /** Bytes now allocated through this module. */
 size_t mem_used(void);
 
+/** Memory of this process that the kernel keeps, as /proc says: its own and,
+ * with program files and shared memory, all of it; 0 where it does not say. */
+struct mem_resident {
+    size_t own, all, most; // most: of all, ever
+};
+struct mem_resident mem_resident(void);
+
 /** Make the n-th allocation from now fail (1 = the next); 0 turns it off. */
 void mem_fail_after(long n);
 

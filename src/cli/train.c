@@ -23,7 +23,7 @@ static const struct arg_spec specs[] = {
     {"run-dir", 0, "DIR", "where everything goes (default: new under runs/)"},
     {"resume", 0, "[RUN]", "go on from the newest checkpoint of a run"},
     {"check", 0, NULL, "only print the graph: shapes, rows, bytes"},
-    {"dry-run", 0, NULL, "only predict the memory of a server, by part"},
+    {"dry-run", 0, NULL, "only predict the memory of the processes, by part"},
     {"print-config", 0, NULL, "only print every setting and its origin"},
     {"folds", 0, "LIST", "cross-validation: all, or 0,1,..."},
     {"seeds", 0, "N", "train N times, from train.seed on"},
@@ -185,11 +185,15 @@ static enum fusor_status check(struct train *t, struct fusor_error *err)
 static enum fusor_status dry_run(struct train *t, int json,
                                  struct fusor_error *err)
 {
+    struct dry_run_memory memory = {.program = mem_resident().all};
+    uint64_t before = mem_resident().own;
     struct workload *w;
     enum fusor_status rc;
 
     FUSOR_TRY(workload_create(t->job, &w, err));
-    rc = dry_run_print(w, &t->options, json, err);
+    memory.data = mem_resident().own - before;
+    memory.loading = mem_resident().most;
+    rc = dry_run_print(w, &t->options, &memory, json, err);
     workload_destroy(w);
     return rc;
 }
@@ -301,6 +305,8 @@ static enum fusor_status print_groups(const char *run_dir,
 static enum fusor_status show(const struct train *t, const struct args *a,
                               const struct summary *s, struct fusor_error *err)
 {
+    char most[16];
+
     if (args_flag(a, "json"))
         return print_json(t, s, err);
     FUSOR_TRY(print_values(s, err));
@@ -309,6 +315,9 @@ static enum fusor_status show(const struct train *t, const struct args *a,
     if (t->options.quiet)
         return FUSOR_OK;
     output_say("run directory: %s", t->made);
+    if (!job_is_under_mpi()) // else role processes did, whose logs say it
+        output_say("this process took at most %s of memory",
+                   str_bytes((double)mem_resident().most, most));
     if (t->repeat.n)
         output_say("%zu runs in %.1f s\nnext: fusor compare %s OTHER_RUN", s->n,
                    s->seconds, t->made);

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/mem.h"
+#include "base/str.h"
+
 #define LOG_MODULE "job"
 #include "base/log.h"
 
@@ -61,6 +64,7 @@ static enum fusor_status run_job(const struct role *role, const struct boot *b,
 {
     struct role_context c = {.boot = b};
     enum fusor_status rc;
+    char most[16];
 
     FUSOR_TRY(
         yaml_parse(b->job_text, strlen(b->job_text), "job.yaml", &c.job, err));
@@ -73,7 +77,10 @@ static enum fusor_status run_job(const struct role *role, const struct boot *b,
         if (affinity_leave(b->bind) != 0)
             log_warn("cannot bind this process: %s", strerror(errno));
         rc = role->run(&c, err);
-        log_info("ends: %s", rc == FUSOR_OK ? "done" : fusor_status_text(rc));
+        log_info("ends: %s; took at most %s of memory (%zu bytes)",
+                 rc == FUSOR_OK ? "done" : fusor_status_text(rc),
+                 str_bytes((double)mem_resident().most, most),
+                 mem_resident().most);
     }
     yaml_destroy(c.job);
     return rc;

@@ -116,6 +116,19 @@ static void exhaustion_is_said(void)
     CHECK(strcmp(err.text, "table: no memory for 64 bytes") == 0);
 }
 
+static void resident_memory_follows_what_is_touched(void)
+{
+    size_t size = (size_t)32 << 20;
+    struct mem_resident before = mem_resident(), after;
+    char *p = mem_alloc(size, 1);
+
+    REQUIRE(p != NULL);
+    after = mem_resident();
+    CHECK(before.all >= before.own && before.most >= before.all);
+    CHECK(after.own >= before.own + size / 2 && after.most >= after.all);
+    mem_free(p);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -127,6 +140,8 @@ int main(void)
         {"a failed growth keeps the old block", failed_grow_keeps_the_old},
         {"the chosen allocation fails, no other", the_chosen_allocation_fails},
         {"an array grows one at a time", reserve_makes_room_for_one},
+        {"resident memory follows what is touched",
+         resident_memory_follows_what_is_touched},
         {"exhaustion names what and how much", exhaustion_is_said},
     };
 

@@ -40,14 +40,12 @@ struct ticket_name lane_ticket_name(struct peer from,
     return (struct ticket_name){peer_key(from), id, h->term};
 }
 
-int lane_add_pull(struct lane *l, const struct message *msg,
-                  struct ticket *ticket)
+int lane_add_pull(struct lane *l, const struct lane_pull *pull)
 {
     if (l->n_pulls == LANE_PULLS)
         return -1;
-    l->pulls[l->n_pulls++] = (struct lane_pull){
-        .peer = msg->from, .header = msg->header, .ticket = ticket};
-    ticket->in_use = 1;
+    l->pulls[l->n_pulls++] = *pull;
+    pull->ticket->in_use = 1;
     return 0;
 }
 

@@ -51,10 +51,9 @@ struct payload_buffer *lane_keep(struct messenger *m, const struct message *msg,
  * @param id its KEYS' request */
 struct ticket_name lane_ticket_name(struct peer from,
                                     const struct wire_header *h, uint64_t id);
-/** Remember a pull; its ticket is in use from now on.
+/** Remember a pull, copied; its ticket is in use from now on.
  * @return 0, or -1: too many wait */
-int lane_add_pull(struct lane *l, const struct message *msg,
-                  struct ticket *ticket);
+int lane_add_pull(struct lane *l, const struct lane_pull *pull);
 /** Is this pull of this peer waiting? Then it was only sent again; its attempt
  * is noted so that the answer fits. */
 int lane_note_repeat(struct lane *l, struct peer from,

@@ -1,5 +1,6 @@
 /* Keys in, values out. Rows are looked up, and made, when the keys come; values
- * are read out when the clock allows. */
+ * are read out when the clock allows: at once, while the rows just looked up
+ * are still in the cache, or later. */
 #include <string.h>
 
 #include "ps/consistency.h"
@@ -10,7 +11,7 @@
 #include "base/log.h"
 
 #define HELD_MIN_NS 1000              /* less is answered at once */
-#define PIECE_BYTES ((size_t)1 << 18) /* between two looks at the pipe */
+#define PIECE_BYTES ((size_t)1 << 15) /* looked up, then copied */
 #define AHEAD 8 /* rows a prefetch runs in front: see store/shard_apply.c */
 
 /* No table can have more held keys than keys. r stands behind the keys. */
@@ -80,35 +81,67 @@ static void count_load(struct server *s, uint32_t table, const uint64_t *keys,
     }
 }
 
-/* Look all keys up, straight from the message into the ticket. */
-static enum fusor_status
-fill_ticket(struct server *s, const struct message *msg, enum resolve_mode mode,
-            struct ticket *ticket, struct fusor_error *err)
+/* Where the references of each table will stand in the ticket. */
+static void lay_out(const struct server *s, const struct message *msg,
+                    struct ticket *ticket)
 {
-    uint64_t clock = s->clock + msg->header.clock;
     struct payload_reader r;
+    size_t n;
 
-    shard_set_floor(s->config.shard, s->clock + s->edge);
     payload_reader_init(&r, msg->data, msg->size);
     ticket->begin[0] = 0;
     for (uint32_t t = 0; t < s->config.params->n_tables; t++) {
-        size_t n;
         const uint64_t *keys = payload_get_u64s(&r, &n);
 
         ticket->begin[t + 1] = ticket->begin[t] + n;
         if (ticket->keys && n)
             memcpy(ticket->keys + ticket->begin[t], keys, n * sizeof(*keys));
-        FUSOR_TRY(shard_resolve(s->config.shard, t, keys, n, mode, clock,
-                                ticket->refs + ticket->begin[t], err));
-        if (mode == RESOLVE_TRAIN)
-            count_load(s, t, keys, n);
     }
     if (msg->header.flags & PS_HELD) {
-        size_t n;
         const uint64_t *held = payload_get_u64s(&r, &n);
 
         for (uint32_t t = 0; t < s->config.params->n_tables; t++)
             ticket->held[t] = (size_t)held[t];
+    }
+}
+
+/* Keys that have no references yet. */
+struct lookup {
+    const struct message *msg;
+    enum resolve_mode mode;
+    enum fusor_status status; // why it failed
+};
+
+/* Look up keys [at, at + n) of a table, from the message into the ticket. */
+static enum fusor_status look_up(struct server *s, struct lookup *l,
+                                 const struct ticket *ticket, uint32_t table,
+                                 const uint64_t *keys, size_t at, size_t n,
+                                 struct fusor_error *err)
+{
+    uint32_t phase = profile_enter(s->config.profile, PROFILE_LOOKUP);
+
+    l->status = shard_resolve(s->config.shard, table, keys + at, n, l->mode,
+                              s->clock + l->msg->header.clock,
+                              ticket->refs + ticket->begin[table] + at, err);
+    if (l->status == FUSOR_OK && l->mode == RESOLVE_TRAIN)
+        count_load(s, table, keys + at, n);
+    profile_enter(s->config.profile, phase);
+    return l->status;
+}
+
+static enum fusor_status look_up_all(struct server *s, struct lookup *l,
+                                     const struct ticket *ticket,
+                                     struct fusor_error *err)
+{
+    struct payload_reader r;
+
+    shard_set_floor(s->config.shard, s->clock + s->edge);
+    payload_reader_init(&r, l->msg->data, l->msg->size);
+    for (uint32_t t = 0; t < s->config.params->n_tables; t++) {
+        size_t n;
+        const uint64_t *keys = payload_get_u64s(&r, &n);
+
+        FUSOR_TRY(look_up(s, l, ticket, t, keys, 0, n, err));
     }
     return FUSOR_OK;
 }
@@ -170,6 +203,8 @@ struct answer {
     struct messenger *messenger;
     struct messenger_stream *stream; // NULL: it leaves when it is whole
     struct payload_buffer *out;
+    const struct lane_pull *pull;
+    struct lookup *lookup; // NULL: its rows are known
 };
 
 static void written_up_to(const struct answer *a, const float *end)
@@ -179,21 +214,46 @@ static void written_up_to(const struct answer *a, const float *end)
                                  (size_t)((const uint8_t *)end - a->out->data));
 }
 
-/* Piece by piece, so that the first chunk leaves while the next is gathered. */
-static void put_rows(struct server *s, const struct answer *a, uint32_t table,
-                     const struct ticket *ticket, size_t n, float *out)
+/* Rows [at, at + n) of a table, looked up if need be. Those that the reader
+ * holds are not copied. */
+static enum fusor_status put_piece(struct server *s, const struct answer *a,
+                                   uint32_t table, const uint64_t *fresh,
+                                   size_t at, size_t n, size_t n_wanted,
+                                   float *out, struct fusor_error *err)
+{
+    const struct ticket *ticket = a->pull->ticket;
+    const uint64_t *keys = fresh ? fresh : ticket_keys(ticket, table);
+    size_t all, end = at + n < n_wanted ? at + n : n_wanted;
+    const uint32_t *refs = ticket_refs(ticket, table, &all);
+
+    if (fresh)
+        FUSOR_TRY(look_up(s, a->lookup, ticket, table, fresh, at, n, err));
+    if (!(a->pull->header.flags & PS_PEEK))
+        shard_catch_up(s->config.shard, table, refs + at, n, server_now(s));
+    if (at < end)
+        copy_rows(s, table, refs + at, keys ? keys + at : NULL, end - at,
+                  out + at * s->config.params->tables[table].width);
+    return FUSOR_OK;
+}
+
+/* Piece by piece, so that rows are copied out of the cache that they were
+ * looked up in, and the first chunk leaves while the next is gathered. */
+static enum fusor_status put_rows(struct server *s, const struct answer *a,
+                                  uint32_t table, const uint64_t *fresh,
+                                  size_t n_wanted, float *out,
+                                  struct fusor_error *err)
 {
     uint32_t width = s->config.params->tables[table].width;
     size_t piece = PIECE_BYTES / sizeof(float) / width + 1, all, m;
-    const uint64_t *keys = ticket_keys(ticket, table);
-    const uint32_t *refs = ticket_refs(ticket, table, &all);
 
-    for (size_t at = 0; at < n; at += m) {
-        m = n - at < piece ? n - at : piece;
-        copy_rows(s, table, refs + at, keys ? keys + at : NULL, m,
-                  out + at * width);
-        written_up_to(a, out + (at + m) * width);
+    ticket_refs(a->pull->ticket, table, &all);
+    for (size_t at = 0; at < all; at += m) {
+        m = all - at < piece ? all - at : piece;
+        FUSOR_TRY(put_piece(s, a, table, fresh, at, m, n_wanted, out, err));
+        if (at + m <= n_wanted)
+            written_up_to(a, out + (at + m) * width);
     }
+    return FUSOR_OK;
 }
 
 static void put_dense(struct server *s, const struct answer *a, size_t n,
@@ -209,28 +269,32 @@ static void put_dense(struct server *s, const struct answer *a, size_t n,
     }
 }
 
-static enum fusor_status fill_values(struct server *s,
-                                     const struct lane_pull *pull,
-                                     size_t n_dense, const struct answer *a,
+static enum fusor_status fill_values(struct server *s, size_t n_dense,
+                                     const struct answer *a,
                                      struct fusor_error *err)
 {
     const struct param_spec *p = s->config.params;
-    int peek = (pull->header.flags & PS_PEEK) != 0;
+    struct payload_reader keys;
     struct payload_writer w;
     float *dense;
 
+    shard_set_floor(s->config.shard, s->clock + s->edge);
+    if (a->lookup)
+        payload_reader_init(&keys, a->lookup->msg->data, a->lookup->msg->size);
     payload_writer_init_buffer(&w, a->out);
     for (uint32_t t = 0; t < p->n_tables; t++) {
         size_t n;
-        const uint32_t *refs = ticket_refs(pull->ticket, t, &n);
-        size_t wanted = n - pull->ticket->held[t];
-        float *rows = payload_reserve_f32s(&w, wanted * p->tables[t].width);
+        const uint64_t *fresh = a->lookup ? payload_get_u64s(&keys, &n) : NULL;
+        size_t wanted;
+        float *rows;
 
-        FUSOR_TRY(find_again(s, pull, t, err));
-        if (!peek)
-            shard_catch_up(s->config.shard, t, refs, n, server_now(s));
+        ticket_refs(a->pull->ticket, t, &n);
+        wanted = n - a->pull->ticket->held[t];
+        rows = payload_reserve_f32s(&w, wanted * p->tables[t].width);
+        if (!fresh)
+            FUSOR_TRY(find_again(s, a->pull, t, err));
         if (rows)
-            put_rows(s, a, t, pull->ticket, wanted, rows);
+            FUSOR_TRY(put_rows(s, a, t, fresh, wanted, rows, err));
     }
     dense = payload_reserve_f32s(&w, n_dense);
     if (dense && n_dense)
@@ -240,7 +304,6 @@ static enum fusor_status fill_values(struct server *s,
 
 /* In fewer bytes: whole first, then rounded. */
 static enum fusor_status send_encoded(struct server *s,
-                                      const struct lane_pull *pull,
                                       const struct wire_header *h,
                                       size_t n_dense, const struct answer *a,
                                       struct fusor_error *err)
@@ -249,32 +312,29 @@ static enum fusor_status send_encoded(struct server *s,
     struct payload_buffer *b;
     enum fusor_status rc;
 
-    FUSOR_TRY(fill_values(s, pull, n_dense, a, err));
+    FUSOR_TRY(fill_values(s, n_dense, a, err));
     FUSOR_TRY(recode_values_encode(&r, recode_encoding(h->flags), a->out,
                                    messenger_pool(a->messenger), &b, err));
     profile_enter(s->config.profile, PROFILE_SEND);
-    rc = messenger_send(a->messenger, pull->peer, h, b, err);
+    rc = messenger_send(a->messenger, a->pull->peer, h, b, err);
     payload_buffer_unref(b);
     return rc;
 }
 
-/* @param out [values_room()] */
 static enum fusor_status send_values(struct server *s,
-                                     const struct lane_pull *pull,
                                      const struct wire_header *h,
-                                     size_t n_dense, struct payload_buffer *out,
+                                     size_t n_dense, struct answer *a,
                                      struct fusor_error *err)
 {
     struct messenger_stream stream;
-    struct answer a = {s->config.messenger, NULL, out};
 
     if (recode_encoding(h->flags) != ENCODING_F32)
-        return send_encoded(s, pull, h, n_dense, &a, err);
-    FUSOR_TRY(messenger_stream_begin(&stream, pull->peer, h, out, err));
-    a.stream = &stream;
-    FUSOR_TRY(fill_values(s, pull, n_dense, &a, err));
+        return send_encoded(s, h, n_dense, a, err);
+    FUSOR_TRY(messenger_stream_begin(&stream, a->pull->peer, h, a->out, err));
+    a->stream = &stream;
+    FUSOR_TRY(fill_values(s, n_dense, a, err));
     profile_enter(s->config.profile, PROFILE_SEND);
-    return messenger_stream_end(a.messenger, &stream, err);
+    return messenger_stream_end(a->messenger, &stream, err);
 }
 
 /* How long the clock has not allowed the values. */
@@ -306,32 +366,40 @@ static void note_read(struct server *s, const struct lane_pull *pull)
     }
 }
 
-/* No room for the answer now: its readers are slow. It is asked for again. */
-static void answer_pull(struct server *s, const struct lane_pull *pull)
+/* @param lookup NULL: the rows are known
+ * @return FUSOR_EAGAIN: no room for the answer now, its readers are slow: it is
+ * asked for again; or why its keys could not be looked up */
+static enum fusor_status answer_pull(struct server *s,
+                                     const struct lane_pull *pull,
+                                     struct lookup *lookup,
+                                     struct fusor_error *err)
 {
     int dense = (pull->header.flags & PS_WANT_DENSE) != 0;
     size_t n_dense = dense ? (size_t)shard_dense_size(s->config.shard) : 0;
     struct wire_header h = server_answer(s, &pull->header, WIRE_VALUES);
+    struct answer a = {
+        .messenger = s->config.messenger, .pull = pull, .lookup = lookup};
     size_t room = values_room(s, pull, n_dense);
-    struct payload_buffer *b;
-    struct fusor_error why;
 
-    if (payload_buffer_take(messenger_pool(s->config.messenger), room, &b,
-                            &why) != FUSOR_OK) {
+    if (payload_buffer_take(messenger_pool(a.messenger), room, &a.out, err) !=
+        FUSOR_OK) {
         s->counters.no_room++;
-        log_warn("values for lease %u wait: %s", pull->header.lease, why.text);
-        return;
+        log_warn("values for lease %u wait: %s", pull->header.lease, err->text);
+        return FUSOR_EAGAIN;
     }
     h.flags = recode_flags(recode_encoding(pull->header.flags));
     h.a = held_ns(s, pull);
     profile_enter(s->config.profile, PROFILE_VALUES);
-    b->size = room;
-    send_values(s, pull, &h, n_dense, b, &why); // lost: asked for again
-    payload_buffer_unref(b);
+    a.out->size = room;
+    send_values(s, &h, n_dense, &a, err); // lost: asked for again
+    payload_buffer_unref(a.out);
     profile_enter(s->config.profile, PROFILE_OTHER);
+    if (lookup && lookup->status != FUSOR_OK)
+        return lookup->status;
     if (!(pull->header.flags & PS_PEEK))
         note_read(s, pull);
     s->counters.pulls++;
+    return FUSOR_OK;
 }
 
 /* Fresh values hold all that the reader itself has pushed; early ones only what
@@ -348,6 +416,8 @@ static int may_answer(const struct server *s, uint32_t lease, uint64_t unit)
 
 void server_serve_pulls(struct server *s)
 {
+    struct fusor_error why;
+
     for (uint32_t w = 0; w < s->config.n_workers; w++) {
         struct lane *l = &s->lanes[w];
 
@@ -356,7 +426,7 @@ void server_serve_pulls(struct server *s)
                 i++;
                 continue;
             }
-            answer_pull(s, &l->pulls[i]);
+            answer_pull(s, &l->pulls[i], NULL, &why);
             lane_remove_pull(l, i);
         }
     }
@@ -377,26 +447,30 @@ static enum resolve_mode mode_of(const struct server *s,
                                                                 : RESOLVE_TRAIN;
 }
 
-/* The rows are known: answer now, or when the clock allows. */
-static void take_pull(struct server *s, const struct message *msg,
-                      struct ticket *ticket)
+/* Look the rows up, and answer now or when the clock allows. */
+static enum fusor_status take_pull(struct server *s, const struct message *msg,
+                                   struct ticket *ticket,
+                                   struct fusor_error *err)
 {
     const struct wire_header *h = &msg->header;
     struct lane *l = &s->lanes[h->lease];
     struct lane_pull pull = {.peer = msg->from, .header = *h, .ticket = ticket};
+    struct lookup lookup = {.msg = msg, .mode = mode_of(s, h)};
+    int peek = (h->flags & PS_PEEK) != 0, renew = (h->flags & PS_RENEW) != 0;
 
-    if (h->flags & PS_RENEW)
-        return; // the push comes behind
-    if (h->flags & PS_PEEK) {
-        answer_pull(s, &pull);
-        ticket_close(ticket);
-    } else if (lane_add_pull(l, msg, ticket) == 0) {
-        l->pulls[l->n_pulls - 1].came_ns =
-            clock_now_ns(messenger_clock(s->config.messenger));
-        server_serve_pulls(s);
-    } else {
-        ticket_close(ticket);
+    if (!renew && (peek || may_answer(s, h->lease, h->clock))) {
+        FUSOR_TRY(answer_pull(s, &pull, &lookup, err));
+        if (peek)
+            ticket_close(ticket);
+        return FUSOR_OK;
     }
+    FUSOR_TRY(look_up_all(s, &lookup, ticket, err));
+    if (renew)
+        return FUSOR_OK; // the push comes behind
+    pull.came_ns = clock_now_ns(messenger_clock(s->config.messenger));
+    if (lane_add_pull(l, &pull) != 0)
+        ticket_close(ticket);
+    return FUSOR_OK;
 }
 
 enum fusor_status server_on_keys(struct server *s, const struct message *msg,
@@ -423,18 +497,18 @@ enum fusor_status server_on_keys(struct server *s, const struct message *msg,
     if (rc == FUSOR_OK)
         rc = ticket_open(peek ? &s->peeks : &l->tickets, &name, h->clock, n,
                          &ticket, &why);
-    if (rc == FUSOR_OK)
-        rc = fill_ticket(s, msg, mode_of(s, h), ticket, &why);
-    profile_enter(s->config.profile, PROFILE_OTHER);
-    if (rc == FUSOR_OK) {
-        take_pull(s, msg, ticket);
-        return FUSOR_OK;
-    }
-    if (ticket)
-        ticket_close(ticket);
     if (rc == FUSOR_EAGAIN)
         s->counters.no_room++; // it is sent again
-    else if (rc == FUSOR_EPROTO || rc == FUSOR_EINVAL)
+    if (rc == FUSOR_OK) {
+        lay_out(s, msg, ticket);
+        rc = take_pull(s, msg, ticket, &why);
+    }
+    profile_enter(s->config.profile, PROFILE_OTHER);
+    if (rc == FUSOR_OK)
+        return FUSOR_OK;
+    if (ticket)
+        ticket_close(ticket);
+    if (rc == FUSOR_EPROTO || rc == FUSOR_EINVAL)
         server_drop(s, msg, &why);
     else if (err)
         *err = why;

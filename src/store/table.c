@@ -217,8 +217,13 @@ static size_t find_group(const struct table *t, const uint64_t *keys, size_t n,
         __builtin_prefetch(&t->index[place_of(t->index_bits, tag[i])]);
     }
     for (size_t i = 0; i < n; i++) {
+        const char *row;
+
         refs[i] = probe_tag(t, tag[i]);
-        __builtin_prefetch(table_row(t, refs[i]));
+        row = (const char *)table_row(t, refs[i]);
+        __builtin_prefetch(row);
+        if (t->stride > 64) // its values are read next, as a rule
+            __builtin_prefetch(row + 64);
     }
     for (size_t i = 0; i < n; i++) {
         if (refs[i] && table_row(t, refs[i])->key != keys[i])

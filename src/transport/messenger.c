@@ -260,6 +260,15 @@ enum fusor_status messenger_send(struct messenger *m, struct peer to,
     return messenger_stream_end(m, &s, err);
 }
 
+int messenger_lends(struct messenger *m, struct peer to,
+                    struct payload_buffer *payload)
+{
+    struct chunk_source s = {.body = payload};
+
+    return !*outbox_find(m, to) &&
+           transport_lends_message(m->transport, to, &s);
+}
+
 enum fusor_status messenger_send_bytes(struct messenger *m, struct peer to,
                                        const struct wire_header *header,
                                        const void *data, size_t size,

@@ -44,12 +44,14 @@ static int add(uint64_t request)
 {
     struct message m = pull(1, request);
     struct ticket_name name = lane_ticket_name(m.from, &m.header, request);
+    struct lane_pull pull;
     struct ticket *ticket;
 
     if (ticket_open(&lane.tickets, &name, request, 3, &ticket, NULL))
         return -1;
     CHECK(!ticket->in_use);
-    CHECK(lane_add_pull(&lane, &m, ticket) == 0 && ticket->in_use);
+    pull = (struct lane_pull){m.from, m.header, ticket, 0};
+    CHECK(lane_add_pull(&lane, &pull) == 0 && ticket->in_use);
     return 0;
 }
 

@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "base/mem.h"
-#include "ps/client.h"
 
 #define MESSENGER_BYTES ((size_t)1 << 30) /* as job/link.c has it */
 #define UNITS ((uint64_t)1 << 40)         /* as bench_server.c has it */
@@ -80,6 +79,7 @@ static enum fusor_status start_client(struct bench_cluster *b,
                                    .incarnation = 1,
                                    .n_shards = c->n_servers,
                                    .n_workers = 1,
+                                   .encoding = c->encoding,
                                    .wait_ms = WAIT_MS};
     struct lease lease = lease_make(0, 1, 1, 0, 0, UNITS);
 

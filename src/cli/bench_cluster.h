@@ -8,6 +8,7 @@
 #define CLI_BENCH_CLUSTER_H
 
 #include "cli/bench_server.h"
+#include "ps/client.h"
 
 #define BENCH_SERVERS_MAX 64
 
@@ -18,6 +19,7 @@ struct bench_cluster_config {
     const struct optim_spec *table_optim, *block_optim;
     uint32_t n_servers; // 1..BENCH_SERVERS_MAX
     enum bench_transport transport;
+    enum encoding encoding;
 };
 
 /* Over all servers, and of this process. */

@@ -79,6 +79,7 @@ static enum fusor_status start(struct loop *l, struct fusor_error *err)
         .block_optim = &sgd,
         .n_servers = c->n_servers,
         .transport = c->transport,
+        .encoding = c->encoding,
     };
 
     optim_spec_default(OPTIM_SGD, &sgd);

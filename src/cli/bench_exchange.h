@@ -24,6 +24,7 @@ struct bench_exchange_config {
     uint64_t n_dense;  // floats; 0: no block
     uint32_t n_servers;
     enum bench_transport transport;
+    enum encoding encoding;   // of values and gradients under way
     uint64_t warmup, repeats; // requests; repeats > 0
     int with_push;            // else gradients stay empty
 };

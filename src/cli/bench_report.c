@@ -5,6 +5,8 @@
 
 #include "cli/output.h"
 
+const char *const bench_wire_names[] = {"f32", "bf16", "int8", NULL};
+
 const struct arg_spec bench_args[] = {
     {"json", 0, NULL, "as JSON on stdout"},
     ARG_END,
@@ -82,6 +84,7 @@ static void config_json(struct json *j, const struct bench_exchange *e)
         json_uint(j, "bytes", c->n_dense * sizeof(float));
     json_uint(j, "servers", c->n_servers);
     json_string(j, "transport", bench_transport_names[c->transport]);
+    json_string(j, "wire", encoding_name(c->encoding));
     json_int(j, "staleness", 0);
     json_string(j, "durability", "none");
     json_string(j, "security", "none");
@@ -166,10 +169,10 @@ static void describe(const struct bench_exchange *e, struct strbuf *out)
     else
         strbuf_addf(out, "%.4g MB of dense values", 4e-6 * (double)c->n_dense);
     strbuf_addf(out,
-                ", %u server%s, %s, staleness 0, %llu requests; RSS %s, "
+                ", %u server%s, %s, %s, staleness 0, %llu requests; RSS %s, "
                 "servers %s, huge pages %llu of %llu\n",
                 c->n_servers, c->n_servers == 1 ? "" : "s",
-                bench_transport_names[c->transport],
+                bench_transport_names[c->transport], encoding_name(c->encoding),
                 (unsigned long long)c->repeats,
                 str_bytes((double)e->usage.client_rss_bytes, ours),
                 str_bytes((double)e->usage.server_rss_bytes, theirs),
@@ -209,6 +212,7 @@ enum fusor_status bench_run(const struct args *a, unsigned phases,
         .n_dense = o.size / sizeof(float),
         .n_servers = (uint32_t)o.servers,
         .transport = (enum bench_transport)o.transport,
+        .encoding = (enum encoding)o.wire,
         .warmup = o.warmup,
         .repeats = o.repeats,
         .with_push = (phases & BENCH_PUSH) != 0,

@@ -11,6 +11,7 @@ struct bench_options {
     uint64_t size; // bytes of dense values
     uint64_t servers, repeats, warmup;
     int transport; // enum bench_transport
+    int wire;      // enum encoding
 };
 
 #define BENCH_TABLE_OPTIONS(rows_default)                                 \
@@ -29,6 +30,8 @@ struct bench_options {
             struct bench_options, transport, "shm", bench_transport_names,  \
             "shm: shared memory, as a job on one host; zmq: TCP on "        \
             "loopback; mux: shared memory where both are listened to"),     \
+        OPTION_ENUM(struct bench_options, wire, "f32", bench_wire_names,    \
+                    "how values and gradients travel, as cluster.wire"),    \
         OPTION_SIZE(struct bench_options, repeats, repeats_default, 1, 1e7, \
                     "requests that are measured"),                          \
         OPTION_SIZE(struct bench_options, warmup, warmup_default, 0, 1e7,   \
@@ -36,6 +39,8 @@ struct bench_options {
 
 /** The options every benchmark has besides its settings. */
 extern const struct arg_spec bench_args[];
+
+extern const char *const bench_wire_names[];
 
 /** Units and terms, for the help of each. */
 #define BENCH_ABOUT                                                            \

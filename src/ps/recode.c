@@ -135,15 +135,6 @@ static enum fusor_status get_dense(const struct recode *r, enum encoding e,
 
 /* Rows. */
 
-static void put_rows(enum encoding e, const float *rows, size_t n, size_t width,
-                     struct payload_writer *w)
-{
-    void *out = payload_reserve_bytes(w, encoding_bytes(e, n, width));
-
-    if (out && n)
-        encoding_write(e, rows, n, width, NULL, out, n, 0);
-}
-
 static enum fusor_status get_rows(enum encoding e, size_t width,
                                   struct payload_reader *in,
                                   struct payload_writer *w,
@@ -313,33 +304,15 @@ static enum encoding dense_values(enum encoding e)
     return e == ENCODING_INT8 ? ENCODING_BF16 : e;
 }
 
-enum fusor_status recode_values_encode(const struct recode *r, enum encoding e,
-                                       const struct payload_buffer *in,
-                                       struct payload_pool *pool,
-                                       struct payload_buffer **out,
-                                       struct fusor_error *err)
+size_t recode_dense_bytes(const struct recode *r, enum encoding e)
 {
-    struct payload_reader reader;
-    struct payload_writer w;
-    struct payload_buffer *b;
-    const float *x;
-    size_t n;
-    void *to;
+    return dense_bytes(r, dense_values(e));
+}
 
-    FUSOR_TRY(payload_buffer_take(
-        pool, in->size + in->size / 4 + 16 * n_sections(r), &b, err));
-    payload_writer_init_buffer(&w, b);
-    payload_reader_init(&reader, in->data, in->size);
-    for (uint32_t t = 0; t < r->params->n_tables; t++) {
-        x = payload_get_f32s(&reader, &n);
-        put_rows(e, x, n / r->params->tables[t].width,
-                 r->params->tables[t].width, &w);
-    }
-    x = payload_get_f32s(&reader, &n);
-    to = payload_reserve_bytes(&w, n ? dense_bytes(r, dense_values(e)) : 0);
-    if (to && n)
-        dense_write(r, dense_values(e), x, to);
-    return finish(&w, b, out, err);
+void recode_dense_write(const struct recode *r, enum encoding e, const float *x,
+                        void *out)
+{
+    dense_write(r, dense_values(e), x, out);
 }
 
 enum fusor_status recode_values_decode(const struct recode *r, enum encoding e,

@@ -1,6 +1,7 @@
 /* Payloads of values and pushes with their floats in fewer bytes, and back
- * (wire/encoding.h). Both sides know payloads of f32 only (payloads.h); these
- * go through here on their way out and in when cluster.wire says so. In them
+ * (wire/encoding.h), when cluster.wire says so. Else payloads are of f32
+ * (payloads.h): pushes go through here on their way out, and both on their way
+ * in; a shard writes values as they travel at once. In them
  * each f32s section is a section of bytes: rows of a table as encoding_write()
  * leaves them; dense blocks segment by segment, each piece filled up to 8
  * bytes.
@@ -56,11 +57,13 @@ enum fusor_status recode_push_decode(const struct recode *r, uint32_t flags,
                                      struct payload_pool *pool,
                                      struct payload_buffer **out,
                                      struct fusor_error *err);
-enum fusor_status recode_values_encode(const struct recode *r, enum encoding e,
-                                       const struct payload_buffer *in,
-                                       struct payload_pool *pool,
-                                       struct payload_buffer **out,
-                                       struct fusor_error *err);
+/** The section of dense values in VALUES of this encoding, not f32: its bytes.
+ * The rows of a table are as encoding_write() leaves them. */
+size_t recode_dense_bytes(const struct recode *r, enum encoding e);
+/** @param x [dense_size] @param out [recode_dense_bytes()] */
+void recode_dense_write(const struct recode *r, enum encoding e, const float *x,
+                        void *out);
+/** VALUES of this encoding, not f32, as f32. */
 enum fusor_status recode_values_decode(const struct recode *r, enum encoding e,
                                        const struct payload_buffer *in,
                                        struct payload_pool *pool,

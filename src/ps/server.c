@@ -31,7 +31,10 @@ static enum fusor_status take_memory(struct server *s, struct fusor_error *err)
     s->pushes = mem_alloc(n, sizeof(*s->pushes));
     s->rows = mem_alloc(n * (tables + 1), sizeof(*s->rows));
     s->load = mem_alloc(BUCKET_COUNT, sizeof(*s->load));
-    if (!s->lanes || !s->views || !s->pushes || !s->rows || !s->load)
+    s->piece = mem_alloc_raw(SERVER_PIECE_BYTES / sizeof(float) + ROW_WIDTH_MAX,
+                             sizeof(*s->piece));
+    if (!s->piece || !s->lanes || !s->views || !s->pushes || !s->rows ||
+        !s->load)
         return mem_fail(err, "server", n * sizeof(*s->rows));
     FUSOR_TRY(ticket_book_init(&s->peeks, tables, keeps_keys(&s->config),
                                shard_budget(s->config.shard), err));
@@ -78,6 +81,7 @@ void server_destroy(struct server *s)
     mem_free(s->rows);
     mem_free(s->refs);
     mem_free(s->load);
+    mem_free(s->piece);
     ticket_book_clear(&s->peeks);
     mem_free(s);
 }

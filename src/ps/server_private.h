@@ -7,6 +7,9 @@
 #include "ps/recode.h"
 #include "ps/server.h"
 
+/* Values that are looked up, then copied. */
+#define SERVER_PIECE_BYTES ((size_t)1 << 15)
+
 struct server {
     struct server_config config;
     struct lane *lanes; // [n_workers]
@@ -22,6 +25,7 @@ struct server {
     struct shard_rows *rows; // [n_workers * PARAM_MAX_NODES * n_tables]
     uint32_t *refs;          // scratch of one look-up
     size_t refs_cap;
+    float *piece; // [SERVER_PIECE_BYTES / 4 + ROW_WIDTH_MAX] to be encoded
     struct ticket_book peeks; // one ticket: a peek is answered at once
     struct server_counters counters;
     struct bucket_load *load; // [BUCKET_COUNT]

@@ -10,8 +10,8 @@
 #define LOG_MODULE "shard"
 #include "base/log.h"
 
-#define HELD_MIN_NS 1000              /* less is answered at once */
-#define PIECE_BYTES ((size_t)1 << 15) /* looked up, then copied */
+#define HELD_MIN_NS 1000 /* less is answered at once */
+#define PIECE_BYTES SERVER_PIECE_BYTES
 #define AHEAD 8 /* rows a prefetch runs in front: see store/shard_apply.c */
 
 /* No table can have more held keys than keys. r stands behind the keys. */
@@ -185,15 +185,20 @@ static void copy_rows(struct server *s, uint32_t table, const uint32_t *refs,
 static size_t values_room(const struct server *s, const struct lane_pull *pull,
                           size_t n_dense)
 {
-    size_t room = payload_section_bytes(n_dense, sizeof(float));
+    enum encoding e = recode_encoding(pull->header.flags);
+    struct recode r = server_recode(s);
+    size_t dense = n_dense * sizeof(float), room;
 
+    if (n_dense && e != ENCODING_F32)
+        dense = recode_dense_bytes(&r, e);
+    room = payload_section_bytes(dense, 1);
     for (uint32_t t = 0; t < s->config.params->n_tables; t++) {
         size_t n;
 
         ticket_refs(pull->ticket, t, &n);
         n -= pull->ticket->held[t];
-        room += payload_section_bytes(n * s->config.params->tables[t].width,
-                                      sizeof(float));
+        room += payload_section_bytes(
+            encoding_bytes(e, n, s->config.params->tables[t].width), 1);
     }
     return room;
 }
@@ -201,17 +206,33 @@ static size_t values_room(const struct server *s, const struct lane_pull *pull,
 /* An answer being written. */
 struct answer {
     struct messenger *messenger;
-    struct messenger_stream *stream; // NULL: it leaves when it is whole
+    struct messenger_stream stream;
     struct payload_buffer *out;
     const struct lane_pull *pull;
     struct lookup *lookup; // NULL: its rows are known
+    enum encoding encoding;
 };
 
-static void written_up_to(const struct answer *a, const float *end)
+/* Encoded it is small, and leaves when it is whole. */
+static void written_up_to(struct answer *a, const float *end)
 {
-    if (a->stream)
-        messenger_stream_advance(a->messenger, a->stream,
+    if (a->encoding == ENCODING_F32)
+        messenger_stream_advance(a->messenger, &a->stream,
                                  (size_t)((const uint8_t *)end - a->out->data));
+}
+
+/* Rows [at, at + n) of the n_wanted of a table to their place in the answer. */
+static void put_values(struct server *s, const struct answer *a, uint32_t table,
+                       const uint32_t *refs, const uint64_t *keys, size_t at,
+                       size_t n, size_t n_wanted, void *out)
+{
+    uint32_t width = s->config.params->tables[table].width;
+    int plain = a->encoding == ENCODING_F32;
+    float *to = plain ? (float *)out + at * width : s->piece;
+
+    copy_rows(s, table, refs + at, keys ? keys + at : NULL, n, to);
+    if (!plain)
+        encoding_write(a->encoding, to, n, width, NULL, out, n_wanted, at);
 }
 
 /* Rows [at, at + n) of a table, looked up if need be. Those that the reader
@@ -219,7 +240,7 @@ static void written_up_to(const struct answer *a, const float *end)
 static enum fusor_status put_piece(struct server *s, const struct answer *a,
                                    uint32_t table, const uint64_t *fresh,
                                    size_t at, size_t n, size_t n_wanted,
-                                   float *out, struct fusor_error *err)
+                                   void *out, struct fusor_error *err)
 {
     const struct ticket *ticket = a->pull->ticket;
     const uint64_t *keys = fresh ? fresh : ticket_keys(ticket, table);
@@ -231,16 +252,15 @@ static enum fusor_status put_piece(struct server *s, const struct answer *a,
     if (!(a->pull->header.flags & PS_PEEK))
         shard_catch_up(s->config.shard, table, refs + at, n, server_now(s));
     if (at < end)
-        copy_rows(s, table, refs + at, keys ? keys + at : NULL, end - at,
-                  out + at * s->config.params->tables[table].width);
+        put_values(s, a, table, refs, keys, at, end - at, n_wanted, out);
     return FUSOR_OK;
 }
 
 /* Piece by piece, so that rows are copied out of the cache that they were
  * looked up in, and the first chunk leaves while the next is gathered. */
-static enum fusor_status put_rows(struct server *s, const struct answer *a,
+static enum fusor_status put_rows(struct server *s, struct answer *a,
                                   uint32_t table, const uint64_t *fresh,
-                                  size_t n_wanted, float *out,
+                                  size_t n_wanted, void *out,
                                   struct fusor_error *err)
 {
     uint32_t width = s->config.params->tables[table].width;
@@ -251,74 +271,69 @@ static enum fusor_status put_rows(struct server *s, const struct answer *a,
         m = all - at < piece ? all - at : piece;
         FUSOR_TRY(put_piece(s, a, table, fresh, at, m, n_wanted, out, err));
         if (at + m <= n_wanted)
-            written_up_to(a, out + (at + m) * width);
+            written_up_to(a, (float *)out + (at + m) * width);
     }
     return FUSOR_OK;
 }
 
-static void put_dense(struct server *s, const struct answer *a, size_t n,
-                      float *out)
+static void put_dense(struct server *s, struct answer *a, size_t n,
+                      struct payload_writer *w)
 {
     const float *dense = shard_dense(s->config.shard);
     size_t piece = PIECE_BYTES / sizeof(float), m;
+    struct recode r = server_recode(s);
+    void *bytes;
+    float *out;
 
-    for (size_t at = 0; at < n; at += m) {
+    if (a->encoding != ENCODING_F32) {
+        bytes = payload_reserve_bytes(w, n ? recode_dense_bytes(&r, a->encoding)
+                                           : 0);
+        if (bytes && n)
+            recode_dense_write(&r, a->encoding, dense, bytes);
+        return;
+    }
+    out = payload_reserve_f32s(w, n);
+    for (size_t at = 0; out && at < n; at += m) {
         m = n - at < piece ? n - at : piece;
         memcpy(out + at, dense + at, m * sizeof(float));
         written_up_to(a, out + at + m);
     }
 }
 
+static void *reserve_rows(const struct answer *a, struct payload_writer *w,
+                          size_t n, uint32_t width)
+{
+    if (a->encoding == ENCODING_F32)
+        return payload_reserve_f32s(w, n * width);
+    return payload_reserve_bytes(w, encoding_bytes(a->encoding, n, width));
+}
+
 static enum fusor_status fill_values(struct server *s, size_t n_dense,
-                                     const struct answer *a,
-                                     struct fusor_error *err)
+                                     struct answer *a, struct fusor_error *err)
 {
     const struct param_spec *p = s->config.params;
     struct payload_reader keys;
     struct payload_writer w;
-    float *dense;
 
     shard_set_floor(s->config.shard, s->clock + s->edge);
     if (a->lookup)
         payload_reader_init(&keys, a->lookup->msg->data, a->lookup->msg->size);
     payload_writer_init_buffer(&w, a->out);
     for (uint32_t t = 0; t < p->n_tables; t++) {
-        size_t n;
+        size_t n, wanted;
         const uint64_t *fresh = a->lookup ? payload_get_u64s(&keys, &n) : NULL;
-        size_t wanted;
-        float *rows;
+        void *rows;
 
         ticket_refs(a->pull->ticket, t, &n);
         wanted = n - a->pull->ticket->held[t];
-        rows = payload_reserve_f32s(&w, wanted * p->tables[t].width);
+        rows = reserve_rows(a, &w, wanted, p->tables[t].width);
         if (!fresh)
             FUSOR_TRY(find_again(s, a->pull, t, err));
         if (rows)
             FUSOR_TRY(put_rows(s, a, t, fresh, wanted, rows, err));
     }
-    dense = payload_reserve_f32s(&w, n_dense);
-    if (dense && n_dense)
-        put_dense(s, a, n_dense, dense);
+    put_dense(s, a, n_dense, &w);
     return payload_writer_finish(&w, a->out, err);
-}
-
-/* In fewer bytes: whole first, then rounded. */
-static enum fusor_status send_encoded(struct server *s,
-                                      const struct wire_header *h,
-                                      size_t n_dense, const struct answer *a,
-                                      struct fusor_error *err)
-{
-    struct recode r = server_recode(s);
-    struct payload_buffer *b;
-    enum fusor_status rc;
-
-    FUSOR_TRY(fill_values(s, n_dense, a, err));
-    FUSOR_TRY(recode_values_encode(&r, recode_encoding(h->flags), a->out,
-                                   messenger_pool(a->messenger), &b, err));
-    profile_enter(s->config.profile, PROFILE_SEND);
-    rc = messenger_send(a->messenger, a->pull->peer, h, b, err);
-    payload_buffer_unref(b);
-    return rc;
 }
 
 static enum fusor_status send_values(struct server *s,
@@ -326,15 +341,11 @@ static enum fusor_status send_values(struct server *s,
                                      size_t n_dense, struct answer *a,
                                      struct fusor_error *err)
 {
-    struct messenger_stream stream;
-
-    if (recode_encoding(h->flags) != ENCODING_F32)
-        return send_encoded(s, h, n_dense, a, err);
-    FUSOR_TRY(messenger_stream_begin(&stream, a->pull->peer, h, a->out, err));
-    a->stream = &stream;
+    FUSOR_TRY(
+        messenger_stream_begin(&a->stream, a->pull->peer, h, a->out, err));
     FUSOR_TRY(fill_values(s, n_dense, a, err));
     profile_enter(s->config.profile, PROFILE_SEND);
-    return messenger_stream_end(a->messenger, &stream, err);
+    return messenger_stream_end(a->messenger, &a->stream, err);
 }
 
 /* How long the clock has not allowed the values. */
@@ -377,8 +388,10 @@ static enum fusor_status answer_pull(struct server *s,
     int dense = (pull->header.flags & PS_WANT_DENSE) != 0;
     size_t n_dense = dense ? (size_t)shard_dense_size(s->config.shard) : 0;
     struct wire_header h = server_answer(s, &pull->header, WIRE_VALUES);
-    struct answer a = {
-        .messenger = s->config.messenger, .pull = pull, .lookup = lookup};
+    struct answer a = {.messenger = s->config.messenger,
+                       .pull = pull,
+                       .lookup = lookup,
+                       .encoding = recode_encoding(pull->header.flags)};
     size_t room = values_room(s, pull, n_dense);
 
     if (payload_buffer_take(messenger_pool(a.messenger), room, &a.out, err) !=
@@ -387,7 +400,7 @@ static enum fusor_status answer_pull(struct server *s,
         log_warn("values for lease %u wait: %s", pull->header.lease, err->text);
         return FUSOR_EAGAIN;
     }
-    h.flags = recode_flags(recode_encoding(pull->header.flags));
+    h.flags = recode_flags(a.encoding);
     h.a = held_ns(s, pull);
     profile_enter(s->config.profile, PROFILE_VALUES);
     a.out->size = room;

@@ -13,12 +13,13 @@
 
 struct kernels {
     void (*to_bf16)(const float *x, size_t n, uint16_t *out);
-    void (*to_bf16_random)(const float *x, size_t n, uint64_t seed,
-                           uint16_t *out);
+    void (*to_bf16_random)(const float *rows, size_t m, size_t width,
+                           const uint64_t *seeds, uint16_t *out);
     void (*from_bf16)(const uint16_t *in, size_t n, float *x);
-    float (*to_int8)(const float *x, size_t n, uint64_t seed, int random,
-                     int8_t *out);
-    void (*from_int8)(const int8_t *in, size_t n, float scale, float *x);
+    void (*to_int8)(const float *rows, size_t m, size_t width,
+                    const uint64_t *seeds, float *scales, int8_t *out);
+    void (*from_int8)(const int8_t *in, const float *scales, size_t m,
+                      size_t width, float *rows);
 };
 
 #define LOOP static inline __attribute__((always_inline))
@@ -113,32 +114,78 @@ LOOP void from_int8_loop(const int8_t *restrict in, size_t n, float scale,
         x[i] = (float)in[i] * scale;
 }
 
-#define KERNELS(level, target)                                              \
-    target static void to_bf16_##level(const float *x, size_t n,            \
-                                       uint16_t *out)                       \
-    {                                                                       \
-        to_bf16_loop(x, n, out);                                            \
-    }                                                                       \
-    target static void to_bf16_random_##level(const float *x, size_t n,     \
-                                              uint64_t seed, uint16_t *out) \
-    {                                                                       \
-        to_bf16_random_loop(x, n, seed, out);                               \
-    }                                                                       \
-    target static void from_bf16_##level(const uint16_t *in, size_t n,      \
-                                         float *x)                          \
-    {                                                                       \
-        from_bf16_loop(in, n, x);                                           \
-    }                                                                       \
-    target static float to_int8_##level(                                    \
-        const float *x, size_t n, uint64_t seed, int random, int8_t *out)   \
-    {                                                                       \
-        return random ? to_int8_loop(x, n, seed, 1, out)                    \
-                      : to_int8_loop(x, n, seed, 0, out);                   \
-    }                                                                       \
-    target static void from_int8_##level(const int8_t *in, size_t n,        \
-                                         float scale, float *x)             \
-    {                                                                       \
-        from_int8_loop(in, n, scale, x);                                    \
+/* Rows are short: where the width is a constant, a row is a few vectors and no
+ * loop is left. */
+#define BY_WIDTH(width, call) \
+    switch (width) {          \
+    case 8:                   \
+        call(8);              \
+        break;                \
+    case 16:                  \
+        call(16);             \
+        break;                \
+    case 32:                  \
+        call(32);             \
+        break;                \
+    case 64:                  \
+        call(64);             \
+        break;                \
+    default:                  \
+        call(width);          \
+    }
+
+LOOP void to_bf16_random_rows(const float *rows, size_t m, size_t width,
+                              const uint64_t *seeds, uint16_t *out)
+{
+    for (size_t i = 0; i < m; i++)
+        to_bf16_random_loop(rows + i * width, width, seeds[i], out + i * width);
+}
+
+LOOP void to_int8_rows(const float *rows, size_t m, size_t width,
+                       const uint64_t *seeds, float *scales, int8_t *out)
+{
+    for (size_t i = 0; i < m && seeds; i++)
+        scales[i] =
+            to_int8_loop(rows + i * width, width, seeds[i], 1, out + i * width);
+    for (size_t i = 0; i < m && !seeds; i++)
+        scales[i] =
+            to_int8_loop(rows + i * width, width, 0, 0, out + i * width);
+}
+
+LOOP void from_int8_rows(const int8_t *in, const float *scales, size_t m,
+                         size_t width, float *rows)
+{
+    for (size_t i = 0; i < m; i++)
+        from_int8_loop(in + i * width, width, scales[i], rows + i * width);
+}
+
+#define CALL_BF16(w) to_bf16_random_rows(rows, m, w, seeds, out)
+#define CALL_TO_INT8(w) to_int8_rows(rows, m, w, seeds, scales, out)
+#define CALL_FROM_INT8(w) from_int8_rows(in, scales, m, w, rows)
+
+#define KERNELS(level, target)                                               \
+    target static void to_bf16_##level(const float *x, size_t n,             \
+                                       uint16_t *out)                        \
+    {                                                                        \
+        to_bf16_loop(x, n, out);                                             \
+    }                                                                        \
+    target static void to_bf16_random_##level(                               \
+        const float *rows, size_t m, size_t width, const uint64_t *seeds,    \
+        uint16_t *out){BY_WIDTH(                                             \
+        width,                                                               \
+        CALL_BF16)} target static void from_bf16_##level(const uint16_t *in, \
+                                                         size_t n, float *x) \
+    {                                                                        \
+        from_bf16_loop(in, n, x);                                            \
+    }                                                                        \
+    target static void to_int8_##level(const float *rows, size_t m,          \
+                                       size_t width, const uint64_t *seeds,  \
+                                       float *scales, int8_t *out){          \
+        BY_WIDTH(width, CALL_TO_INT8)} target static void                    \
+        from_int8_##level(const int8_t *in, const float *scales, size_t m,   \
+                          size_t width, float *rows)                         \
+    {                                                                        \
+        BY_WIDTH(width, CALL_FROM_INT8)                                      \
     }
 #define ROW(level)                                                  \
     {                                                               \
@@ -180,36 +227,19 @@ int encoding_rows(enum encoding e, size_t bytes, size_t width, size_t *n)
     return encoding_bytes(e, *n, width) == bytes ? 0 : -1;
 }
 
-static void write_bf16(const float *rows, size_t m, size_t width,
-                       const uint64_t *seeds, uint16_t *out)
-{
-    const struct kernels *k = &kernels[cpu_level()];
-
-    if (!seeds)
-        k->to_bf16(rows, m * width, out);
-    for (size_t i = 0; seeds && i < m; i++)
-        k->to_bf16_random(rows + i * width, width, seeds[i], out + i * width);
-}
-
-static void write_int8(const float *rows, size_t m, size_t width,
-                       const uint64_t *seeds, float *scales, int8_t *out)
-{
-    const struct kernels *k = &kernels[cpu_level()];
-
-    for (size_t i = 0; i < m; i++)
-        scales[i] = k->to_int8(rows + i * width, width, seeds ? seeds[i] : 0,
-                               seeds != NULL, out + i * width);
-}
-
 void encoding_write(enum encoding e, const float *rows, size_t m, size_t width,
                     const uint64_t *seeds, void *out, size_t n, size_t first)
 {
+    const struct kernels *k = &kernels[cpu_level()];
+    uint16_t *halves = (uint16_t *)out + first * width;
     float *floats = out;
 
-    if (e == ENCODING_BF16)
-        write_bf16(rows, m, width, seeds, (uint16_t *)out + first * width);
+    if (e == ENCODING_BF16 && seeds)
+        k->to_bf16_random(rows, m, width, seeds, halves);
+    else if (e == ENCODING_BF16)
+        k->to_bf16(rows, m * width, halves);
     else if (e == ENCODING_INT8)
-        write_int8(rows, m, width, seeds, floats + first,
+        k->to_int8(rows, m, width, seeds, floats + first,
                    (int8_t *)(floats + n) + first * width);
     else
         memcpy(floats + first * width, rows, m * width * sizeof(float));
@@ -220,12 +250,11 @@ void encoding_read(enum encoding e, const void *in, size_t n, size_t width,
 {
     const struct kernels *k = &kernels[cpu_level()];
     const float *scales = in;
-    const int8_t *values = (const int8_t *)(scales + n);
 
     if (e == ENCODING_F32)
         memcpy(rows, in, n * width * sizeof(float));
     else if (e == ENCODING_BF16)
         k->from_bf16(in, n * width, rows);
-    for (size_t i = 0; e == ENCODING_INT8 && i < n; i++)
-        k->from_int8(values + i * width, width, scales[i], rows + i * width);
+    else
+        k->from_int8((const int8_t *)(scales + n), scales, n, width, rows);
 }

@@ -25,7 +25,8 @@ near "rows" "$(number rows)" 500 0
 if grep -q '"push"' "$work/out"; then die "pull shows push"; fi
 
 ok "push to two servers" "$FUSOR" bench push --rows 50 --distinct 1k \
-    --servers 2 --transport zmq $few
+    --servers 2 --transport zmq --wire int8 $few
+shows '"wire": "int8"'
 shows '"transport": "zmq"'
 shows '"push": {'
 positive p50_s rows_per_s gb_per_s

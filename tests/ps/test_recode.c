@@ -178,18 +178,23 @@ static void values_come_back_and_peeks_have_no_dense(void)
     open_all();
     for (int with = 0; with < 2; with++) {
         for (int e = ENCODING_BF16; e < ENCODING_END; e++) {
-            struct payload_buffer *in, *encoded, *out, *none;
+            struct payload_buffer *encoded, *out, *none;
             struct payload_writer w;
             struct payload_reader r;
             const float *x;
+            void *at;
             size_t n;
 
-            in = take(4096, &w);
-            payload_put_f32s(&w, rows, ROWS * WIDTH);
-            payload_put_f32s(&w, dense, with ? DENSE : 0);
-            REQUIRE(!payload_writer_finish(&w, in, NULL));
-            REQUIRE(!recode_values_encode(&recode, (enum encoding)e, in, pool,
-                                          &encoded, NULL));
+            encoded = take(4096, &w);
+            n = encoding_bytes((enum encoding)e, ROWS, WIDTH);
+            at = payload_reserve_bytes(&w, n);
+            encoding_write((enum encoding)e, rows, ROWS, WIDTH, NULL, at, ROWS,
+                           0);
+            n = with ? recode_dense_bytes(&recode, (enum encoding)e) : 0;
+            at = payload_reserve_bytes(&w, n);
+            if (with)
+                recode_dense_write(&recode, (enum encoding)e, dense, at);
+            REQUIRE(!payload_writer_finish(&w, encoded, NULL));
             REQUIRE(!recode_values_decode(&recode, (enum encoding)e, encoded,
                                           pool, &out, NULL));
             encoded->size -= 8;
@@ -205,7 +210,6 @@ static void values_come_back_and_peeks_have_no_dense(void)
             for (size_t i = 0; i < n; i++)
                 CHECK(fabsf(x[i] - dense[i]) <= dense[i] * 0x1p-8f);
             CHECK(payload_reader_finish(&r, "values", NULL) == FUSOR_OK);
-            payload_buffer_unref(in);
             payload_buffer_unref(encoded);
             payload_buffer_unref(out);
         }

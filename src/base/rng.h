@@ -27,7 +27,8 @@ enum rng_purpose {
     RNG_ADMIT,   // the same: does a key get a row?
     RNG_WIRE,    // a = unit and micro-batch, b = table and key
     RNG_MASK,    // a = epoch and tower, b = sample id
-    RNG_AUGMENT  // a = epoch, b = sample id
+    RNG_AUGMENT, // a = epoch, b = sample id
+    RNG_NOISE    // a = epoch and unit, b = table and key, or block
 };
 
 __extension__ typedef unsigned __int128 rng_u128;

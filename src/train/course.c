@@ -468,6 +468,7 @@ static enum fusor_status course_next(struct script *s, struct command *out,
     if (c->phase != PHASE_FINISH)
         return FUSOR_OK;
     course_say_load(c);
+    course_say_privacy(c);
     course_say_profile(c);
     return course_keep_trace(c, err);
 }

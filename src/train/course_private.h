@@ -103,6 +103,8 @@ enum fusor_status course_join(struct course *c, const struct command *cmd,
 /** Servers have told what was asked of them: write it down. A run in one
  * process has none. */
 enum fusor_status course_keep_load(struct course *c, struct fusor_error *err);
+/** The job is done: say what its privacy is worth. */
+void course_say_privacy(struct course *c);
 /** The job is done: say how even it was. */
 void course_say_load(struct course *c);
 

@@ -43,6 +43,7 @@ void course_result(const struct course *c, struct strbuf *out)
         journal_results_json(&j, "test", c->test, c->workload->n_metrics);
     if (c->has_test && c->groups_test.s)
         json_raw(&j, "test_by", c->groups_test.s);
+    guarantee_json(&j, c->workload, c->position.samples_done);
     json_end_object(&j);
     strbuf_add(out, j.text.s ? j.text.s : "{}");
     json_clear(&j);

@@ -173,6 +173,13 @@ const struct model_tables *grads_begin_micro(struct grads *g,
     return g->views;
 }
 
+void grads_touch_all(struct grads *g, const struct step *s)
+{
+    for (uint32_t t = 0; t < g->n_tables; t++)
+        if (g->tables[t].wanted && !is_flat(g, t) && s->sets[t].n)
+            touch_all(&g->tables[t], g->tables[t].all, s->sets[t].n);
+}
+
 void grads_finish_node(struct grads *g, const struct step *s, uint32_t lo,
                        uint32_t span, struct step_grads *out)
 {

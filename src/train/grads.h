@@ -45,6 +45,9 @@ const struct model_tables *grads_begin_micro(struct grads *g,
                                              const struct step *s,
                                              const struct step_micro *m,
                                              float **dense_grad);
+/** Make a row of the micro-batch for every key of the step, of each table that
+ * is trained. */
+void grads_touch_all(struct grads *g, const struct step *s);
 /** Close the node that the micro-batches since the last close make up. */
 void grads_finish_node(struct grads *g, const struct step *s, uint32_t lo,
                        uint32_t span, struct step_grads *out);

@@ -214,6 +214,8 @@ enum fusor_status journal_append(const char *run_dir,
         journal_results_json(&j, "valid", line->valid, line->n_valid);
     if (line->groups)
         json_raw(&j, "valid_by", line->groups);
+    if (line->workload)
+        guarantee_json(&j, line->workload, line->position->samples_done);
     json_end_object(&j);
     strbuf_add(&j.text, "\n");
     fs_join(path, run_dir, "metrics.jsonl");

@@ -502,6 +502,7 @@ enum fusor_status train_options_read(struct yaml_node *job,
     FUSOR_TRY(option_read(train_section_specs, yaml_get(job, "train"), "train",
                           &out->train, err));
     FUSOR_TRY(read_augment(out->train.augment, out, err));
+    FUSOR_TRY(guarantee_read(yaml_get(job, "privacy"), &out->privacy, err));
     FUSOR_TRY(read_stages(yaml_get(job, "stages"), out, err));
     FUSOR_TRY(read_init_from(yaml_get(job, "init_from"), out, err));
     return read_metrics(yaml_get(job, "evaluate"), out, err);

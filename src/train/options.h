@@ -7,6 +7,7 @@
 #include "data/augment.h"
 #include "model/model.h"
 #include "optim/optim.h"
+#include "train/guarantee.h"
 
 #define TRAIN_MAX_STAGES 16 /* in the job's list */
 #define TRAIN_MAX_FOLDS 10  /* of a stage out of fold */
@@ -86,7 +87,8 @@ struct group_rule {
 
 struct train_options {
     struct train_section train;
-    struct augment augment; // of sequences; probability 0: none
+    struct augment augment;   // of sequences; probability 0: none
+    struct guarantee privacy; // clip 0: none
     uint32_t n_stages;
     struct stage stages[TRAIN_MAX_PASSES];
     uint32_t n_folds; // 0: no stage is out of fold

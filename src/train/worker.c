@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "tensor/vec.h"
 #include "train/fold.h"
 
 /* Of a micro-batch: in steps of 2^-20 it fits 63 bits. */
@@ -59,6 +60,9 @@ enum fusor_status worker_init(struct worker *w, const struct workload *workload,
         rc = model_run_create(workload->model, micro_rows, &w->run, err);
     if (rc == FUSOR_OK)
         rc = grads_init(&w->grads, workload->model, max_micros, err);
+    if (rc == FUSOR_OK && workload->options.privacy.clip > 0)
+        rc = private_grads_init(&w->by_sample, workload->model,
+                                &workload->options.privacy, err);
     if (rc != FUSOR_OK)
         worker_clear(w);
     return rc;
@@ -69,6 +73,7 @@ void worker_clear(struct worker *w)
     for (unsigned i = 0; w->ring && i < w->n_ring; i++)
         step_clear(&w->ring[i]);
     grads_clear(&w->grads);
+    private_grads_clear(&w->by_sample);
     model_run_destroy(w->run);
     mem_free(w->ring);
     mem_free(w->rows);
@@ -177,6 +182,8 @@ static float unit_scale(struct worker *w, const struct epoch *e, uint64_t unit)
     uint32_t left = plan_unit_rows(e->plan, unit);
     double sum = 0;
 
+    if (w->workload->options.privacy.clip > 0) // how many there are is not told
+        return 1.0f / (float)e->plan->global_batch;
     if (!e->negatives->per_row && !e->objective->every &&
         !dataset_schema(ds)->has_weight)
         return 1.0f / (float)left;
@@ -208,6 +215,8 @@ static enum fusor_status announce(struct worker *w, const struct epoch *e,
         s->loss_scale = s->grad_scale * (float)plan_unit_rows(e->plan, unit);
     for (uint32_t m = e->lease->micro_lo; m < e->lease->micro_hi; m++)
         FUSOR_TRY(fill_micro(w, e, s, unit, m, err));
+    if (w->workload->options.privacy.clip > 0 && e->lease->micro_lo == 0)
+        FUSOR_TRY(private_grads_add_keys(&w->by_sample, s, err));
     FUSOR_TRY(step_seal(s, err));
     profile_enter(w->profile, PROFILE_ANNOUNCE);
     return w->store->ops->announce(w->store, w->number, PULL_TRAIN, unit,
@@ -257,6 +266,45 @@ static struct model_candidates candidates_of(const struct worker *w,
     };
 }
 
+/* One batch through the model and back. */
+static enum fusor_status pass(struct worker *w, const struct epoch *e,
+                              const struct step *s, const struct model_step *in,
+                              double *sum, struct fusor_error *err)
+{
+    double loss;
+
+    FUSOR_TRY(model_forward(w->run, in, NULL, NULL, err));
+    if (!in->candidates) // which the fusion has no part in
+        count_weights(w, in->batch->n);
+    FUSOR_TRY(model_loss(w->run, in, &loss, err));
+    FUSOR_TRY(check_loss(e, s, loss, err));
+    *sum += loss;
+    return model_backward(w->run, in, err);
+}
+
+/* Each sample's gradient by itself, cut; then the unit's noise. */
+static enum fusor_status pass_by_sample(struct worker *w, const struct epoch *e,
+                                        const struct step *s,
+                                        const struct step_micro *m,
+                                        const struct model_step *in,
+                                        double *sum, struct fusor_error *err)
+{
+    struct private_grads *p = &w->by_sample;
+    struct model_step one;
+
+    if (m->number == 0)
+        grads_touch_all(&w->grads, s);
+    vec_ops()->fill(in->dense_grad, 0.0f, w->workload->params->n_dense);
+    for (uint32_t i = 0; i < m->batch.n; i++) {
+        FUSOR_TRY(private_grads_window(p, s, m, in, i, &one, err));
+        FUSOR_TRY(pass(w, e, s, &one, sum, err));
+        private_grads_add(p, in);
+    }
+    if (m->number == 0)
+        private_grads_noise(p, s, e->number, in);
+    return FUSOR_OK;
+}
+
 static enum fusor_status compute_micro(struct worker *w, const struct epoch *e,
                                        const struct step *s,
                                        const struct step_micro *m,
@@ -275,7 +323,7 @@ static enum fusor_status compute_micro(struct worker *w, const struct epoch *e,
         .given = w->given ? m->given : NULL,
     };
     struct model_candidates candidates;
-    double loss;
+    double loss = 0;
 
     if (m->candidates) {
         candidates = candidates_of(w, e, s, m);
@@ -283,14 +331,13 @@ static enum fusor_status compute_micro(struct worker *w, const struct epoch *e,
     }
     profile_enter(w->profile, PROFILE_COMBINE);
     in.tables = grads_begin_micro(&w->grads, s, m, &in.dense_grad);
-    FUSOR_TRY(model_forward(w->run, &in, NULL, NULL, err));
-    if (!m->candidates) // which the fusion has no part in
-        count_weights(w, m->batch.n);
-    FUSOR_TRY(model_loss(w->run, &in, &loss, err));
-    FUSOR_TRY(check_loss(e, s, loss, err));
+    if (w->workload->options.privacy.clip > 0)
+        FUSOR_TRY(pass_by_sample(w, e, s, m, &in, &loss, err));
+    else
+        FUSOR_TRY(pass(w, e, s, &in, &loss, err));
     result_add_loss(&w->result.loss,
                     llround(loss * (double)s->loss_scale * RESULT_LOSS_ONE));
-    return model_backward(w->run, &in, err);
+    return FUSOR_OK;
 }
 
 /* All micro-batches of the step, node by node of the tree. */

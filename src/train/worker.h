@@ -9,7 +9,7 @@
 
 #include "coord/command.h"
 #include "coord/lease.h"
-#include "train/grads.h"
+#include "train/private_grads.h"
 #include "train/result.h"
 #include "train/workload.h"
 
@@ -25,8 +25,9 @@ struct worker {
     unsigned n_ring;
     struct model_run *run;
     struct grads grads;
-    struct step_grads pushed; // stays until the store's next values()
-    uint32_t *rows;           // [micro_rows] row numbers of a micro-batch
+    struct private_grads by_sample; // with privacy
+    struct step_grads pushed;       // stays until the store's next values()
+    uint32_t *rows;                 // [micro_rows] row numbers of a micro-batch
     uint32_t *items; // [micro_rows] items in their place, with negatives
     uint32_t *drawn; // [micro_rows] rows as the plan has them
     const struct fold_scores *given; // of a stage out of fold, or NULL

@@ -17,9 +17,10 @@
 #define MICRO_SAMPLES_MAX (1 << 26) /* 16 of them are counted in 32 bits */
 
 static const char *const job_keys[] = {
-    "data",     "label",   "fields", "tables",    "encoders",  "towers",
-    "fusion",   "output",  "loss",   "optimizer", "train",     "stages",
-    "evaluate", "cluster", "memory", "name",      "init_from", NULL,
+    "data",   "label",     "fields",   "tables",  "encoders",
+    "towers", "fusion",    "output",   "loss",    "optimizer",
+    "train",  "stages",    "evaluate", "cluster", "memory",
+    "name",   "init_from", "privacy",  NULL,
 };
 
 /* What is not constant about a workload. */
@@ -425,6 +426,7 @@ static enum fusor_status fill_work(struct workload *w, struct yaml_node *root,
 {
     FUSOR_TRY(read_objectives(w, root, err));
     FUSOR_TRY(check_head(w, root, err));
+    FUSOR_TRY(guarantee_check(w, root, err));
     FUSOR_TRY(read_metrics(w, yaml_get(root, "evaluate"), err));
     return read_groups(w, err);
 }

@@ -120,13 +120,20 @@ enum fusor_status server_refs_room(struct server *s, size_t n,
     return FUSOR_OK;
 }
 
+void server_set_floor(struct server *s)
+{
+    /* Between a cut and BEGIN the edge is the last epoch's, the clock is not.
+     */
+    shard_set_floor(s->config.shard, s->clock + (s->open ? s->edge : 0));
+}
+
 const uint32_t *server_resolve(struct server *s, uint32_t table,
                                const uint64_t *keys, size_t n, uint64_t unit,
                                struct fusor_error *err)
 {
     void *place = (void *)(uintptr_t)keys;
 
-    shard_set_floor(s->config.shard, s->clock + s->edge);
+    server_set_floor(s);
     if (server_refs_room(s, n, err) != FUSOR_OK ||
         shard_resolve(s->config.shard, table, keys, n, RESOLVE_PUSH,
                       s->clock + unit, s->refs, err) != FUSOR_OK)
@@ -146,7 +153,7 @@ enum fusor_status server_admit(struct server *s, const struct ticket *ticket,
 
     if (!keys || !shard_table_admits(s->config.shard, table))
         return FUSOR_OK;
-    shard_set_floor(s->config.shard, s->clock + s->edge);
+    server_set_floor(s);
     for (uint32_t i = 0; i < rows->n; i++) {
         uint32_t place = rows->places ? rows->places[i] : i;
 

@@ -46,6 +46,10 @@ static inline uint64_t server_now(const struct server *s)
     return s->clock + s->n_applied;
 }
 
+/** Rows that a unit at or above the edge asked for stay: before rows are made,
+ * for others may go for them. */
+void server_set_floor(struct server *s);
+
 /** Look up the rows of the keys of a push that stand in a payload and put the
  * references in the keys' place.
  * @param unit of the epoch that the keys are for

@@ -135,7 +135,7 @@ static enum fusor_status look_up_all(struct server *s, struct lookup *l,
 {
     struct payload_reader r;
 
-    shard_set_floor(s->config.shard, s->clock + s->edge);
+    server_set_floor(s);
     payload_reader_init(&r, l->msg->data, l->msg->size);
     for (uint32_t t = 0; t < s->config.params->n_tables; t++) {
         size_t n;
@@ -159,7 +159,7 @@ static enum fusor_status find_again(struct server *s,
 
     if (!keys || !shard_table_admits(s->config.shard, table))
         return FUSOR_OK;
-    shard_set_floor(s->config.shard, s->clock + s->edge);
+    server_set_floor(s);
     return shard_resolve(s->config.shard, table, keys, n,
                          peek ? RESOLVE_PEEK : RESOLVE_TRAIN,
                          s->clock + pull->header.clock, refs, err);
@@ -315,7 +315,7 @@ static enum fusor_status fill_values(struct server *s, size_t n_dense,
     struct payload_reader keys;
     struct payload_writer w;
 
-    shard_set_floor(s->config.shard, s->clock + s->edge);
+    server_set_floor(s);
     if (a->lookup)
         payload_reader_init(&keys, a->lookup->msg->data, a->lookup->msg->size);
     payload_writer_init_buffer(&w, a->out);

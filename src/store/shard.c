@@ -321,23 +321,6 @@ static enum fusor_status check_owner(const struct shard *s,
                       s->bucket_map[bucket_of_key(t->number, key)]);
 }
 
-static enum fusor_status make_missing(struct shard *s, struct table *t,
-                                      const uint64_t *keys, size_t n,
-                                      enum resolve_mode mode, uint64_t clock,
-                                      uint32_t *refs, struct fusor_error *err)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (refs[i])
-            continue;
-        FUSOR_TRY(check_owner(s, t, keys[i], err));
-        if (!table_admits(t))
-            FUSOR_TRY(shard_insert(s, t, keys[i], clock, &refs[i], err));
-        else if (mode == RESOLVE_PUSH)
-            FUSOR_TRY(shard_admit(s, t, keys[i], clock, &refs[i], err));
-    }
-    return FUSOR_OK;
-}
-
 /* A unit below the floor comes again: its rows stay until the floor moves. */
 static void mark_seen(const struct shard *s, const struct table *t,
                       const uint32_t *refs, size_t n, uint64_t clock)
@@ -351,6 +334,24 @@ static void mark_seen(const struct shard *s, const struct table *t,
         if (refs[i] && r->seen < now)
             r->seen = now;
     }
+}
+
+static enum fusor_status make_missing(struct shard *s, struct table *t,
+                                      const uint64_t *keys, size_t n,
+                                      enum resolve_mode mode, uint64_t clock,
+                                      uint32_t *refs, struct fusor_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (refs[i])
+            continue;
+        FUSOR_TRY(check_owner(s, t, keys[i], err));
+        if (!table_admits(t))
+            FUSOR_TRY(shard_insert(s, t, keys[i], clock, &refs[i], err));
+        else if (mode == RESOLVE_PUSH)
+            FUSOR_TRY(shard_admit(s, t, keys[i], clock, &refs[i], err));
+        mark_seen(s, t, &refs[i], 1, clock); // nor by the next of these
+    }
+    return FUSOR_OK;
 }
 
 enum fusor_status shard_resolve(struct shard *s, uint32_t table,

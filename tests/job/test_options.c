@@ -67,6 +67,11 @@ static void what_there_is_not_is_refused_by_name(void)
            "job.yaml:1:", "cache_age");
     refuse("cluster: {durability: node}", "job.yaml:1:", "durability");
     refuse("memory: {when_full: evict_oldes}", "job.yaml:1:", "evict_oldest");
+    refuse("memory: {per_server: -1}", "job.yaml:1:", "24GiB");
+    refuse("memory: {per_sever: 1GiB}", "job.yaml:1:", "per_server");
+    refuse("memory: {idle: often}", "job.yaml:1:", "often");
+    refuse("memory: {idle: 3000000000}", "job.yaml:1:", "idle");
+    refuse("cluster: {bind: socket}", "job.yaml:1:", "node");
     refuse("cluster: {staleness: -2}", "job.yaml:1:", "staleness");
     refuse("cluster: {sevrers: 2}", "job.yaml:1:", "servers");
 }

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "harness.h"
 #include "ps/payloads.h"
+#include "store/shard_private.h"
 #include "transport/sim.h"
 
 #define JOB 4
@@ -360,6 +361,29 @@ static void a_peek_creates_nothing_at_any_time(void)
     close_server();
 }
 
+/* Else rows that the next epoch uses might be driven out. */
+static void a_peek_after_a_cut_protects_no_less(void)
+{
+    struct wire_header h = header(WIRE_KEYS, 1, 0, 4);
+
+    open_server(-1);
+    begin(0, 0, 2);
+    send_push(0, push_of(0, 0, 0, 7), 0);
+    send_push(1, push_of(1, 0, 1, 7), 0);
+    CHECK(heard(0) == WIRE_ACK && heard(1) == WIRE_ACK);
+    CHECK(server_cut(server, NULL) == FUSOR_OK);
+    h.flags |= PS_PEEK;
+    send_keys(1, h);
+    CHECK(heard(1) == WIRE_VALUES);
+    CHECK(shard->floor == 2);
+    begin(0, 2, 2); // epoch 0 of the next stage
+    h = header(WIRE_KEYS, 0, 0, 8);
+    send_keys(0, h);
+    CHECK(heard(0) == WIRE_VALUES);
+    CHECK(shard->floor == 2);
+    close_server();
+}
+
 /* A client that asks and asks and never reads: what it is owed stays within its
  * share, and the other one is served. */
 static void a_flood_of_requests_takes_a_bounded_share(void)
@@ -479,6 +503,8 @@ int main(void)
          messages_of_no_concern_are_ignored},
         {"a peek creates nothing, at any time",
          a_peek_creates_nothing_at_any_time},
+        {"a peek after a cut protects no less",
+         a_peek_after_a_cut_protects_no_less},
         {"a flood of requests takes a bounded share",
          a_flood_of_requests_takes_a_bounded_share},
         {"keys asked for again are answered again",

@@ -289,6 +289,32 @@ static void the_lowest_go(void)
     the_cap_drives_out(STORE_EVICT_LOWEST);
 }
 
+/* Keys of one call are made one after the other; none goes for the next. */
+static void rows_of_a_unit_below_the_floor_stay(void)
+{
+    static uint64_t keys[4096];
+    static uint32_t refs[4096];
+    struct fusor_error err = {0};
+    uint64_t clock = 0, gone = 0;
+    struct bench b;
+    struct shard *s;
+
+    bench_fill(&b, ROW_BF16);
+    b.config.cap_bytes = 6 << 20;
+    b.config.when_full = STORE_EVICT_OLDEST;
+    s = begin(&b);
+    for (; clock < 60 && shard_counters(s).rows_evicted == 0; clock++)
+        REQUIRE(!train(s, clock * 4096, 4096, 1.0f, clock, &err));
+    for (uint32_t i = 0; i < 4096; i++)
+        keys[i] = 1000000 + i;
+    shard_set_floor(s, 1000);
+    REQUIRE(!shard_resolve(s, 0, keys, 4096, RESOLVE_TRAIN, 1, refs, &err));
+    for (uint32_t i = 0; i < 4096; i++)
+        gone += find(s, keys[i]) != refs[i];
+    CHECK(gone == 0);
+    shard_destroy(s);
+}
+
 static void without_eviction_the_cap_is_an_error(void)
 {
     struct fusor_error err = {0};
@@ -412,6 +438,8 @@ int main(void)
          idle_rows_go_at_cuts},
         {"under the cap the oldest go, never what is in use", the_oldest_go},
         {"under the cap the lowest go", the_lowest_go},
+        {"rows of a unit below the floor stay",
+         rows_of_a_unit_below_the_floor_stay},
         {"without eviction the cap is an error",
          without_eviction_the_cap_is_an_error},
         {"free slots and counts survive a hand-over",

@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "store/local_private.h"
 
+#define AHEAD 12 /* rows a prefetch runs in front */
+
 static struct local_store *local_of(struct param_store *store)
 {
     return (struct local_store *)(void *)store;
@@ -109,6 +111,8 @@ static void open_values(const struct local_store *s, unsigned o,
     for (size_t i = 0; i < n; i++) {
         uint32_t at = s->n > 1 ? k->at[first + i] : (uint32_t)i;
 
+        if (i + AHEAD < n)
+            shard_prefetch_values(s->shards[o], t, refs[i + AHEAD]);
         k->refs[at] = refs[i];
         rows[at] = values_of(s->shards[o], t, spec->dtype, in->keys[at],
                              refs[i], k->wide + (size_t)at * spec->width);

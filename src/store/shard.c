@@ -395,6 +395,17 @@ int shard_table_is_plain(const struct shard *s, uint32_t table)
     return t->spec->dtype == ROW_F32 && !table_admits(t);
 }
 
+void shard_prefetch_values(const struct shard *s, uint32_t table, uint32_t ref)
+{
+    const struct table *t = &s->tables[table];
+    const char *p = (const char *)table_row(t, ref) + t->values_at;
+    uint32_t bytes = t->width * (t->spec->dtype == ROW_BF16 ? 2 : 4);
+
+    for (uint32_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch(p + at);
+    __builtin_prefetch(p + bytes - 1);
+}
+
 void shard_read_rows(const struct shard *s, uint32_t table,
                      const uint64_t *keys, const uint32_t *refs, size_t n,
                      float *out)
@@ -403,7 +414,7 @@ void shard_read_rows(const struct shard *s, uint32_t table,
 
     for (size_t i = 0; i < n; i++, out += t->width) {
         if (i + AHEAD < n)
-            __builtin_prefetch(table_row(t, refs[i + AHEAD]));
+            shard_prefetch_values(s, table, refs[i + AHEAD]);
         if (refs[i])
             table_read(t, refs[i], out);
         else if (table_admits(t))

@@ -157,6 +157,8 @@ void shard_set_floor(struct shard *s, uint64_t clock);
 int shard_table_admits(const struct shard *s, uint32_t table);
 /** May values be read in place, by shard_row_values()? */
 int shard_table_is_plain(const struct shard *s, uint32_t table);
+/** Ask for the cache lines of a row's values. @param ref 0 is fine */
+void shard_prefetch_values(const struct shard *s, uint32_t table, uint32_t ref);
 /** Values of rows as floats, of any table.
  * @param keys [n] those of refs: reference 0 of a table that admits reads as
  *        the key's initial values; of another table as zeros. NULL where

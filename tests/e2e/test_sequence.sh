@@ -86,3 +86,36 @@ sequences wrong.yaml "mask: 0.3, causal: true"
 fails 2 "causal: true" "$FUSOR" train wrong.yaml -q
 sequences wrong.yaml "mask: 3"
 fails 2 "mask" "$FUSOR" train wrong.yaml -q
+
+# A stage that builds, before one that trains over what was built.
+cat >built.yaml <<END
+data: {prepared: parts/loo-full}
+label: {map: implicit}
+fields:
+  user:    {side: query, type: categorical}
+  item:    {side: item, type: categorical}
+  rated:   {side: query, type: bag, of: item}
+  history: {side: query, type: sequence, of: item, max: 12}
+tables: {item: 8}
+towers:
+  ease: {type: ease, item: item, history: rated, lambda: 5}
+  ials: {type: ials, query: user, item: item, dim: 4, sweeps: 3}
+  seq:  {type: gru, query: history, item: item}
+fusion: {type: weighted}
+loss: full_softmax
+optimizer: {adam: 5.0e-3}
+train: {global_batch: 64, micro_batches: 4, epochs: 1, seed: 5}
+stages: [{build: [ease, ials]}, {train: [seq]}]
+evaluate: [ndcg@10]
+cluster: {staleness: 0, placement: split, threads: 1}
+END
+ok "built: one thread" "$FUSOR" train built.yaml -q --run-dir runs/built
+digest runs/built
+want=$found
+ok "built: 2 workers, 2 servers" mpirun --oversubscribe -n 4 "$FUSOR" \
+    train built.yaml -q --run-dir runs/built-2x2 --servers 2
+digest runs/built-2x2
+[ "$found" = "$want" ] || die "built: 2 workers, 2 servers: other bits"
+ok "built: staleness 4" mpirun --oversubscribe -n 4 "$FUSOR" \
+    train built.yaml -q --run-dir runs/built-4 --servers 2 \
+    --set cluster.staleness=4

@@ -38,14 +38,16 @@ set_ml1m_loo() {
 
 set_ml1m_seq() {
     needs="ml-1m/sequences.txt"
-    prepare=("$data/ml-1m/sequences.txt" --format sasrec --protocol loo-full)
+    prepare=("$data/ml-1m/sequences.txt" --format sasrec --protocol loo-full
+        --validation=false)
     also=()
     protocol="loo-full: the last event there is of each user among all unseen items"
 }
 
 set_beauty() {
     needs="sequences/Beauty.txt"
-    prepare=("$data/sequences/Beauty.txt" --format s3rec --protocol loo-full)
+    prepare=("$data/sequences/Beauty.txt" --format s3rec --protocol loo-full
+        --validation=false)
     also=()
     protocol="loo-full: the last event there is of each user among all unseen items"
 }

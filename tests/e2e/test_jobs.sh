@@ -57,7 +57,7 @@ for file in "$jobs"/*.yaml; do
     ml1m_ease | ml1m_ials | ml1m_itemknn) parts=parts/loo-full ;;
     ml1m_fused | ml1m_fused_copies) parts=parts/loo-full ;;
     ml1m_sasrec | ml1m_bert4rec | beauty_*) parts=parts/loo-full ;;
-    demo) parts=parts/loo-full ;;
+    demo | order) parts=parts/loo-full ;;
     frappe_stacked | frappe_fused*) parts=parts/frappe-stacked ;;
     ctr_*) parts=parts/ctr ;;
     frappe_*) parts=parts/frappe ;;

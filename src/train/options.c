@@ -29,7 +29,8 @@ const struct option_spec train_section_specs[] = {
     OPTION_SIZE(struct train_section, run, "32", 1, 1e6,
                 "by_user: most samples of one user in a run"),
     OPTION_INT(struct train_section, depth, "1", 1, 7,
-               "steps whose keys travel ahead"),
+               "steps whose keys travel ahead; 2 to 4 hide a slow network "
+               "from cluster.read: early, nothing hides it at staleness 0"),
     OPTION_INT(struct train_section, eval_every, "1", 1, 1e6,
                "epochs between evaluations on the validation rows"),
     OPTION_SIZE(struct train_section, negatives, "0", 0, 1000,

@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
-
-#define SCALE_MIN 1e-30f /* a row below it is zero */
+#include "wire/encoding_int8.h"
 
 struct kernels {
     void (*to_bf16)(const float *x, size_t n, uint16_t *out);
@@ -20,6 +19,12 @@ struct kernels {
                     const uint64_t *seeds, float *scales, int8_t *out);
     void (*from_int8)(const int8_t *in, const float *scales, size_t m,
                       size_t width, float *rows);
+    /* The same where width is a multiple of lanes; 0: there are none. */
+    size_t lanes;
+    void (*to_int8_whole)(const float *rows, size_t m, size_t width,
+                          const uint64_t *seeds, float *scales, int8_t *out);
+    void (*from_int8_whole)(const int8_t *in, const float *scales, size_t m,
+                            size_t width, float *rows);
 };
 
 #define LOOP static inline __attribute__((always_inline))
@@ -90,7 +95,7 @@ LOOP float to_int8_loop(const float *restrict x, size_t n, uint64_t seed,
         most = u > most ? u : most;
     }
     memcpy(&max, &most, sizeof(max));
-    if (most >= 0x7f800000u || max < SCALE_MIN) {
+    if (most >= 0x7f800000u || max < ENCODING_SCALE_MIN) {
         memset(out, 0, n);
         return most >= 0x7f800000u ? max - max : 0.0f;
     }
@@ -160,8 +165,6 @@ LOOP void from_int8_rows(const int8_t *in, const float *scales, size_t m,
 }
 
 #define CALL_BF16(w) to_bf16_random_rows(rows, m, w, seeds, out)
-#define CALL_TO_INT8(w) to_int8_rows(rows, m, w, seeds, scales, out)
-#define CALL_FROM_INT8(w) from_int8_rows(in, scales, m, w, rows)
 
 #define KERNELS(level, target)                                               \
     target static void to_bf16_##level(const float *x, size_t n,             \
@@ -180,32 +183,45 @@ LOOP void from_int8_rows(const int8_t *in, const float *scales, size_t m,
     }                                                                        \
     target static void to_int8_##level(const float *rows, size_t m,          \
                                        size_t width, const uint64_t *seeds,  \
-                                       float *scales, int8_t *out){          \
-        BY_WIDTH(width, CALL_TO_INT8)} target static void                    \
-        from_int8_##level(const int8_t *in, const float *scales, size_t m,   \
-                          size_t width, float *rows)                         \
+                                       float *scales, int8_t *out)           \
     {                                                                        \
-        BY_WIDTH(width, CALL_FROM_INT8)                                      \
+        to_int8_rows(rows, m, width, seeds, scales, out);                    \
+    }                                                                        \
+    target static void from_int8_##level(const int8_t *in,                   \
+                                         const float *scales, size_t m,      \
+                                         size_t width, float *rows)          \
+    {                                                                        \
+        from_int8_rows(in, scales, m, width, rows);                          \
     }
-#define ROW(level)                                                  \
+
+#define ROW(level, ...)                                             \
     {                                                               \
         to_bf16_##level, to_bf16_random_##level, from_bf16_##level, \
-            to_int8_##level, from_int8_##level                      \
+            to_int8_##level, from_int8_##level, __VA_ARGS__         \
     }
+#define NO_LANES 0, NULL, NULL
 
 #if defined(__x86_64__)
 KERNELS(plain, )
 KERNELS(avx2, __attribute__((target("avx2"))))
 KERNELS(avx512, __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq"))))
-static const struct kernels kernels[] = {[CPU_PLAIN] = ROW(plain),
-                                         [CPU_AVX2] = ROW(avx2),
-                                         [CPU_AVX512] = ROW(avx512)};
+static const struct kernels kernels[] = {
+    [CPU_PLAIN] = ROW(plain, NO_LANES),
+    [CPU_AVX2] =
+        ROW(avx2, 8, encoding_int8_write_avx2, encoding_int8_read_avx2),
+    [CPU_AVX512] =
+        ROW(avx512, 16, encoding_int8_write_avx512, encoding_int8_read_avx512)};
 #else
 KERNELS(plain, )
-static const struct kernels kernels[] = {[CPU_PLAIN] = ROW(plain),
-                                         [CPU_AVX2] = ROW(plain),
-                                         [CPU_AVX512] = ROW(plain)};
+static const struct kernels kernels[] = {[CPU_PLAIN] = ROW(plain, NO_LANES),
+                                         [CPU_AVX2] = ROW(plain, NO_LANES),
+                                         [CPU_AVX512] = ROW(plain, NO_LANES)};
 #endif
+
+static int is_whole(const struct kernels *k, size_t width)
+{
+    return k->lanes && width % k->lanes == 0;
+}
 
 const char *encoding_name(enum encoding e)
 {
@@ -239,8 +255,9 @@ void encoding_write(enum encoding e, const float *rows, size_t m, size_t width,
     else if (e == ENCODING_BF16)
         k->to_bf16(rows, m * width, halves);
     else if (e == ENCODING_INT8)
-        k->to_int8(rows, m, width, seeds, floats + first,
-                   (int8_t *)(floats + n) + first * width);
+        (is_whole(k, width) ? k->to_int8_whole : k->to_int8)(
+            rows, m, width, seeds, floats + first,
+            (int8_t *)(floats + n) + first * width);
     else
         memcpy(floats + first * width, rows, m * width * sizeof(float));
 }
@@ -256,5 +273,6 @@ void encoding_read(enum encoding e, const void *in, size_t n, size_t width,
     else if (e == ENCODING_BF16)
         k->from_bf16(in, n * width, rows);
     else
-        k->from_int8((const int8_t *)(scales + n), scales, n, width, rows);
+        (is_whole(k, width) ? k->from_int8_whole : k->from_int8)(
+            (const int8_t *)(scales + n), scales, n, width, rows);
 }

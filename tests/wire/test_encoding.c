@@ -114,6 +114,43 @@ static void every_kernel_gives_the_same_bits(void)
     cpu_limit_level(top);
 }
 
+/* Widths that are whole vectors, or become constants, or neither. */
+static void rows_of_any_width_have_the_same_bits(void)
+{
+    static const size_t widths[] = {8, 16, 24, 32, 48, 64, 1, 7, 17};
+    static uint8_t first[sizeof(bytes)];
+    static float first_back[N * WIDTH];
+    enum cpu_level top = cpu_level();
+
+    fill(5);
+    rows[64 * 3 + 5] = NAN;
+    rows[64 * 5 + 6] = -INFINITY;
+    memset(rows + 64 * 7, 0, 64 * sizeof(float));
+    for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+        size_t width = widths[i], n = N * WIDTH / width;
+
+        n = n < N ? n : N;
+        for (int way = 0; way < 4; way++) {
+            enum encoding e = way / 2 ? ENCODING_INT8 : ENCODING_BF16;
+            const uint64_t *s = way % 2 ? seeds : NULL;
+
+            for (int level = 0; level <= (int)top; level++) {
+                cpu_limit_level((enum cpu_level)level);
+                memset(bytes, 0, sizeof(bytes));
+                encoding_write(e, rows, n, width, s, bytes, n, 0);
+                encoding_read(e, bytes, n, width, back);
+                if (level == 0) {
+                    memcpy(first, bytes, sizeof(bytes));
+                    memcpy(first_back, back, sizeof(back));
+                }
+                CHECK(!memcmp(first, bytes, sizeof(bytes)));
+                CHECK(!memcmp(first_back, back, sizeof(back)));
+            }
+        }
+    }
+    cpu_limit_level(top);
+}
+
 static void what_is_not_finite_stays_so(void)
 {
     static const float odd[] = {NAN, -NAN, INFINITY, -INFINITY};
@@ -153,6 +190,8 @@ int main(void)
         {"random rounding has the right mean",
          random_rounding_has_the_right_mean},
         {"every kernel gives the same bits", every_kernel_gives_the_same_bits},
+        {"rows of any width have the same bits",
+         rows_of_any_width_have_the_same_bits},
         {"what is not finite stays so", what_is_not_finite_stays_so},
         {"sizes go both ways", sizes_go_both_ways},
     };

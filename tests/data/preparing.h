@@ -17,8 +17,7 @@ static struct fusor_error err;
 static struct prepare_report report;
 static char out[FS_PATH_MAX]; // the prepared folder
 
-static enum fusor_status prepare_csv(const char *rows, const char *schema,
-                                     const char *options)
+static inline enum fusor_status prepare(const char *options)
 {
     struct prepare_options o;
     struct strbuf text = {0};
@@ -26,15 +25,28 @@ static enum fusor_status prepare_csv(const char *rows, const char *schema,
     enum fusor_status rc;
 
     fs_join(out, test_tmpdir(), "prepared");
-    strbuf_addf(&text, "out: \"%s\"\ninput: \"%s\"\nschema: \"%s\"\n%s", out,
-                test_write("in.csv", rows), test_write("in.yaml", schema),
-                options);
+    strbuf_addf(&text, "out: \"%s\"\n%s", out, options);
     rc = yaml_parse(text.s, text.len, "options", &y, &err);
     REQUIRE(rc == FUSOR_OK);
     rc = option_read(prepare_option_specs, yaml_root(y), "prepare", &o, &err);
     if (rc == FUSOR_OK)
         rc = prepare_run(&o, &report, &err);
     yaml_destroy(y);
+    strbuf_clear(&text);
+    return rc;
+}
+
+/* @param options with one %s each for the input and the schema */
+static inline enum fusor_status
+prepare_csv(const char *rows, const char *schema, const char *options)
+{
+    struct strbuf text = {0};
+    enum fusor_status rc;
+
+    strbuf_addf(&text, "input: \"%s\"\nschema: \"%s\"\n%s",
+                test_write("in.csv", rows), test_write("in.yaml", schema),
+                options);
+    rc = prepare(text.s);
     strbuf_clear(&text);
     return rc;
 }

@@ -1,59 +1,7 @@
-#include "harness.h"
+/* Prepared folders: what stands in their parts, vocabularies and schema. */
+#include "preparing.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "base/fs.h"
-#include "base/mem.h"
-#include "data/part.h"
-#include "data/prepare.h"
-#include "data/schema.h"
-
-static struct fusor_error err;
-static struct prepare_report report;
-static char out[FS_PATH_MAX];
-
-static enum fusor_status prepare(const char *options)
-{
-    struct prepare_options o;
-    struct strbuf text = {0};
-    struct yaml *y = NULL;
-    enum fusor_status rc;
-
-    fs_join(out, test_tmpdir(), "prepared");
-    strbuf_addf(&text, "out: \"%s\"\n%s", out, options);
-    rc = yaml_parse(text.s, text.len, "options", &y, &err);
-    REQUIRE(rc == FUSOR_OK);
-    rc = option_read(prepare_option_specs, yaml_root(y), "prepare", &o, &err);
-    if (rc == FUSOR_OK)
-        rc = prepare_run(&o, &report, &err);
-    yaml_destroy(y);
-    strbuf_clear(&text);
-    return rc;
-}
-
-/* @param options with one %s each for the input and the schema */
-static enum fusor_status prepare_csv(const char *rows, const char *schema,
-                                     const char *options)
-{
-    struct strbuf text = {0};
-    enum fusor_status rc;
-
-    strbuf_addf(&text, "input: \"%s\"\nschema: \"%s\"\n%s",
-                test_write("in.csv", rows), test_write("in.yaml", schema),
-                options);
-    rc = prepare(text.s);
-    strbuf_clear(&text);
-    return rc;
-}
-
-static void must(enum fusor_status rc)
-{
-    if (rc != FUSOR_OK)
-        puts(err.text);
-    REQUIRE(rc == FUSOR_OK);
-}
 
 static struct part *open_part(const char *name)
 {
@@ -62,15 +10,6 @@ static struct part *open_part(const char *name)
 
     must(part_open(fs_join(path, out, name), &p, &err));
     return p;
-}
-
-static struct vocab *open_vocab(const char *name)
-{
-    char path[FS_PATH_MAX];
-    struct vocab *v = NULL;
-
-    must(vocab_read(fs_join(path, out, name), &v, &err));
-    return v;
 }
 
 static int exists(const char *name)

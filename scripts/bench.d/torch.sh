@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2086,SC2154
-# The PyTorch peer of w1 and w2.
+# The PyTorch peers.
 peer=${FUSOR_PEER:-../shared/peers/torch/torch_peer.py}
 # Debian's own Python is the one that has Debian's torch.
 python=/usr/bin/python3

@@ -48,13 +48,24 @@ static struct known known_of(const struct dataset *ds, enum split split,
     return k;
 }
 
-static uint32_t draw(struct rng *r, uint64_t n_items, const struct known *k)
+static uint32_t any_item(const struct negatives *n, const struct dataset *ds,
+                         struct rng *r)
+{
+    if (n->popular)
+        return dataset_item(ds, SPLIT_TRAIN,
+                            rng_below(r, dataset_rows(ds, SPLIT_TRAIN)));
+    return (uint32_t)(1 + rng_below(r, dataset_n_items(ds) - 1));
+}
+
+static uint32_t draw(const struct negatives *n, const struct dataset *ds,
+                     struct rng *r, const struct known *k)
 {
     uint32_t item = 0;
 
     for (int i = 0; i <= NEGATIVE_REDRAWS; i++) {
-        item = (uint32_t)(1 + rng_below(r, n_items - 1)); // 0 is the unknown
-        if (item != k->own && !contains(k->items, k->n, item))
+        item = any_item(n, ds, r);
+        if (item != VOCAB_UNKNOWN && item != k->own &&
+            !contains(k->items, k->n, item))
             break;
     }
     return item;
@@ -62,9 +73,9 @@ static uint32_t draw(struct rng *r, uint64_t n_items, const struct known *k)
 
 /* One positive: itself once (pointwise) or before each negative. */
 static uint32_t expand_positive(const struct negatives *negatives,
-                                const struct known *k, struct rng *r,
-                                uint64_t n_items, uint32_t row,
-                                uint32_t *out_rows, uint32_t *out_items)
+                                const struct dataset *ds, const struct known *k,
+                                struct rng *r, uint32_t row, uint32_t *out_rows,
+                                uint32_t *out_items)
 {
     uint32_t at = 0;
 
@@ -74,7 +85,7 @@ static uint32_t expand_positive(const struct negatives *negatives,
             out_items[at++] = BATCHER_OWN_ITEM;
         }
         out_rows[at] = row;
-        out_items[at++] = draw(r, n_items, k);
+        out_items[at++] = draw(negatives, ds, r, k);
     }
     return at;
 }
@@ -84,7 +95,6 @@ uint32_t negatives_expand(const struct negatives *negatives,
                           uint64_t seed, uint64_t epoch, const uint32_t *rows,
                           uint32_t n, uint32_t *out_rows, uint32_t *out_items)
 {
-    uint64_t n_items = dataset_n_items(ds);
     uint32_t at = 0;
 
     for (uint32_t i = 0; i < n; i++) {
@@ -93,8 +103,8 @@ uint32_t negatives_expand(const struct negatives *negatives,
             struct rng r = rng_stream(seed, RNG_NEGATIVE, epoch,
                                       dataset_sample_id(ds, split, rows[i]));
 
-            at += expand_positive(negatives, &k, &r, n_items, rows[i],
-                                  out_rows + at, out_items + at);
+            at += expand_positive(negatives, ds, &k, &r, rows[i], out_rows + at,
+                                  out_items + at);
         } else if (!negatives->pairwise) {
             out_rows[at] = rows[i];
             out_items[at++] = BATCHER_OWN_ITEM;

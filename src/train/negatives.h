@@ -8,9 +8,10 @@
  * pairs for each positive, the row itself and then a negative; other rows are
  * left out (Rendle et al. 2009).
  *
- * An item is drawn uniformly and again, up to NEGATIVE_REDRAWS times, while the
- * query is known to have it. The draws depend on (seed, stage, epoch, sample
- * id) only: any number of workers trains the same samples.
+ * An item is drawn uniformly, or as that of a random train row, and again, up
+ * to NEGATIVE_REDRAWS times, while the query is known to have it. The draws
+ * depend on (seed, stage, epoch, sample id) only: any number of workers trains
+ * the same samples.
  *
  * Threads: any; everything is constant. */
 #ifndef TRAIN_NEGATIVES_H
@@ -23,6 +24,7 @@
 struct negatives {
     uint32_t per_row; // of a positive; 0: rows are taken as they are
     int pairwise;
+    int popular; // drawn as often as in the train rows, instead of uniformly
 };
 
 /** Most samples that one row becomes. */

@@ -76,7 +76,8 @@ static enum fusor_status choose(struct objective *s,
                               "gbce, bce or bpr",
                               model_loss_name(model));
         s->negatives =
-            (struct negatives){(uint32_t)n, model_loss_is_pairwise(model)};
+            (struct negatives){(uint32_t)n, model_loss_is_pairwise(model),
+                               options->train.negatives_from};
         if (s->negatives.pairwise && n == 0)
             s->negatives.per_row = 1;
         return FUSOR_OK;

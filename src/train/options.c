@@ -12,6 +12,8 @@ static const char *const order_names[] = {"random", "by_user", "time", NULL};
 
 static const char *const samples_names[] = {"auto", "events", "sequences",
                                             NULL};
+static const char *const negatives_from_names[] = {"uniform", "popularity",
+                                                   NULL};
 static const char *const window_names[] = {"last", "random", NULL};
 
 const struct option_spec train_section_specs[] = {
@@ -36,6 +38,10 @@ const struct option_spec train_section_specs[] = {
     OPTION_SIZE(struct train_section, negatives, "0", 0, 1000,
                 "sampled items of label 0 that follow each positive row; with "
                 "loss bpr pairs for each, at least 1"),
+    OPTION_ENUM(struct train_section, negatives_from, "uniform",
+                negatives_from_names,
+                "how often an item is drawn: all alike, or as often as it "
+                "stands in the train rows"),
     OPTION_ENUM(struct train_section, samples, "auto", samples_names,
                 "each train event, or each query's events as one sequence "
                 "trained at every position; auto: sequences where a loss over "

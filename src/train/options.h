@@ -36,6 +36,7 @@ struct train_section {
     const char *trace;    // file of a Chrome trace; "": none
     uint64_t trace_steps; // of a thread
     uint64_t negatives;   // samples a positive brings along; bpr: at least 1
+    int negatives_from;   // popular: 1
     int samples;          // enum train_samples
     int window;           // of long sequences: the last, or a random one
     struct yaml_node *stop, *plateau, *augment;

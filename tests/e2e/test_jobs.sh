@@ -50,6 +50,38 @@ clicks 200 260 >test.tsv
 ok "prepare for clicks" "$FUSOR" prepare train.tsv --test test.tsv \
     --format criteo --protocol given -o parts/ctr -q
 
+# Events with what the jobs over them read.
+awk 'BEGIN {
+    print "user,segment,age" >"users.csv"
+    print "item,category,brand" >"items.csv"
+    for (i = 0; i < 20; i++) {
+        print i "," i % 3 "," i % 4 >"users.csv"
+        print i "," i % 5 "," i % 2 >"items.csv"
+    }
+    print "user,item,label,query,hour,device,time" >"events.csv"
+    for (i = 0; i < 400; i++)
+        printf "%d,%d,%d,%d,%d,%d,%d\n", i % 20, i * 7 % 20, 1, i % 9, i % 24,
+            i % 4, i >"events.csv"
+}'
+cat >events.yaml <<'END'
+label: label
+time: time
+query_file: users.csv
+item_file: items.csv
+fields:
+  user:     {side: query, type: categorical}
+  segment:  {side: query, type: categorical}
+  age:      {side: query, type: categorical}
+  item:     {side: item, type: categorical}
+  category: {side: item, type: categorical}
+  brand:    {side: item, type: categorical}
+  query:    {type: categorical}
+  hour:     {type: categorical}
+  device:   {type: categorical}
+END
+ok "prepare events" "$FUSOR" prepare events.csv --schema events.yaml \
+    --protocol loo-full -o parts/events -q
+
 n=0
 for file in "$jobs"/*.yaml; do
     name=$(basename "$file" .yaml)
@@ -60,6 +92,7 @@ for file in "$jobs"/*.yaml; do
     demo | order) parts=parts/loo-full ;;
     frappe_stacked | frappe_fused*) parts=parts/frappe-stacked ;;
     ctr_*) parts=parts/ctr ;;
+    seq_transformer | fused_three) parts=parts/events ;;
     frappe_*) parts=parts/frappe ;;
     *) parts=parts/kfold-random ;;
     esac
@@ -71,6 +104,30 @@ for file in "$jobs"/*.yaml; do
     n=$((n + 1))
 done
 [ $n -gt 0 ] || die "no job in $jobs"
+
+# A tower, three of them, and the other ways to fuse these are trained, judged
+# and asked.
+sed 's|^fusion:.*|fusion: {type: concat, over: vectors, units: [64]}|' \
+    "$jobs/fused_three.yaml" >fused_concat.yaml
+sed 's|^fusion:.*|fusion: {type: attention, gate: {from: [seq.query]}}|' \
+    "$jobs/fused_three.yaml" >fused_attention.yaml
+for file in "$jobs/seq_transformer.yaml" "$jobs/fused_three.yaml" \
+    fused_concat.yaml fused_attention.yaml; do
+    name=$(basename "$file" .yaml)
+    ok "$name: train" "$FUSOR" train "$file" --run-dir "$name" -q \
+        --set data.prepared=parts/events --set "evaluate=[auc, hr@3]"
+    shows 'hr@3'
+    ok "$name: recommend" "$FUSOR" recommend "$name" --user 3 --top 2
+done
+n_ranks=$(mpirun --oversubscribe -n 2 true 2>/dev/null && echo 2 || echo 0)
+if [ "$n_ranks" = 2 ]; then
+    ok "two ranks" mpirun --oversubscribe -n 2 "$FUSOR" train \
+        "$jobs/seq_transformer.yaml" --run-dir ranks -q \
+        --set data.prepared=parts/events --set "evaluate=[auc, hr@3]"
+    "$FUSOR" evaluate seq_transformer --split test >one.txt 2>/dev/null
+    "$FUSOR" evaluate ranks --split test >two.txt 2>/dev/null
+    cmp one.txt two.txt || die "two ranks judge otherwise than one"
+fi
 
 # What a misspelt key looks like, so that the above can fail.
 sed 's/^fusion: {type/fusion: {tipe/' "$jobs/demo.yaml" >typo.yaml

@@ -33,7 +33,7 @@ static struct workload *open_workload(const char *map, const char *rest,
 
 static void negatives_are_what_the_query_does_not_have(void)
 {
-    static const struct negatives how = {4, 0};
+    static const struct negatives how = {4, 0, 0};
     uint32_t rows[701], out[3505], items[3505], again[3505], n, at = 0;
     int count[FIXTURE_ITEMS] = {0}, known = 0;
     struct yaml *job;
@@ -75,7 +75,7 @@ static void negatives_are_what_the_query_does_not_have(void)
 
 static void rows_that_are_not_positive_bring_none(void)
 {
-    static const struct negatives points = {2, 0}, pairs = {2, 1};
+    static const struct negatives points = {2, 0, 0}, pairs = {2, 1, 0};
     uint32_t rows[701], out[2804], items[2804], n_positive = 0;
     struct yaml *job;
     struct workload *w = open_workload("threshold, at: 3", PAIRS, &job);
@@ -225,6 +225,40 @@ static void bpr_learns_to_rank(void)
     training_clear(&t);
 }
 
+/* Train rows of the items drawn, on average. */
+static double popularity_of(const struct workload *w, int popular)
+{
+    struct negatives how = {4, 0, popular};
+    uint32_t rows[701], out[3505], items[3505];
+    uint64_t count[FIXTURE_ITEMS] = {0};
+    double sum = 0;
+
+    for (uint32_t i = 0; i < 701; i++) {
+        rows[i] = i;
+        count[dataset_item(w->data, SPLIT_TRAIN, i)]++;
+    }
+    REQUIRE(negatives_expand(&how, w->data, SPLIT_TRAIN, 1, 0, rows, 701, out,
+                             items) == 3505);
+    for (uint32_t i = 0; i < 3505; i++)
+        if (items[i] != BATCHER_OWN_ITEM) {
+            REQUIRE(items[i] >= 1 && items[i] < FIXTURE_ITEMS);
+            sum += (double)count[items[i]];
+        }
+    return sum / 2804;
+}
+
+/* Items have 24 rows with a deviation of about 5: drawn by popularity the mean
+ * is 25 / 24 higher, its own deviation 5 / sqrt(2804) = 0.1. */
+static void popular_items_are_drawn_more_often(void)
+{
+    struct yaml *job;
+    struct workload *w = open_workload("implicit", PAIRS, &job);
+
+    CHECK(popularity_of(w, 1) > popularity_of(w, 0) + 0.4);
+    workload_destroy(w);
+    yaml_destroy(job);
+}
+
 static void what_cannot_have_negatives_is_refused(void)
 {
     struct yaml *job = fixture_yaml(
@@ -253,6 +287,8 @@ int main(void)
         {"a unit is a mean over all its samples",
          a_unit_is_a_mean_over_all_its_samples},
         {"bpr learns to rank", bpr_learns_to_rank},
+        {"popular items are drawn more often",
+         popular_items_are_drawn_more_often},
         {"what cannot have negatives is refused",
          what_cannot_have_negatives_is_refused},
     };

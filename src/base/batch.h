@@ -15,6 +15,7 @@
 #define FIELD_NAME_MAX 48
 #define BATCH_NO_ID UINT64_MAX /* missing: no row is looked up, value 0 */
 #define VOCAB_UNKNOWN 0        /* id of what the train part never showed */
+#define BATCH_MAX_LABELS 8
 
 enum field_type {
     FIELD_DENSE,       // width floats
@@ -55,6 +56,9 @@ struct batch {
     uint32_t n_fields;
     const struct batch_field *fields; // [n_fields], in schema order
     const float *label;               // [n]
+    uint32_t n_labels;                // of labels
+    const float *const *labels;       // [n_labels] -> [n], label first; NaN:
+                                      // the row has none. 0: only label
     const float *weight;              // [n] or NULL: all 1
     const uint64_t *sample_id;        // [n] row number in its part
 };

@@ -179,7 +179,7 @@ static enum fusor_status test_row(const struct side *first, const char *metric,
     enum fusor_status rc = FUSOR_OK;
 
     /* A unit of rmse is a squared error. */
-    o->of = strcmp(metric, "rmse") ? STATS_MEAN : STATS_ROOT_MEAN;
+    o->of = strncmp(metric, "rmse", 4) ? STATS_MEAN : STATS_ROOT_MEAN;
     if (a && b && has_number(a, n) && has_number(b, n)) {
         rc = stats_compare(a, b, n, o, &row->test, err);
         row->tested = rc == FUSOR_OK;

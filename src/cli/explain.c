@@ -22,6 +22,7 @@ static const struct arg_spec specs[] = {
     {"metrics", 'm', "M,...", "of the ablation, instead of the job's"},
     {"out", 'o', "FILE", "each row's contributions, tab-separated"},
     {"json", 0, NULL, "as JSON on stdout"},
+    {"label", 'l', "NAME", "whose score, in a run of several labels"},
     ARG_END,
 };
 
@@ -82,7 +83,8 @@ static enum fusor_status pair_table(const struct explain *x,
         snprintf(part, sizeof(part), "%+.5f", (double)x->parts[t]);
         snprintf(share, sizeof(share), "%+.1f %%",
                  100 * share_of(x->parts, x->m, t));
-        texttab_row(tab, cells);
+        if (explain_shows(x, t))
+            texttab_row(tab, cells);
     }
     output_say("score %.6g, output %.6g", (double)x->worker.scores[0],
                (double)x->worker.outputs[0]);
@@ -104,6 +106,8 @@ static enum fusor_status pair_json(const struct explain *x,
     for (uint32_t t = 0; t < x->m; t++) {
         const float *said = model_tower_scores(x->worker.run, t);
 
+        if (!explain_shows(x, t))
+            continue;
         json_begin_object(&j, tower_name(x, t));
         if (said)
             json_number(&j, "says", (double)said[0]);
@@ -173,7 +177,8 @@ static enum fusor_status rows_table(const struct explain *x,
             interval(&x->ablations[t * w->n_metrics + k], intervals[k]);
             cells[5 + k] = intervals[k];
         }
-        texttab_row(tab, cells);
+        if (explain_shows(x, t))
+            texttab_row(tab, cells);
     }
     output_say("%llu %s rows; contributes: weight times score, mean of signed "
                "values; share: of all sizes in a row; without: the metric less "
@@ -215,6 +220,8 @@ static enum fusor_status rows_json(const struct explain *x,
     json_uint(&j, "rows", x->n_rows);
     json_begin_object(&j, "towers");
     for (uint32_t t = 0; t < x->m; t++) {
+        if (!explain_shows(x, t))
+            continue;
         json_begin_object(&j, tower_name(x, t));
         if (x->has_weights)
             json_number(&j, "weight", x->sums[t].weight / rows);
@@ -316,7 +323,8 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
     enum fusor_status rc;
 
     FUSOR_TRY(check_words(a, err));
-    FUSOR_TRY(explain_open(a->rest[0], args_value(a, "metrics"), &x, err));
+    FUSOR_TRY(explain_open(a->rest[0], args_value(a, "metrics"),
+                           args_value(a, "label"), &x, err));
     rc = args_value(a, "user") ? explain_pair(x, a, err)
                                : explain_rows(x, a, err);
     explain_close(x);

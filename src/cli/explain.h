@@ -22,7 +22,8 @@ struct explain {
     struct opened *opened;
     struct worker worker;
     int has_worker;
-    uint32_t m;   // towers
+    uint32_t label;
+    uint32_t m;   // towers, of which those of other labels are not shown
     float *parts; // [EXPLAIN_CHUNK, m] contributions of the last batch
     struct evaluate_order order; // the rows
     uint64_t n_rows;
@@ -34,10 +35,15 @@ struct explain {
 
 #define EXPLAIN_CHUNK 512 /* samples of a batch */
 
-/** @param metrics names with commas instead of the job's, or NULL
- * @return errors of opened_create() */
+/** @param metrics names with commas instead of the job's, or NULL; of other
+ * labels than this one they are left out
+ * @param label whose score; NULL: the first
+ * @return errors of opened_create(); FUSOR_EUSAGE: no such label */
 enum fusor_status explain_open(const char *run, const char *metrics,
-                               struct explain **out, struct fusor_error *err);
+                               const char *label, struct explain **out,
+                               struct fusor_error *err);
+/** Has tower t a part in this label's score? */
+int explain_shows(const struct explain *x, uint32_t t);
 void explain_close(struct explain *x);
 
 /** Score one pair with the user's train events: worker.scores[0], parts [m]. */

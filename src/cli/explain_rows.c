@@ -7,6 +7,7 @@
 #include "cli/explain.h"
 #include "cli/judge.h"
 #include "cli/output.h"
+#include "train/slicing.h"
 #include "train/step.h"
 
 /* Values of each unit, evaluation after evaluation in the same order. */
@@ -18,14 +19,38 @@ struct taken {
     int failed;
 };
 
-static enum fusor_status prepare(struct explain *x, struct fusor_error *err)
+/* Metrics of other labels would tell of other scores. */
+static void keep_metrics(struct workload *w, uint32_t label)
 {
-    const struct workload *w = x->opened->workload;
+    const char *name = model_label_name(w->model, label);
+    uint32_t n = 0;
 
+    slicing_forget(w); // it counts metrics
+    for (uint32_t i = 0; i < w->n_metrics; i++)
+        if (!strcmp(w->metrics[i].label, name))
+            w->metrics[n++] = w->metrics[i];
+    w->n_metrics = n;
+}
+
+int explain_shows(const struct explain *x, uint32_t t)
+{
+    return model_label_has_tower(x->opened->workload->model, x->label, t);
+}
+
+static enum fusor_status prepare(struct explain *x, const char *label,
+                                 struct fusor_error *err)
+{
+    struct workload *w = x->opened->workload;
+
+    if (label)
+        FUSOR_TRY(fusor_wrap(
+            err, model_find_label(w->model, label, &x->label, err), "--label"));
+    keep_metrics(w, x->label);
     x->m = model_n_towers(w->model);
     FUSOR_TRY(
         worker_init(&x->worker, w, x->opened->store, 0, 1, EXPLAIN_CHUNK, err));
     x->has_worker = 1;
+    model_run_set_label(x->worker.run, x->label);
     x->parts = mem_alloc((size_t)EXPLAIN_CHUNK * x->m, sizeof(*x->parts));
     x->sums = mem_alloc(x->m, sizeof(*x->sums));
     x->ablations =
@@ -36,7 +61,8 @@ static enum fusor_status prepare(struct explain *x, struct fusor_error *err)
 }
 
 enum fusor_status explain_open(const char *run, const char *metrics,
-                               struct explain **out, struct fusor_error *err)
+                               const char *label, struct explain **out,
+                               struct fusor_error *err)
 {
     struct explain *x = mem_alloc(1, sizeof(*x));
     struct strbuf list = {0};
@@ -52,7 +78,7 @@ enum fusor_status explain_open(const char *run, const char *metrics,
         rc = opened_create(&options, &x->opened, err);
     strbuf_clear(&list);
     if (rc == FUSOR_OK)
-        rc = prepare(x, err);
+        rc = prepare(x, label, err);
     if (rc != FUSOR_OK) {
         explain_close(x);
         return rc;
@@ -85,8 +111,8 @@ static enum fusor_status score(struct explain *x, struct step_micro *m,
     FUSOR_TRY(worker_score(w, m, err));
     step.dense = w->dense;
     model_contributions(w->run, &step, x->parts);
-    x->has_weights =
-        x->m <= RESULT_TOWERS_MAX && model_add_fusion_weights(w->run, weights);
+    x->has_weights = x->m <= RESULT_TOWERS_MAX &&
+                     model_add_fusion_weights(w->run, x->label, weights);
     for (uint32_t t = 0; x->has_weights && t < x->m; t++)
         x->sums[t].weight += weights[t];
     return FUSOR_OK;
@@ -199,9 +225,9 @@ static enum fusor_status compare(struct explain *x, const struct taken *a,
     if (!columns)
         return mem_fail(err, "units", 2 * n * sizeof(*columns));
     for (uint32_t k = 0; rc == FUSOR_OK && k < w->n_metrics; k++) {
-        const char *name = w->metrics[k].name;
         struct stats_comparison_options o = {
-            .of = strcmp(name, "rmse") ? STATS_MEAN : STATS_ROOT_MEAN,
+            .of = metric_is(&w->metrics[k], "rmse") ? STATS_ROOT_MEAN
+                                                    : STATS_MEAN,
             .resamples = 2000,
             .seed = 1};
         size_t n_defined = 0;
@@ -211,7 +237,7 @@ static enum fusor_status compare(struct explain *x, const struct taken *a,
             columns[n + u] = b->values[u * w->n_metrics + k];
             n_defined += !isnan(columns[u]) && !isnan(columns[n + u]);
         }
-        out[k].has = n_defined >= 2 && strcmp(name, "gauc") != 0;
+        out[k].has = n_defined >= 2 && !metric_is(&w->metrics[k], "gauc");
         if (out[k].has)
             rc = stats_compare(columns, columns + n, n, &o, &out[k].c, err);
     }
@@ -227,6 +253,8 @@ static enum fusor_status ablate_all(struct explain *x, unsigned char *missing,
     enum fusor_status rc = evaluate(x, x->m, missing, &all, err);
 
     for (uint32_t t = 0; rc == FUSOR_OK && t < x->m; t++) {
+        if (!explain_shows(x, t))
+            continue;
         rc = evaluate(x, t, missing, &without, err);
         if (rc == FUSOR_OK)
             rc = compare(x, &without, &all, x->ablations + t * n_metrics, err);
@@ -238,22 +266,37 @@ static enum fusor_status ablate_all(struct explain *x, unsigned char *missing,
     return rc;
 }
 
+/* The first tower of the label, and whether there is another. */
+static int has_two(const struct explain *x, uint32_t *first)
+{
+    uint32_t n = 0;
+
+    for (uint32_t t = x->m; t-- > 0;)
+        if (explain_shows(x, t)) {
+            *first = t;
+            n++;
+        }
+    return n >= 2;
+}
+
 enum fusor_status explain_ablate(struct explain *x, struct fusor_error *err)
 {
     unsigned char *missing;
     struct fusor_error why;
+    uint32_t first = 0;
+    int two = has_two(x, &first);
     enum fusor_status rc;
 
-    if (x->m < 2 || x->opened->workload->n_metrics == 0) {
-        output_say("no ablation: %s", x->m < 2 ? "there is one tower"
-                                               : "the job names no metrics; "
-                                                 "give --metrics logloss");
+    if (!two || x->opened->workload->n_metrics == 0) {
+        output_say("no ablation: %s", two ? "the job names no metrics; "
+                                            "give --metrics logloss"
+                                          : "there is one tower");
         return FUSOR_OK;
     }
     missing = mem_alloc(x->m, 1);
     if (!missing)
         return mem_fail(err, "explain", x->m);
-    missing[0] = 1;
+    missing[first] = 1;
     rc = model_run_set_missing(x->worker.run, missing, &why);
     if (rc == FUSOR_OK)
         rc = ablate_all(x, missing, err);

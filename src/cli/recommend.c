@@ -19,6 +19,7 @@ static const struct arg_spec specs[] = {
     {"users", 0, "FILE", "many: one user a line; TSV on stdout"},
     {"hash-ids", 0, "KEY", "the key of prepare --hash-ids, or @FILE"},
     {"top", 'k', "N", "how many items (default 10)"},
+    {"label", 'l', "NAME", "by whose score, in a run of several labels"},
     {"json", 0, NULL, "as JSON on stdout"},
     ARG_END,
 };
@@ -59,14 +60,14 @@ static enum fusor_status open_vocabs(struct recommend *r,
 }
 
 static enum fusor_status open_all(struct recommend *r, const char *run,
-                                  struct fusor_error *err)
+                                  const char *label, struct fusor_error *err)
 {
     struct opened_options options = {.run_dir = run, .n_threads = 1};
     struct recommend_scorer scorer;
 
     FUSOR_TRY(opened_create(&options, &r->opened, err));
     FUSOR_TRY(open_vocabs(r, err));
-    FUSOR_TRY(scoring_create(r->opened, &r->scoring, &scorer, err));
+    FUSOR_TRY(scoring_create(r->opened, label, &r->scoring, &scorer, err));
     FUSOR_TRY(recommender_create(r->opened->workload->data, &scorer,
                                  &r->recommender, err));
     r->top = mem_alloc(r->k, sizeof(*r->top));
@@ -269,7 +270,7 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
     if (!args_value(a, "user") == !args_value(a, "users"))
         return fusor_fail(err, FUSOR_EUSAGE,
                           "recommend: give either --user ID or --users FILE");
-    rc = open_all(&r, a->rest[0], err);
+    rc = open_all(&r, a->rest[0], args_value(a, "label"), err);
     if (rc == FUSOR_OK)
         rc = args_value(a, "user")
                  ? one_user(&r, a, err)

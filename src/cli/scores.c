@@ -1,6 +1,7 @@
 /* fusor scores: what each tower of a run says about the rows of a split, and
  * the fused score, as a table, as a NumPy array (format 1.0, numpy.lib.format),
  * or as a score file that fusor fuse joins with those of other models. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ static const struct arg_spec specs[] = {
     {"split", 0, "NAME", "test (default), valid or train"},
     {"tower", 0, "NAME", "a score file for fusor fuse: of this tower; fused"},
     {"labels", 0, NULL, "a file of labels for fusor fuse"},
+    {"label", 'l', "NAME", "which, in a run of several labels; first: default"},
     ARG_END,
 };
 
@@ -31,6 +33,7 @@ struct scores {
     int has_worker;
     enum split split;
     enum form form;
+    uint32_t label;                      // whose fused score, and labels
     uint32_t n_towers, tower;            // FORM_SCORES: n_towers means fused
     const struct vocab *queries, *items; // or NULL: no names
     struct strbuf out;
@@ -79,10 +82,13 @@ static void add_row(struct scores *s, uint32_t row, uint32_t i)
         }
         return;
     }
+    if (s->form == FORM_LABELS &&
+        isnan(dataset_label(ds, s->label, s->split, row)))
+        return; // the row has none
     strbuf_addf(&s->out, "%llu\t",
                 (unsigned long long)dataset_sample_id(ds, s->split, row));
     if (s->form == FORM_LABELS)
-        add_number(s, dataset_label(ds, s->split, row));
+        add_number(s, dataset_label(ds, s->label, s->split, row));
     if (s->form == FORM_SCORES)
         add_number(s, value_of(s, s->tower, i));
     if (s->form == FORM_TABLE) {
@@ -240,6 +246,11 @@ static enum fusor_status open_run(struct scores *s, const struct args *a,
                           "have no scores of their own",
                           a->rest[0]);
     FUSOR_TRY(judge_choose_split(args_value(a, "split"), w, &s->split, err));
+    if (args_value(a, "label"))
+        FUSOR_TRY(fusor_wrap(
+            err,
+            model_find_label(w->model, args_value(a, "label"), &s->label, err),
+            "--label"));
     if (args_value(a, "tower"))
         FUSOR_TRY(find_tower(s, args_value(a, "tower"), err));
     FUSOR_TRY(
@@ -247,6 +258,7 @@ static enum fusor_status open_run(struct scores *s, const struct args *a,
     FUSOR_TRY(find_names(s, dataset_schema(w->data)->item_key, &s->items, err));
     FUSOR_TRY(worker_init(&s->worker, w, s->opened->store, 0, 1, CHUNK, err));
     s->has_worker = 1;
+    model_run_set_label(s->worker.run, s->label);
     return FUSOR_OK;
 }
 

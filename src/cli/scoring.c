@@ -21,13 +21,20 @@ static enum fusor_status score(void *context, const struct batcher_query *query,
                         scores, err);
 }
 
-enum fusor_status scoring_create(struct opened *o, struct scoring **out,
+enum fusor_status scoring_create(struct opened *o, const char *label,
+                                 struct scoring **out,
                                  struct recommend_scorer *scorer,
                                  struct fusor_error *err)
 {
-    struct scoring *s = mem_alloc(1, sizeof(*s));
+    struct scoring *s;
+    uint32_t number = 0;
     enum fusor_status rc;
 
+    if (label)
+        FUSOR_TRY(fusor_wrap(
+            err, model_find_label(o->workload->model, label, &number, err),
+            "--label"));
+    s = mem_alloc(1, sizeof(*s));
     if (!s)
         return mem_fail(err, "scoring", sizeof(*s));
     rc = worker_init(&s->worker, o->workload, o->store, 0, 1, CHUNK, err);
@@ -38,6 +45,7 @@ enum fusor_status scoring_create(struct opened *o, struct scoring **out,
         scoring_destroy(s);
         return rc;
     }
+    model_run_set_label(s->worker.run, number);
     *scorer = (struct recommend_scorer){score, s, CHUNK};
     *out = s;
     return FUSOR_OK;

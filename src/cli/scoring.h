@@ -9,8 +9,10 @@
 struct scoring;
 
 /** @param o borrowed until scoring_destroy(); its trainer must be idle
+ * @param label whose scores; NULL: the first's. FUSOR_EUSAGE: no such label
  * @param scorer filled for recommender_create() */
-enum fusor_status scoring_create(struct opened *o, struct scoring **out,
+enum fusor_status scoring_create(struct opened *o, const char *label,
+                                 struct scoring **out,
                                  struct recommend_scorer *scorer,
                                  struct fusor_error *err);
 void scoring_destroy(struct scoring *s);

@@ -16,7 +16,7 @@
 
 #define SUMMARY_FILE "summary.json"
 #define SUMMARY_MAX 256 /* runs */
-#define SUMMARY_VALUES_MAX 32
+#define SUMMARY_VALUES_MAX 64
 
 enum summary_over { SUMMARY_FOLDS, SUMMARY_SEEDS };
 

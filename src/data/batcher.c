@@ -16,7 +16,7 @@ struct batcher {
     uint32_t part; // of the rows now being gathered
     struct side samples, queries;
     uint32_t *query_of, *query_n;
-    float *label, *weight;
+    float *labels[BATCH_MAX_LABELS], *weight;
     uint64_t *sample_id;
     struct block_lists lists;
     struct field_buffer *buffers; // [n_fields]
@@ -49,13 +49,16 @@ static int buffers_create(struct batcher *b)
 
     b->query_of = mem_alloc(b->capacity, sizeof(*b->query_of));
     b->query_n = mem_alloc(b->capacity, sizeof(*b->query_n));
-    b->label = mem_alloc(b->capacity, sizeof(*b->label));
+    for (uint32_t k = 0; k < b->ds->n_labels; k++) {
+        b->labels[k] = mem_alloc(b->capacity, sizeof(*b->labels[k]));
+        bad |= b->labels[k] == NULL;
+    }
     b->weight = mem_alloc(b->capacity, sizeof(*b->weight));
     b->sample_id = mem_alloc(b->capacity, sizeof(*b->sample_id));
     b->buffers = mem_alloc(n, sizeof(*b->buffers));
     b->fields = mem_alloc(n, sizeof(*b->fields));
-    if (bad || !b->query_of || !b->query_n || !b->label || !b->weight ||
-        !b->sample_id || !b->buffers || !b->fields)
+    if (bad || !b->query_of || !b->query_n || !b->weight || !b->sample_id ||
+        !b->buffers || !b->fields)
         return -1;
     for (size_t i = 0; i < n; i++)
         if (field_buffer_create(b->ds, i, b->capacity, &b->buffers[i]))
@@ -95,7 +98,8 @@ void batcher_destroy(struct batcher *b)
     mem_free(b->fields);
     mem_free(b->sample_id);
     mem_free(b->weight);
-    mem_free(b->label);
+    for (uint32_t k = 0; k < BATCH_MAX_LABELS; k++)
+        mem_free(b->labels[k]);
     mem_free(b->query_n);
     mem_free(b->query_of);
     block_lists_clear(&b->lists);
@@ -194,7 +198,9 @@ static enum fusor_status finish(struct batcher *b, int weighted,
                           .query_n = b->query_n,
                           .n_fields = (uint32_t)b->ds->n_fields,
                           .fields = b->fields,
-                          .label = b->label,
+                          .label = b->labels[0],
+                          .n_labels = b->ds->n_labels,
+                          .labels = (const float *const *)b->labels,
                           .weight = weighted ? b->weight : NULL,
                           .sample_id = b->sample_id};
     return FUSOR_OK;
@@ -248,7 +254,8 @@ static void replace_items(struct batcher *b, const uint32_t *items, uint32_t n)
         if (items[i] == BATCHER_OWN_ITEM)
             continue;
         b->samples.item[i] = items[i];
-        b->label[i] = 0;
+        for (uint32_t k = 0; k < b->ds->n_labels; k++)
+            b->labels[k][i] = 0;
     }
 }
 
@@ -267,8 +274,10 @@ static enum fusor_status fill_rows(struct batcher *b, enum split split,
         join_queries(b);
     else
         split_queries(b);
-    gather_f32(p->label, s->row, n, b->label);
-    label_apply_all(&b->ds->label, b->label, n);
+    for (uint32_t k = 0; k < b->ds->n_labels; k++) {
+        gather_f32(p->labels[k], s->row, n, b->labels[k]);
+        label_apply_all(&b->ds->labels[k].spec, b->labels[k], n);
+    }
     if (p->weight)
         gather_f32(p->weight, s->row, n, b->weight);
     for (uint32_t i = 0; i < n; i++)
@@ -385,7 +394,8 @@ enum fusor_status batcher_fill_pairs(struct batcher *b,
         s->item[i] = items[i];
         s->before[i] = b->queries.before[0];
         b->query_of[i] = 0;
-        b->label[i] = 0;
+        for (uint32_t k = 0; k < b->ds->n_labels; k++)
+            b->labels[k][i] = 0;
         b->sample_id[i] =
             query->row == BATCHER_NO_ROW ? BATCH_NO_ID : s->row[i];
     }

@@ -107,29 +107,6 @@ enum fusor_status dataset_options_read(struct yaml_node *data,
     return FUSOR_OK;
 }
 
-/* Range of the raw train labels, after every label was looked at. */
-static enum fusor_status fit_label(struct dataset *ds, struct fusor_error *err)
-{
-    double min = dataset_raw_label(ds, SPLIT_TRAIN, 0), max = min;
-    double low, high;
-
-    for (int p = 0; p < N_SPLITS; p++)
-        for (uint64_t i = 0; i < ds->parts[p].n; i++)
-            FUSOR_TRY(label_check(&ds->label, ds->parts[p].label[i], i, err));
-    for (uint64_t i = 1; i < ds->splits[SPLIT_TRAIN].n; i++) {
-        double raw = dataset_raw_label(ds, SPLIT_TRAIN, i);
-
-        min = raw < min ? raw : min;
-        max = raw > max ? raw : max;
-    }
-    FUSOR_TRY(label_fit(&ds->label, min, max, err));
-    low = label_apply(&ds->label, (float)min); // every map is monotone
-    high = label_apply(&ds->label, (float)max);
-    ds->label_min = low;
-    ds->label_max = high;
-    return FUSOR_OK;
-}
-
 /* From here on the copy is the folder. */
 static enum fusor_status use_copy(struct dataset *ds, struct fusor_error *err)
 {
@@ -157,12 +134,13 @@ static enum fusor_status open_all(struct dataset *ds, struct yaml_node *fields,
     if (!ds->options.outline)
         FUSOR_TRY(use_copy(ds, err));
     FUSOR_TRY(schema_read(ds->dir, &ds->schema, err));
+    if (!ds->options.outline || ds->options.labels)
+        FUSOR_TRY(dataset_read_labels(ds, label, err));
     FUSOR_TRY(dataset_open_parts(ds, err));
     if (ds->options.outline)
         return dataset_resolve_fields(ds, fields, err);
     FUSOR_TRY(dataset_split(ds, err));
-    FUSOR_TRY(label_read(label, ds->schema.label, &ds->label, err));
-    FUSOR_TRY(fit_label(ds, err));
+    FUSOR_TRY(dataset_fit_labels(ds, err));
     FUSOR_TRY(dataset_resolve_fields(ds, fields, err));
     FUSOR_TRY(dataset_open_streams(ds, err));
     FUSOR_TRY(dataset_check_ids(ds, err));
@@ -243,11 +221,6 @@ const struct schema *dataset_schema(const struct dataset *ds)
     return &ds->schema;
 }
 
-const struct label_spec *dataset_label_spec(const struct dataset *ds)
-{
-    return &ds->label;
-}
-
 const struct field_spec *dataset_fields(const struct dataset *ds, size_t *n)
 {
     *n = ds->n_fields;
@@ -296,18 +269,6 @@ uint32_t dataset_item(const struct dataset *ds, enum split split, uint64_t i)
     return key_at(s, ds->parts[s->part].item, i);
 }
 
-float dataset_raw_label(const struct dataset *ds, enum split split, uint64_t i)
-{
-    const struct split_rows *s = &ds->splits[split];
-
-    return ds->parts[s->part].label[split_row(s, i)];
-}
-
-float dataset_label(const struct dataset *ds, enum split split, uint64_t i)
-{
-    return label_apply(&ds->label, dataset_raw_label(ds, split, i));
-}
-
 float dataset_weight(const struct dataset *ds, enum split split, uint64_t i)
 {
     const struct split_rows *s = &ds->splits[split];
@@ -351,12 +312,6 @@ uint32_t dataset_events_before(const struct dataset *ds, enum split split,
 uint32_t dataset_event(const struct dataset *ds, uint32_t query, uint32_t event)
 {
     return ds->history->events[ds->history->offsets[query] + event];
-}
-
-void dataset_label_range(const struct dataset *ds, double *min, double *max)
-{
-    *min = ds->label_min;
-    *max = ds->label_max;
 }
 
 const uint32_t *dataset_seen(const struct dataset *ds, enum split judged,

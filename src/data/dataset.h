@@ -70,6 +70,9 @@ struct dataset_options {
     uint64_t memory;          // auto: larger train parts are streamed; 0: 8 GiB
     const char *stage_in;     // copy the folder below this first; "" or NULL
     int outline;              // read no values: see dataset_open()
+    /* The job's `labels`, in place of `label`; or NULL. Borrowed while the data
+     * set is opened. */
+    struct yaml_node *labels;
 };
 
 /** Read what a job's `data:` section says about an opened folder: prepared,
@@ -105,7 +108,13 @@ enum fusor_status dataset_check_protocol(const struct dataset *ds,
                                          struct fusor_error *err);
 
 const struct schema *dataset_schema(const struct dataset *ds);
-const struct label_spec *dataset_label_spec(const struct dataset *ds);
+/** How many labels a row may have, at least 1. The fields of the others than
+ * the prepared one are read by them alone, and are no fields of batches. */
+uint32_t dataset_n_labels(const struct dataset *ds);
+/** What the job's `labels` calls it; "" for the only `label`. */
+const char *dataset_label_name(const struct dataset *ds, uint32_t label);
+const struct label_spec *dataset_label_spec(const struct dataset *ds,
+                                            uint32_t label);
 /** What batches of this data set hold, in the job's order. */
 const struct field_spec *dataset_fields(const struct dataset *ds, size_t *n);
 /** Is every field of the query side a function of the query's id? Then
@@ -134,9 +143,9 @@ uint64_t dataset_waited_ns(const struct dataset *ds);
 /* One row of a split, by position. */
 uint32_t dataset_query(const struct dataset *ds, enum split split, uint64_t i);
 uint32_t dataset_item(const struct dataset *ds, enum split split, uint64_t i);
-/** After the job's label map; before it. */
-float dataset_label(const struct dataset *ds, enum split split, uint64_t i);
-float dataset_raw_label(const struct dataset *ds, enum split split, uint64_t i);
+/** A label after the job's map; NaN: the row has none. */
+float dataset_label(const struct dataset *ds, uint32_t label, enum split split,
+                    uint64_t i);
 float dataset_weight(const struct dataset *ds, enum split split, uint64_t i);
 /** Seconds; 0 without times. */
 int64_t dataset_time(const struct dataset *ds, enum split split, uint64_t i);
@@ -153,9 +162,9 @@ uint32_t dataset_events_before(const struct dataset *ds, enum split split,
  * field must be a history. */
 uint32_t dataset_event(const struct dataset *ds, uint32_t query,
                        uint32_t event);
-/** Range of the mapped labels over the train rows, for label_check_for_bce().
- */
-void dataset_label_range(const struct dataset *ds, double *min, double *max);
+/** Range of a mapped label over the train rows, for label_check_for_bce(). */
+void dataset_label_range(const struct dataset *ds, uint32_t label, double *min,
+                         double *max);
 
 /** Sorted distinct items of the query's train rows, and of its valid rows too
  * when test rows are judged. Empty unless options.exclude_seen.

@@ -248,6 +248,12 @@ static enum fusor_status use_prepared(struct dataset *ds, const char *name,
 
     if (index < 0)
         return no_such_field(ds, at, name, err);
+    if (dataset_field_is_label(ds, index))
+        return at ? yaml_fail(at, err,
+                              "fields: \"%s\" is one of labels: a model that "
+                              "read it would know the answer",
+                              name)
+                  : FUSOR_OK;
     if (field_find(ds->specs, ds->n_fields, name) >= 0)
         return yaml_fail(at, err, "fields: \"%s\" stands here twice", name);
     FUSOR_TRY(add_prepared(ds, (uint32_t)index, err));

@@ -48,7 +48,7 @@ struct row_part {
     const uint32_t *query; // NULL: no such key
     const uint32_t *item;
     int joins_queries, joins_items; // is there such a key of 32 bits?
-    const float *label;
+    const float *labels[BATCH_MAX_LABELS];
     const float *weight;   // NULL: all 1
     const int64_t *time;   // NULL: no times
     struct stream *stream; // NULL: nothing is streamed
@@ -60,6 +60,14 @@ struct split_rows {
     uint32_t *select; // [n] row numbers, ascending; NULL: all
     uint64_t n;
     uint32_t *before; // [n] events of its query before each row, or NULL
+};
+
+/* One label of the rows. */
+struct row_label {
+    char name[FIELD_NAME_MAX]; // "": the only one
+    struct label_spec spec;
+    int field;       // number in the schema; -1: the prepared label
+    double min, max; // mapped, of the train rows
 };
 
 struct opened_vocab {
@@ -76,8 +84,8 @@ struct dataset {
     struct part *query_table, *item_table; // or NULL
     struct part *candidates;               // of the test rows, or NULL
     uint64_t n_queries, n_items;
-    struct label_spec label;
-    double label_min, label_max; // mapped, of the train rows
+    struct row_label labels[BATCH_MAX_LABELS];
+    uint32_t n_labels;
     size_t n_fields;
     struct field_spec specs[SCHEMA_MAX_FIELDS];
     struct dataset_field fields[SCHEMA_MAX_FIELDS];
@@ -115,6 +123,16 @@ enum fusor_status dataset_find_seen(struct dataset *ds,
 /* dataset_pack.c: the last step of opening. Columns that are packed are given
  * back. */
 enum fusor_status dataset_pack(struct dataset *ds, struct fusor_error *err);
+/* dataset_labels.c: what is learnt. */
+/** Read the job's `label` (the prepared one for NULL) or options.labels. */
+enum fusor_status dataset_read_labels(struct dataset *ds,
+                                      struct yaml_node *label,
+                                      struct fusor_error *err);
+/** Find their columns and look at every value; parts are open and split. */
+enum fusor_status dataset_fit_labels(struct dataset *ds,
+                                     struct fusor_error *err);
+/** Is this field of the schema a label? Then no model may read it. */
+int dataset_field_is_label(const struct dataset *ds, int field);
 /* dataset_stream.c: columns that stay in the file. */
 /** Decide by the size of the train part. */
 void dataset_choose_cache(struct dataset *ds, const char *train_file);

@@ -56,7 +56,7 @@ static enum fusor_status bind_columns(const struct dataset *ds,
     FUSOR_TRY(bind_key(ds, ds->schema.item_key, p, file, &p->item,
                        &p->joins_items, err));
     FUSOR_TRY(need_column(p, file, "label", COLUMN_F32, &c, err));
-    p->label = c->f32;
+    p->labels[0] = c->f32; // unless a field is learnt in its place
     if (ds->schema.has_weight) {
         FUSOR_TRY(need_column(p, file, "weight", COLUMN_F32, &c, err));
         p->weight = c->f32;

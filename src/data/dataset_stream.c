@@ -29,6 +29,9 @@ int dataset_keeps(const void *self, const struct column_spec *spec)
     for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
         if (!strcmp(always[i], spec->name))
             return 1;
+    for (uint32_t k = 0; k < ds->n_labels; k++)
+        if (is_key(&ds->schema, ds->labels[k].field, spec->name))
+            return 1;
     return is_key(&ds->schema, ds->schema.query_key, spec->name) ||
            is_key(&ds->schema, ds->schema.item_key, spec->name);
 }

@@ -20,6 +20,8 @@ const struct option_spec generate_option_specs[] = {
     OPTION_SIZE(T, items, "1000", 20, 1e8, "how many items"),
     OPTION_SIZE(T, events, "200000", 2, 1e12, "how many ratings"),
     OPTION_SIZE(T, seed, "1", 0, 9e15, "same seed, same data"),
+    OPTION_BOOL(T, finished, "false",
+                "a second label: seen to the end, 1, 0 or not known"),
     OPTION_END};
 
 #undef T
@@ -172,6 +174,19 @@ static int draw_rating(const struct made_user *u, const struct made_item *i,
     return x < 1.5 ? 1 : x >= 4.5 ? 5 : (int)(x + 0.5);
 }
 
+/* Who likes an item, and the next part of a series, sees it to the end. A
+ * stream of its own: the rest stays as it is without. */
+static void add_finished(const struct made_user *u, const struct made_item *i,
+                         struct rng *r, struct strbuf *out)
+{
+    double x = 0.4 + 1.5 * made_affinity(u, i) - 1.2 * u->bias +
+               (i->part > 1 ? 1.0 : 0.0);
+    int finished = rng_double(r) < 1 / (1 + exp(-x));
+    int known = rng_below(r, 10) > 0;
+
+    strbuf_add(out, known ? finished ? ",1" : ",0" : ",");
+}
+
 static void write_events_of(const struct world *w, uint64_t self,
                             uint64_t n_events, uint64_t *seen_by,
                             struct strbuf *out)
@@ -180,6 +195,8 @@ static void write_events_of(const struct world *w, uint64_t self,
         rng_stream(w->options->seed, RNG_GENERATE, STREAM_EVENTS, self);
     uint64_t time = 1500000000 + rng_below(&r, 63072000); // two years
     uint64_t item = UINT64_MAX;
+    struct rng more =
+        rng_stream(w->options->seed, RNG_GENERATE, STREAM_FINISHED, self);
     struct made_user u;
 
     make_user(w, self, &u);
@@ -190,10 +207,12 @@ static void write_events_of(const struct world *w, uint64_t self,
         item = goes_on ? item + 1 : choose(w, &u, seen_by, self + 1, &r);
         seen_by[item] = self + 1;
         time += 600 + rng_below(&r, 86400);
-        strbuf_addf(out, "%llu,%llu,%d,%llu\n", (unsigned long long)self + 1,
+        strbuf_addf(out, "%llu,%llu,%d", (unsigned long long)self + 1,
                     (unsigned long long)item + 1,
-                    draw_rating(&u, &w->items[item], &r),
-                    (unsigned long long)time);
+                    draw_rating(&u, &w->items[item], &r));
+        if (w->options->finished)
+            add_finished(&u, &w->items[item], &more, out);
+        strbuf_addf(out, ",%llu\n", (unsigned long long)time);
     }
 }
 
@@ -246,8 +265,11 @@ static enum fusor_status write_events(const struct world *w, uint64_t *seen_by,
     double sum = 2 * sqrt((double)o->users), scale = find_scale(o, sum);
     uint64_t left = o->events - total_of(o, sum, scale);
     struct out_file f;
-    enum fusor_status rc = out_open(&f, o->out, "ratings.csv",
-                                    "user,item,rating,timestamp\n", err);
+    enum fusor_status rc =
+        out_open(&f, o->out, "ratings.csv",
+                 o->finished ? "user,item,rating,finished,timestamp\n"
+                             : "user,item,rating,timestamp\n",
+                 err);
 
     for (uint64_t u = 0; u < o->users && rc == FUSOR_OK; u++) {
         uint64_t n = share_of(u, o, sum, scale), room = o->items / 2 - n;

@@ -2,6 +2,9 @@
  * every kind of tower to find, so that examples and tests need no download.
  *
  *   ratings.csv  user,item,rating,timestamp: each user's events in time order
+ *                with `finished`: user,item,rating,finished,timestamp, which
+ *                says whether the user saw it to the end: 1, 0, or nothing
+ *                where that is not known, one time in ten
  *   movies.csv   item,title,genres
  *   users.csv    user,age,gender,occupation
  *   queries.tsv  qid, query, item, relevance (2 same series, 1 shares words)
@@ -25,6 +28,7 @@
 struct generate_options {
     const char *out;
     uint64_t users, items, events, seed;
+    int finished; // a second label in ratings.csv
 };
 
 extern const struct option_spec generate_option_specs[];

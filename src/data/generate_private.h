@@ -13,7 +13,13 @@
 #define TITLE_WORDS 3
 
 /* Streams of random numbers: what for. */
-enum generate_stream { STREAM_ITEM, STREAM_USER, STREAM_EVENTS, STREAM_QUERY };
+enum generate_stream {
+    STREAM_ITEM,
+    STREAM_USER,
+    STREAM_EVENTS,
+    STREAM_QUERY,
+    STREAM_FINISHED = 10 // 9: how active users are
+};
 
 struct made_item {
     float latent[N_LATENT];

@@ -10,19 +10,24 @@ static const char *const map_names[] = {"none",     "scale",  "threshold",
                                         "implicit", "binary", NULL};
 static const char *const key_names[] = {"field", "map", "min",
                                         "max",   "at",  NULL};
+/* Of one of several labels: the model's settings too. */
+static const char *const named_keys[] = {"field",  "map",    "min",    "max",
+                                         "at",     "loss",   "output", "weight",
+                                         "towers", "fusion", NULL};
 
 static enum fusor_status check_keys(const struct yaml_node *node,
+                                    const char *const *names,
                                     struct fusor_error *err)
 {
     for (size_t i = 0; i < node->n; i++) {
-        const char *const *k = key_names;
+        const char *const *k = names;
         const char *near;
 
         while (*k && strcmp(*k, node->keys[i]))
             k++;
         if (*k)
             continue;
-        near = str_nearest(node->keys[i], key_names);
+        near = str_nearest(node->keys[i], names);
         return yaml_fail(node->items[i], err,
                          "label: unknown key \"%s\"%s%s%s (field, map, min, "
                          "max, at)",
@@ -83,13 +88,25 @@ static enum fusor_status check_numbers(const struct yaml_node *node,
     return FUSOR_OK;
 }
 
+static enum fusor_status read_settings(struct yaml_node *node,
+                                       struct label_spec *s,
+                                       struct fusor_error *err)
+{
+    int has_at;
+
+    FUSOR_TRY(read_map(yaml_get(node, "map"), s, err));
+    FUSOR_TRY(read_number(node, "min", &s->min, &s->has_min, err));
+    FUSOR_TRY(read_number(node, "max", &s->max, &s->has_max, err));
+    FUSOR_TRY(read_number(node, "at", &s->at, &has_at, err));
+    return check_numbers(node, s, has_at, err);
+}
+
 enum fusor_status label_read(struct yaml_node *node, const char *prepared,
                              struct label_spec *out, struct fusor_error *err)
 {
     struct label_spec s = {.map = LABEL_NONE};
     struct yaml_node *field;
     const char *text;
-    int has_at;
 
     snprintf(s.field, sizeof(s.field), "%s", prepared);
     if (!node) {
@@ -98,7 +115,7 @@ enum fusor_status label_read(struct yaml_node *node, const char *prepared,
     }
     if (node->kind != YAML_MAP)
         return yaml_fail(node, err, "label: expected {field: ..., map: ...}");
-    FUSOR_TRY(check_keys(node, err));
+    FUSOR_TRY(check_keys(node, key_names, err));
     field = yaml_get(node, "field");
     if (field) {
         FUSOR_TRY(yaml_to_text(field, &text, err));
@@ -109,11 +126,30 @@ enum fusor_status label_read(struct yaml_node *node, const char *prepared,
                              "write field: %s",
                              prepared, text, prepared);
     }
-    FUSOR_TRY(read_map(yaml_get(node, "map"), &s, err));
-    FUSOR_TRY(read_number(node, "min", &s.min, &s.has_min, err));
-    FUSOR_TRY(read_number(node, "max", &s.max, &s.has_max, err));
-    FUSOR_TRY(read_number(node, "at", &s.at, &has_at, err));
-    FUSOR_TRY(check_numbers(node, &s, has_at, err));
+    FUSOR_TRY(read_settings(node, &s, err));
+    *out = s;
+    return FUSOR_OK;
+}
+
+enum fusor_status label_read_named(struct yaml_node *node, const char *name,
+                                   struct label_spec *out,
+                                   struct fusor_error *err)
+{
+    struct label_spec s = {.map = LABEL_NONE};
+    struct yaml_node *field = yaml_get(node, "field");
+
+    if (node->kind != YAML_MAP)
+        return yaml_fail(node, err,
+                         "labels: %s: expected {field: ..., map: ...}", name);
+    FUSOR_TRY(check_keys(node, named_keys, err));
+    if (field)
+        FUSOR_TRY(yaml_to_text(field, &name, err));
+    if (strlen(name) >= sizeof(s.field))
+        return yaml_fail(field ? field : node, err,
+                         "labels: a field's name has at most %zu characters",
+                         sizeof(s.field) - 1);
+    snprintf(s.field, sizeof(s.field), "%s", name);
+    FUSOR_TRY(read_settings(node, &s, err));
     *out = s;
     return FUSOR_OK;
 }
@@ -165,11 +201,11 @@ void label_apply_all(const struct label_spec *spec, float *v, size_t n)
         break;
     case LABEL_THRESHOLD:
         for (size_t i = 0; i < n; i++)
-            v[i] = v[i] >= at ? 1.0f : 0.0f;
+            v[i] = isnan(v[i]) ? NAN : v[i] >= at ? 1.0f : 0.0f;
         break;
     case LABEL_IMPLICIT:
         for (size_t i = 0; i < n; i++)
-            v[i] = 1.0f;
+            v[i] = isnan(v[i]) ? NAN : 1.0f;
         break;
     case LABEL_NONE:
     case LABEL_BINARY:

@@ -4,8 +4,15 @@
  *     label: {field: rating, map: scale}          # min-max of the train part
  *     label: {field: rating, map: threshold, at: 4}
  *
- * A spec is read once, fitted once on the train rows and read-only from then
- * on; any thread may apply it. */
+ * or, for a model of several, each under its name
+ *
+ *     labels:
+ *       click: {field: clicked, map: binary}
+ *       buy:   {map: binary}            # of the dense column "buy" of the rows
+ *
+ * where a row may have none (NaN), which every map keeps. A spec is read once,
+ * fitted once on the train rows and read-only from then on; any thread may
+ * apply it. */
 #ifndef DATA_LABEL_H
 #define DATA_LABEL_H
 
@@ -36,6 +43,13 @@ struct label_spec {
 enum fusor_status label_read(struct yaml_node *node, const char *prepared,
                              struct label_spec *out, struct fusor_error *err);
 
+/** Read one of a job's `labels:`, whose other settings (loss, output, weight,
+ * towers, fusion) are the model's.
+ * @param name its name, and its field's where it names none */
+enum fusor_status label_read_named(struct yaml_node *node, const char *name,
+                                   struct label_spec *out,
+                                   struct fusor_error *err);
+
 /** Take the range of the train rows where the job gave none.
  * @return FUSOR_EDATA: scale over one single value */
 enum fusor_status label_fit(struct label_spec *spec, double train_min,
@@ -47,8 +61,8 @@ enum fusor_status label_fit(struct label_spec *spec, double train_min,
 enum fusor_status label_check(const struct label_spec *spec, double raw,
                               uint64_t row, struct fusor_error *err);
 
-/** Raw value to target. Values outside the train range leave [0, 1] under
- * scale: they are not clamped, a metric would not notice. */
+/** Raw value to target; NaN stays NaN. Values outside the train range leave [0,
+ * 1] under scale: they are not clamped, a metric would not notice. */
 float label_apply(const struct label_spec *spec, float raw);
 /** The same over v[n], in place. */
 void label_apply_all(const struct label_spec *spec, float *v, size_t n);

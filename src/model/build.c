@@ -331,7 +331,7 @@ uint32_t build_column(struct model *m, uint32_t table)
 const char *build_owner_name(const struct model *m)
 {
     if (m->owner == OWNER_FUSION)
-        return "fusion";
+        return m->heads[m->head].part;
     return m->owner >= OWNER_ENCODER
                ? m->encoders[m->owner - OWNER_ENCODER].name
                : m->towers[m->owner].name;

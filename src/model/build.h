@@ -40,6 +40,14 @@ struct output {
     float low, high; // range
 };
 
+/* A tower's own loss beside the fusion's (head.h). */
+struct aux_loss {
+    const struct loss_kind *loss; // NULL: none
+    float loss_param;
+    float weight;
+    uint32_t head; // whose label and output function
+};
+
 struct tower {
     char name[PARAM_NAME_MAX];
     const struct tower_kind *kind;
@@ -48,7 +56,8 @@ struct tower {
     uint32_t width; // floats a sample; 1: its score
     int trained;
     float l2, l2_bias; // of the rows it looks up, by use
-    void *self;        // the kind's
+    struct aux_loss aux;
+    void *self; // the kind's
 };
 
 enum fusion_over { OVER_LOGITS, OVER_SCORES, OVER_VECTORS };
@@ -56,11 +65,27 @@ enum fusion_missing { MISSING_DROP_TOWER, MISSING_ZERO, MISSING_ERROR };
 
 struct fusion {
     const struct fusion_kind *kind;
+    struct yaml_node *node; // as the job wrote it, or NULL
+    uint32_t head;          // number of its head
+    uint32_t n_towers;
+    uint32_t towers[MAX_TOWERS]; // [n_towers] numbers, ascending
     enum fusion_over over;
     enum fusion_missing missing;
     float drop;
     int trained;
     void *self;
+};
+
+/* What predicts one label (head.h). */
+struct label_head {
+    char name[PARAM_NAME_MAX]; // the label's; "": the only one
+    char part[PARAM_NAME_MAX]; // names the fusion's blocks
+    const struct loss_kind *loss;
+    float loss_param; // huber: delta
+    struct loss_setting setting;
+    float weight;
+    struct output output;
+    struct fusion fusion;
 };
 
 struct model {
@@ -87,11 +112,10 @@ struct model {
     uint32_t n_encoders;
     struct tower *towers;
     uint32_t n_towers;
-    struct fusion fusion;
-    struct output output;
-    const struct loss_kind *loss;
-    float loss_param; // huber: delta
-    struct loss_setting setting;
+    struct label_head heads[BATCH_MAX_LABELS];
+    uint32_t n_heads;
+    uint32_t head;               // whose fusion is being declared
+    int labelled;                // the job has `labels`: rows may lack some
     struct yaml_node *loss_node; // the job's
     uint32_t most_candidates;    // 0: no loss over candidates
     int every;                   // runs hold vectors of all positions
@@ -116,6 +140,11 @@ const char *build_owner_name(const struct model *m);
 enum fusor_status build_keys(const struct yaml_node *map, const char *what,
                              const char *const *allowed,
                              struct fusor_error *err);
+/** The same for a tower that is trained: what every one takes may be there
+ * too. */
+enum fusor_status build_tower_keys(const struct yaml_node *map,
+                                   const char *what, const char *const *allowed,
+                                   struct fusor_error *err);
 /** Fail for an unknown name, with the nearest of names. */
 enum fusor_status build_unknown(const struct yaml_node *at, const char *what,
                                 const char *word, const char *const *names,
@@ -168,8 +197,8 @@ enum fusor_status build_block(struct model *m, const char *name, uint64_t size,
 /** A dropout's number, which names its random stream. */
 uint32_t build_dropout(struct model *m);
 
-/** Read a loss: m->loss, its number and setting. */
-enum fusor_status loss_parse(struct model *m, struct yaml_node *at,
+/** Read a loss: h->loss, its number and setting. */
+enum fusor_status loss_parse(struct label_head *h, struct yaml_node *at,
                              struct fusor_error *err);
 
 /* ---- the output function ---- */

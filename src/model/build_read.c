@@ -42,6 +42,22 @@ enum fusor_status build_keys(const struct yaml_node *map, const char *what,
     return FUSOR_OK;
 }
 
+enum fusor_status build_tower_keys(const struct yaml_node *map,
+                                   const char *what, const char *const *allowed,
+                                   struct fusor_error *err)
+{
+    const char *all[64];
+    size_t n = 0;
+
+    while (allowed[n] && n + 2 < sizeof(all) / sizeof(all[0])) {
+        all[n] = allowed[n];
+        n++;
+    }
+    all[n++] = "aux";
+    all[n] = NULL;
+    return build_keys(map, what, all, err);
+}
+
 enum fusor_status build_float(struct yaml_node *map, const char *key,
                               double low, double high, float *out,
                               struct fusor_error *err)

@@ -88,7 +88,7 @@ void contrast_forward(struct model_run *r, const struct model_step *s)
  * items that a positive is compared with. */
 static float beta_of(const struct model *m, const struct model_candidates *all)
 {
-    double t = (double)m->setting.calibrate, a;
+    double t = (double)m->heads[0].setting.calibrate, a;
 
     a = (double)all->n_negatives /
         (double)(all->n_items > 1 ? all->n_items - 1 : 1);
@@ -116,7 +116,7 @@ double contrast_loss(struct model_run *r, const struct model_step *s)
             .target = c->target,
             .weight = c->weight,
             .scale = s->grad_scale,
-            .temperature = m->setting.temperature,
+            .temperature = m->heads[0].setting.temperature,
             .beta = beta_of(m, all),
             .own = all->own,
             .dq = c->dq,
@@ -131,7 +131,7 @@ double contrast_loss(struct model_run *r, const struct model_step *s)
         in.d = m->towers[t].kind->query_width(&m->towers[t]);
         in.stream = rng_stream(m->seed, RNG_NEGATIVE, s->epoch,
                                all->draw * MAX_TOWERS + t);
-        sum += m->loss->over(&in);
+        sum += m->heads[0].loss->over(&in);
     }
     return sum;
 }

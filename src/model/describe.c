@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "model/encoder.h"
-#include "model/fusion/mix.h"
+#include "model/head.h"
 #include "model/registry.h"
 
 uint64_t model_table_rows(const struct model *m, uint32_t table)
@@ -80,13 +80,5 @@ void model_describe(const struct model *m, struct strbuf *out)
         tower->kind->describe(tower, m, out);
         strbuf_addf(out, "%s\n", tower->trained ? "" : " (frozen)");
     }
-    strbuf_addf(out, "  fusion  %s over %s: ", m->fusion.kind->name,
-                fusion_over_names[m->fusion.over]);
-    m->fusion.kind->describe(&m->fusion, m, out);
-    strbuf_add(out, "\n  output  ");
-    output_describe(&m->output, out);
-    strbuf_addf(out, "\n  loss    %s", m->loss->name);
-    if (m->loss->param)
-        strbuf_addf(out, " %s %g", m->loss->param, (double)m->loss_param);
-    strbuf_add(out, "\n");
+    heads_describe(m, out);
 }

@@ -10,7 +10,8 @@ const char *const candidates_from_names[] = {"all", "uniform", "popularity",
 
 #define MOST_DRAWN (1 << 20)
 
-static enum fusor_status parse_setting(struct model *m, struct yaml_node *at,
+static enum fusor_status parse_setting(struct label_head *h,
+                                       struct yaml_node *at,
                                        struct fusor_error *err)
 {
     static const char *const all[] = {"temperature", NULL};
@@ -18,13 +19,13 @@ static enum fusor_status parse_setting(struct model *m, struct yaml_node *at,
                                           NULL};
     static const char *const calibrated[] = {"temperature", "n", "from", "t",
                                              NULL};
-    struct loss_setting *s = &m->setting;
+    struct loss_setting *s = &h->setting;
     const char *const *keys = s->from == CANDIDATES_ALL ? all : sampled;
     int from = (int)s->from;
 
     if (s->calibrate > 0)
         keys = calibrated;
-    FUSOR_TRY(build_keys(at, m->loss->name, keys, err));
+    FUSOR_TRY(build_keys(at, h->loss->name, keys, err));
     FUSOR_TRY(build_float(at, "temperature", 1e-3, 1e3, &s->temperature, err));
     FUSOR_TRY(build_count(at, "n", 1, MOST_DRAWN, &s->n, err));
     FUSOR_TRY(build_bool(at, "logq", &s->logq, err));
@@ -34,22 +35,23 @@ static enum fusor_status parse_setting(struct model *m, struct yaml_node *at,
     return FUSOR_OK;
 }
 
-static enum fusor_status parse_param(struct model *m, struct yaml_node *param,
+static enum fusor_status parse_param(struct label_head *h,
+                                     struct yaml_node *param,
                                      struct fusor_error *err)
 {
     double v;
 
-    if (!m->loss->param)
-        return yaml_fail(param, err, "loss %s takes no number", m->loss->name);
+    if (!h->loss->param)
+        return yaml_fail(param, err, "loss %s takes no number", h->loss->name);
     FUSOR_TRY(yaml_to_double(param, &v, err));
     if (!(v > 0 && v < 1e6))
-        return yaml_fail(param, err, "%s is above 0, not %g", m->loss->param,
+        return yaml_fail(param, err, "%s is above 0, not %g", h->loss->param,
                          v);
-    m->loss_param = (float)v;
+    h->loss_param = (float)v;
     return FUSOR_OK;
 }
 
-enum fusor_status loss_parse(struct model *m, struct yaml_node *at,
+enum fusor_status loss_parse(struct label_head *h, struct yaml_node *at,
                              struct fusor_error *err)
 {
     const char *name = "mse";
@@ -65,31 +67,36 @@ enum fusor_status loss_parse(struct model *m, struct yaml_node *at,
     } else if (at) {
         FUSOR_TRY(yaml_to_text(at, &name, err));
     }
-    l = m->loss = registry_loss(name);
+    l = h->loss = registry_loss(name);
     if (!l)
         return build_unknown(at, "loss", name, registry_loss_names(), err);
-    m->loss_param = l->param_default;
-    m->setting = (struct loss_setting){.from = l->from,
+    h->loss_param = l->param_default;
+    h->setting = (struct loss_setting){.from = l->from,
                                        .n = l->n,
                                        .logq = l->logq,
                                        .temperature = l->temperature,
                                        .calibrate = l->calibrate};
     if (more && !l->eval)
-        return parse_setting(m, more, err);
-    return more ? parse_param(m, more, err) : FUSOR_OK;
+        return parse_setting(h, more, err);
+    return more ? parse_param(h, more, err) : FUSOR_OK;
 }
 
 enum fusor_status model_set_loss(struct model *m, struct yaml_node *at,
                                  struct fusor_error *err)
 {
-    return loss_parse(m, at ? at : m->loss_node, err);
+    if (at && m->labelled)
+        return yaml_fail(at, err,
+                         "the job has labels: each has its loss, and a stage "
+                         "none of its own");
+    return m->labelled ? FUSOR_OK
+                       : loss_parse(&m->heads[0], at ? at : m->loss_node, err);
 }
 
 const struct loss_setting *model_loss_setting(const struct model *m, int *only)
 {
     if (only)
-        *only = m->loss->eval == NULL;
-    return m->loss->over ? &m->setting : NULL;
+        *only = m->heads[0].loss->eval == NULL;
+    return m->heads[0].loss->over ? &m->heads[0].setting : NULL;
 }
 
 static enum fusor_status check_tower(const struct model *m,
@@ -105,7 +112,12 @@ static enum fusor_status check_tower(const struct model *m,
                           "loss %s compares items, but tower %s does not "
                           "factorise: train it with a loss over rows, such as "
                           "bce",
-                          m->loss->name, t->name);
+                          m->heads[0].loss->name, t->name);
+    if (t->aux.loss)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "loss %s compares items and leaves no score for the "
+                          "auxiliary loss of tower %s: delete its aux",
+                          m->heads[0].loss->name, t->name);
     if (!every)
         return FUSOR_OK;
     field = t->kind->every_field ? t->kind->every_field(t, m, &why) : -1;
@@ -137,7 +149,7 @@ enum fusor_status model_check_candidates(const struct model *m, int every,
         return fusor_fail(err, FUSOR_EUSAGE,
                           "loss %s trains towers that factorise, and the stage "
                           "names none: train the fusion with a loss over rows",
-                          m->loss->name);
+                          m->heads[0].loss->name);
     return FUSOR_OK;
 }
 

@@ -1,4 +1,4 @@
-/* From the job's text to a model: outputs and loss, tables, towers, fusion. */
+/* From the job's text to a model: heads, tables, encoders, towers, fusions. */
 #include "model/build.h"
 
 #include <stdio.h>
@@ -6,24 +6,8 @@
 
 #include "base/mem.h"
 #include "model/encoder.h"
-#include "model/fusion/mix.h"
+#include "model/head.h"
 #include "model/registry.h"
-
-static enum fusor_status parse_output(struct model *m, struct yaml_node *at,
-                                      struct fusor_error *err)
-{
-    int bce = !strcmp(m->loss->name, "bce");
-
-    if (!at) {
-        m->output.kind = bce ? OUTPUT_SIGMOID : OUTPUT_IDENTITY;
-        return FUSOR_OK;
-    }
-    FUSOR_TRY(output_parse(at, &m->output, err));
-    if (bce && m->output.kind == OUTPUT_RANGE)
-        return yaml_fail(at, err,
-                         "loss bce needs output sigmoid (or identity: logits)");
-    return FUSOR_OK;
-}
 
 static enum fusor_status parse_tower(struct model *m, const char *name,
                                      struct yaml_node *at,
@@ -52,65 +36,22 @@ static enum fusor_status parse_tower(struct model *m, const char *name,
         return build_unknown(type, "tower type", word, registry_tower_names(),
                              err);
     t->index = m->owner = (int)m->n_towers;
-    t->as_vector = m->fusion.over == OVER_VECTORS;
+    t->as_vector = heads_want_vector(m, m->n_towers);
     t->trained = !t->kind->built;
     m->n_towers++; // from here on destroyed with the model
+    FUSOR_TRY(heads_parse_aux(m, t, yaml_get(at, "aux"), err));
     return t->kind->build(m, t, at, err);
 }
 
 static enum fusor_status parse_towers(struct model *m, struct yaml_node *at,
-                                      struct yaml_node *job,
                                       struct fusor_error *err)
 {
-    if (!at || at->kind != YAML_MAP || at->n == 0)
-        return yaml_fail(at ? at : job, err,
-                         "the job has no towers: towers: {NAME: {type: ..}}");
-    if (at->n > MAX_TOWERS)
-        return yaml_fail(at, err, "more than %d towers", MAX_TOWERS);
     m->towers = mem_alloc(at->n, sizeof(*m->towers));
     if (!m->towers)
         return mem_fail(err, "towers", at->n * sizeof(*m->towers));
     for (size_t i = 0; i < at->n; i++)
         FUSOR_TRY(parse_tower(m, at->keys[i], at->items[i], err));
     return FUSOR_OK;
-}
-
-/* What towers must know before they are built. */
-static enum fusor_status parse_fusion_head(struct model *m,
-                                           struct yaml_node *at,
-                                           struct fusor_error *err)
-{
-    struct yaml_node *type = yaml_get(at, "type");
-    const char *word = "weighted";
-    int over = OVER_LOGITS, missing = MISSING_DROP_TOWER;
-
-    if (at && !type)
-        return yaml_fail(at, err, "the fusion has no type");
-    if (at)
-        FUSOR_TRY(yaml_to_text(type, &word, err));
-    m->fusion.kind = registry_fusion(word);
-    if (!m->fusion.kind)
-        return build_unknown(type, "fusion type", word, registry_fusion_names(),
-                             err);
-    FUSOR_TRY(build_choice(at, "over", fusion_over_names, &over, err));
-    m->fusion.over = (enum fusion_over)over;
-    FUSOR_TRY(build_choice(at, "missing", fusion_missing_names, &missing, err));
-    m->fusion.missing = (enum fusion_missing)missing;
-    m->fusion.trained = 1;
-    return build_float(at, "drop", 0, 0.95, &m->fusion.drop, err);
-}
-
-static enum fusor_status build_fusion(struct model *m, struct yaml_node *at,
-                                      struct yaml_node *job,
-                                      struct fusor_error *err)
-{
-    if (!at && m->n_towers > 1)
-        return yaml_fail(job, err,
-                         "%u towers and no fusion: say how they join, e.g. "
-                         "fusion: {type: weighted, over: logits}",
-                         m->n_towers);
-    m->owner = OWNER_FUSION;
-    return m->fusion.kind->build(m, &m->fusion, at, err);
 }
 
 /* Tables and columns are final: give the store its widths. */
@@ -129,30 +70,14 @@ static enum fusor_status close_tables(struct model *m, struct fusor_error *err)
     return FUSOR_OK;
 }
 
-/* The job's loss, or that of its first stage. */
-static struct yaml_node *first_loss(struct yaml_node *job)
-{
-    struct yaml_node *loss = yaml_get(job, "loss");
-    struct yaml_node *stages = yaml_get(job, "stages");
-
-    if (loss || !stages || stages->kind != YAML_LIST || stages->n == 0)
-        return loss;
-    return yaml_get(stages->items[0], "loss");
-}
-
 static enum fusor_status build_all(struct model *m, struct yaml_node *job,
                                    struct fusor_error *err)
 {
-    struct yaml_node *fusion = yaml_get(job, "fusion");
-
-    m->loss_node = first_loss(job);
-    FUSOR_TRY(loss_parse(m, m->loss_node, err));
-    FUSOR_TRY(parse_output(m, yaml_get(job, "output"), err));
-    FUSOR_TRY(parse_fusion_head(m, fusion, err));
+    FUSOR_TRY(heads_parse(m, job, err));
     FUSOR_TRY(build_tables(m, yaml_get(job, "tables"), err));
     FUSOR_TRY(encoder_build_all(m, yaml_get(job, "encoders"), err));
-    FUSOR_TRY(parse_towers(m, yaml_get(job, "towers"), job, err));
-    FUSOR_TRY(build_fusion(m, fusion, job, err));
+    FUSOR_TRY(parse_towers(m, yaml_get(job, "towers"), err));
+    FUSOR_TRY(heads_build(m, job, err));
     FUSOR_TRY(encoder_check_read(m, yaml_get(job, "encoders"), err));
     return close_tables(m, err);
 }
@@ -183,8 +108,7 @@ void model_destroy(struct model *m)
 {
     if (!m)
         return;
-    if (m->fusion.self)
-        m->fusion.kind->destroy(&m->fusion);
+    heads_destroy(m);
     for (uint32_t t = 0; t < m->n_towers; t++)
         m->towers[t].kind->destroy(&m->towers[t]);
     mem_free(m->towers);
@@ -226,15 +150,53 @@ const struct field_spec *model_fields(const struct model *m, uint32_t *n)
     return m->fields;
 }
 
-int model_output_is_probability(const struct model *m)
+uint32_t model_n_labels(const struct model *m)
 {
-    return m->output.kind == OUTPUT_SIGMOID;
+    return m->n_heads;
+}
+
+const char *model_label_name(const struct model *m, uint32_t label)
+{
+    return m->heads[label].name;
+}
+
+enum fusor_status model_find_label(const struct model *m, const char *name,
+                                   uint32_t *label, struct fusor_error *err)
+{
+    const char *names[BATCH_MAX_LABELS + 1] = {NULL}, *near;
+
+    if (!m->labelled)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "there is one label without a name, and none called "
+                          "%s",
+                          name);
+    for (uint32_t k = 0; k < m->n_heads; k++) {
+        names[k] = m->heads[k].name;
+        if (strcmp(name, names[k]))
+            continue;
+        *label = k;
+        return FUSOR_OK;
+    }
+    near = str_nearest(name, names);
+    return fusor_fail(err, FUSOR_EUSAGE,
+                      "no label is named %s: did you mean %s?", name,
+                      near ? near : names[0]);
+}
+
+int model_label_has_tower(const struct model *m, uint32_t label, uint32_t tower)
+{
+    return heads_joins(&m->heads[label], tower);
+}
+
+int model_output_is_probability(const struct model *m, uint32_t label)
+{
+    return m->heads[label].output.kind == OUTPUT_SIGMOID;
 }
 
 /* As a set of users of lookups. */
 static uint64_t trained_parts(const struct model *m)
 {
-    uint64_t trained = m->fusion.trained ? part_bit(OWNER_FUSION) : 0;
+    uint64_t trained = m->heads[0].fusion.trained ? part_bit(OWNER_FUSION) : 0;
 
     for (uint32_t t = 0; t < m->n_towers; t++)
         if (m->towers[t].trained)
@@ -261,12 +223,22 @@ int model_lookup_is_of_towers(const struct model *m, uint32_t lookup)
 
 int model_fuses_vectors(const struct model *m)
 {
-    return m->fusion.over == OVER_VECTORS;
+    for (uint32_t k = 0; k < m->n_heads; k++)
+        if (m->heads[k].fusion.over == OVER_VECTORS)
+            return 1;
+    return 0;
 }
 
 int model_lookup_is_frozen(const struct model *m, uint32_t lookup)
 {
     return (m->lookup_users[lookup] & ~trained_parts(m)) != 0;
+}
+
+/* Fusions of all labels are one part. */
+static void train_fusions(struct model *m, int trained)
+{
+    for (uint32_t k = 0; k < m->n_heads; k++)
+        m->heads[k].fusion.trained = trained;
 }
 
 static enum fusor_status mark_trained(struct model *m, const char *name,
@@ -276,7 +248,7 @@ static enum fusor_status mark_trained(struct model *m, const char *name,
     uint32_t n = 0;
 
     if (!strcmp(name, "fusion")) {
-        m->fusion.trained = 1;
+        train_fusions(m, 1);
         return FUSOR_OK;
     }
     for (uint32_t t = 0; t < m->n_towers; t++) {
@@ -322,7 +294,7 @@ enum fusor_status model_set_trained(struct model *m, const char *const *names,
         m->towers[t].trained = names == NULL && !m->towers[t].kind->built;
     for (uint32_t e = 0; e < m->n_encoders; e++)
         m->encoders[e].trained = names == NULL;
-    m->fusion.trained = names == NULL;
+    train_fusions(m, names == NULL);
     for (size_t i = 0; names && names[i]; i++)
         FUSOR_TRY(mark_trained(m, names[i], err));
     return check_encoders(m, err);
@@ -348,12 +320,12 @@ int model_tower_factorises(const struct model *m, uint32_t i)
     return m->towers[i].kind->factorises;
 }
 
-const char *model_loss_name(const struct model *m)
+const char *model_loss_name(const struct model *m, uint32_t label)
 {
-    return m->loss->name;
+    return m->heads[label].loss->name;
 }
 
 int model_loss_is_pairwise(const struct model *m)
 {
-    return m->loss->pairwise;
+    return m->heads[0].loss->pairwise;
 }

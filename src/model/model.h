@@ -34,6 +34,8 @@ struct model;
  *           score before it, so that a sample outside is pulled back.
  *   loss:   bce | mse (half the square) | {huber: delta} | bpr; default mse.
  *           bpr takes rows in pairs, see model_loss_is_pairwise().
+ *           labels: several, each with towers, fusion, output, loss and weight
+ *           (head.h); a tower's `aux` is a loss of its own beside them.
  *           Over candidates, for towers that factorise, each by itself:
  *           full_softmax: {temperature: 1} |
  *           sampled_softmax: {n: 256, from: uniform | popularity | in_batch,
@@ -64,8 +66,18 @@ uint64_t model_table_rows(const struct model *m, uint32_t table);
 uint32_t model_table_columns(const struct model *m, uint32_t table);
 /** The fields it was created with. */
 const struct field_spec *model_fields(const struct model *m, uint32_t *n);
+/** Labels it predicts, at least 1. */
+uint32_t model_n_labels(const struct model *m);
+/** What the job's `labels` calls it; "" for the only `label`. */
+const char *model_label_name(const struct model *m, uint32_t label);
+/** @return EUSAGE: no such label, with the nearest */
+enum fusor_status model_find_label(const struct model *m, const char *name,
+                                   uint32_t *label, struct fusor_error *err);
+/** Does the tower speak about the label? */
+int model_label_has_tower(const struct model *m, uint32_t label,
+                          uint32_t tower);
 /** Are outputs probabilities (output: sigmoid)? */
-int model_output_is_probability(const struct model *m);
+int model_output_is_probability(const struct model *m, uint32_t label);
 /** Does any trained tower read through this lookup? (model_set_trained) */
 int model_lookup_is_trained(const struct model *m, uint32_t lookup);
 /** Does any part that stands still read through it? */
@@ -88,7 +100,7 @@ enum fusor_status model_set_trained(struct model *m, const char *const *names,
  * alone. */
 int model_block_trained(const struct model *m, uint32_t block);
 
-const char *model_loss_name(const struct model *m);
+const char *model_loss_name(const struct model *m, uint32_t label);
 /** Does the loss want rows in pairs: row 2i wanted, row 2i + 1 a sampled
  * negative of the same query? Evaluate such a model without model_loss(). */
 int model_loss_is_pairwise(const struct model *m);
@@ -118,7 +130,8 @@ struct loss_setting {
 
 /** Take another loss from here on: a stage's. No run may be in a step
  * meanwhile.
- * @param at as the job's `loss`; NULL: the job's own */
+ * @param at as the job's `loss`; NULL: the job's own
+ * @return EUSAGE too when there are labels: a stage cannot change theirs */
 enum fusor_status model_set_loss(struct model *m, struct yaml_node *at,
                                  struct fusor_error *err);
 /** How the loss now set finds its candidates, or NULL: it has no form over
@@ -198,6 +211,9 @@ struct model_step {
                         // and none may be trained. NULL: they run
 };
 
+/** Of which label scores, outputs, contributions and weights are told from here
+ * on; at first label 0. */
+void model_run_set_label(struct model_run *r, uint32_t label);
 /** @param scores [n] logits; outputs [n] after the output function; either may
  * be NULL. The run keeps what backward needs. With training = 0 grads,
  * dense_grad and label are not read.
@@ -208,12 +224,17 @@ enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
 /** Scores of one tower, [n], of the last forward pass; NULL when the fusion is
  * over vectors: then towers have none. */
 const float *model_tower_scores(const struct model_run *r, uint32_t tower);
-/** Fusion weights of the last forward pass, [n][n_towers], or NULL when the
- * fusion has none per sample. */
+/** Fusion weights of the last forward pass, [n][towers of the label], or NULL
+ * when the fusion has none per sample. */
 const float *model_fusion_weights(const struct model_run *r);
+/** Scores of the last forward pass for any label, [n]; after the output
+ * function. */
+const float *model_scores(const struct model_run *r, uint32_t label);
+const float *model_outputs(const struct model_run *r, uint32_t label);
 /** Say which towers give no answer in the passes that follow. What becomes of
  * that is the fusion's `missing`: drop_tower leaves them out and scales the
  * rest up, zero takes 0 for what they say, error refuses.
+ * Other labels that have no tower left get scores NaN.
  * @param missing [n_towers] 1: missing; copied; NULL: none
  * @return EUSAGE: the fusion refuses, or no tower is left */
 enum fusor_status model_run_set_missing(struct model_run *r,
@@ -226,12 +247,17 @@ enum fusor_status model_run_set_missing(struct model_run *r,
  * @param s the step of that pass; out [n][n_towers] */
 void model_contributions(struct model_run *r, const struct model_step *s,
                          float *out);
+#define MODEL_ALL_LABELS UINT32_MAX
+
 /** Add each tower's weight in the last forward pass, over its samples.
+ * @param label whose; MODEL_ALL_LABELS: the mean over those of each tower
  * @param sums [n_towers]
  * @return 0, nothing added: the fusion has no weights (concat) */
-int model_add_fusion_weights(const struct model_run *r, double *sums);
+int model_add_fusion_weights(const struct model_run *r, uint32_t label,
+                             double *sums);
 /** Loss of the last forward pass, without l2 terms.
- * @param sum set to the sum over samples, each times its weight
+ * @param sum set to the sum over samples, each times its weight, of all labels
+ * and auxiliary losses times theirs
  * @return EDATA: a label the loss cannot take; EINVAL: half a pair */
 enum fusor_status model_loss(struct model_run *r, const struct model_step *s,
                              double *sum, struct fusor_error *err);

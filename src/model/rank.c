@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/head.h"
 #include "model/registry.h"
 
 struct tower_items {
@@ -19,11 +20,13 @@ struct model_items {
 
 int model_ranks(const struct model *m)
 {
-    const struct fusion *f = &m->fusion;
+    for (uint32_t k = 0; k < m->n_heads; k++) {
+        const struct fusion *f = &m->heads[k].fusion;
 
-    if (f->over == OVER_VECTORS ||
-        (f->kind->reads_samples && f->kind->reads_samples(f)))
-        return 0;
+        if (f->over == OVER_VECTORS ||
+            (f->kind->reads_samples && f->kind->reads_samples(f)))
+            return 0;
+    }
     for (uint32_t t = 0; t < m->n_towers; t++) {
         const struct tower_kind *kind = m->towers[t].kind;
 
@@ -113,10 +116,11 @@ void model_rank(struct model_run *r, const struct model_step *s,
 
     pairs.n = n;
     step.batch = &pairs;
+    step.training = 0;
     for (uint32_t t = 0; t < m->n_towers; t++)
         m->towers[t].kind->rank(&m->towers[t], r, s, v->towers[t].v,
                                 v->towers[t].bias, which, n, r->tower_out[t]);
     r->n = n;
-    m->fusion.kind->forward(&m->fusion, r, &step, 0);
-    memcpy(scores, r->score, n * sizeof(*scores));
+    heads_score(r, &step);
+    memcpy(scores, model_scores(r, r->label), n * sizeof(*scores));
 }

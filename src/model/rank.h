@@ -34,7 +34,8 @@ void model_items_fill(struct model_items *v, const struct model_run *r,
  * model_forward().
  * @param s the step of that pass
  * @param which [n] items, n at most the run's max_batch
- * @param scores [n] before the output function */
+ * @param scores [n] before the output function; those of other labels are
+ * model_scores()' */
 void model_rank(struct model_run *r, const struct model_step *s,
                 const struct model_items *v, const uint32_t *which, uint32_t n,
                 float *scores);

@@ -90,18 +90,19 @@ struct tower_kind {
     int (*finds_first)(const struct tower *t);
 };
 
-/* A kind of fusion. Its inputs are r->mixed (towers' outputs after the link),
- * see fusion/mix.h. */
+/* A kind of fusion, of the towers and the label that f names (head.h). Its
+ * inputs are these towers' outputs after the link, see fusion/mix.h. */
 struct fusion_kind {
     const char *name;
     enum fusor_status (*build)(struct model *m, struct fusion *f,
                                struct yaml_node *at, struct fusor_error *err);
     void (*destroy)(struct fusion *f);
     void *(*run_create)(const struct fusion *f, struct model_run *r);
-    /** r->tower_out -> r->score. */
+    /** r->tower_out -> the head's score. */
     void (*forward)(const struct fusion *f, struct model_run *r,
                     const struct model_step *s, int train);
-    /** r->score_grad -> r->tower_grad and, when trained, its own blocks. */
+    /** The head's score_grad -> r->tower_grad and, when trained, its own
+     * blocks. */
     void (*backward)(const struct fusion *f, struct model_run *r,
                      const struct model_step *s);
     /** model_contributions() */

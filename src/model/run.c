@@ -7,6 +7,7 @@
 #include "base/profile.h"
 #include "model/contrast.h"
 #include "model/encoder.h"
+#include "model/head.h"
 #include "model/registry.h"
 #include "tensor/vec.h"
 
@@ -51,10 +52,6 @@ static void take_all(struct model_run *r)
     encoder_take_all(r);
     r->missing = run_take(r, m->n_towers, 1);
     contrast_take(r);
-    r->score = run_take(r, n, sizeof(float));
-    r->output = run_take(r, n, sizeof(float));
-    r->loss_grad = run_take(r, n, sizeof(float));
-    r->score_grad = run_take(r, n, sizeof(float));
     for (uint32_t t = 0; !r->failed && t < m->n_towers; t++) {
         const struct tower *tower = &m->towers[t];
 
@@ -63,7 +60,7 @@ static void take_all(struct model_run *r)
         r->tower_state[t] = tower->kind->run_create(tower, r);
     }
     if (!r->failed)
-        r->fusion_state = m->fusion.kind->run_create(&m->fusion, r);
+        heads_take(r);
 }
 
 enum fusor_status model_run_create(const struct model *m, uint32_t max_batch,
@@ -135,23 +132,43 @@ enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
                                        s->training && m->towers[t].trained);
     }
     profile_enter(r->profile, PROFILE_FORWARD_FUSION);
-    m->fusion.kind->forward(&m->fusion, r, s, s->training && m->fusion.trained);
-    output_apply(&m->output, r->score, r->output, n);
+    heads_forward(r, s);
     if (scores)
-        memcpy(scores, r->score, n * sizeof(float));
+        memcpy(scores, r->heads[r->label].score, n * sizeof(float));
     if (outputs)
-        memcpy(outputs, r->output, n * sizeof(float));
+        memcpy(outputs, r->heads[r->label].output, n * sizeof(float));
     return FUSOR_OK;
+}
+
+void model_run_set_label(struct model_run *r, uint32_t label)
+{
+    r->label = label;
+}
+
+const float *model_scores(const struct model_run *r, uint32_t label)
+{
+    return r->heads[label].score;
+}
+
+const float *model_outputs(const struct model_run *r, uint32_t label)
+{
+    return r->heads[label].output;
+}
+
+/* The fusion of the label that is told. */
+static const struct fusion *fusion_told(const struct model_run *r)
+{
+    return &r->model->heads[r->label].fusion;
 }
 
 const float *model_tower_scores(const struct model_run *r, uint32_t tower)
 {
-    return r->model->fusion.over == OVER_VECTORS ? NULL : r->tower_out[tower];
+    return r->model->towers[tower].as_vector ? NULL : r->tower_out[tower];
 }
 
 const float *model_fusion_weights(const struct model_run *r)
 {
-    return r->fusion_weights;
+    return run_head(r, fusion_told(r))->fusion_weights;
 }
 
 enum fusor_status model_run_set_missing(struct model_run *r,
@@ -159,23 +176,26 @@ enum fusor_status model_run_set_missing(struct model_run *r,
                                         struct fusor_error *err)
 {
     const struct model *m = r->model;
-    uint32_t n = 0, last = 0;
+    const struct fusion *f = fusion_told(r);
+    uint32_t n = 0, own = 0, last = 0;
 
     for (uint32_t t = 0; missing && t < m->n_towers; t++)
-        if (missing[t]) {
-            last = t;
-            n++;
+        n += missing[t] != 0;
+    for (uint32_t i = 0; missing && i < f->n_towers; i++)
+        if (missing[f->towers[i]]) {
+            last = f->towers[i];
+            own++;
         }
-    if (n && m->fusion.missing == MISSING_ERROR)
+    if (own && f->missing == MISSING_ERROR)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "tower %s is missing and the fusion says missing: "
                           "error; drop_tower or zero would go on",
                           m->towers[last].name);
-    if (n == m->n_towers)
+    if (own == f->n_towers)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "no tower is left: all %u are "
                           "missing",
-                          n);
+                          own);
     memset(r->missing, 0, m->n_towers);
     if (n)
         memcpy(r->missing, missing, m->n_towers);
@@ -183,63 +203,75 @@ enum fusor_status model_run_set_missing(struct model_run *r,
     return FUSOR_OK;
 }
 
+/* Rows of a few towers [n][k] to rows of all [n][m], 0 for the others, from the
+ * last row on, because they lie in one array. */
+static void spread(const struct fusion *f, float *rows, uint32_t n, uint32_t m)
+{
+    float row[MAX_TOWERS];
+
+    for (uint32_t i = n; i-- > 0;) {
+        memcpy(row, rows + (size_t)i * f->n_towers,
+               f->n_towers * sizeof(float));
+        memset(rows + (size_t)i * m, 0, m * sizeof(float));
+        for (uint32_t k = 0; k < f->n_towers; k++)
+            rows[(size_t)i * m + f->towers[k]] = row[k];
+    }
+}
+
 void model_contributions(struct model_run *r, const struct model_step *s,
                          float *out)
 {
-    r->model->fusion.kind->contributions(&r->model->fusion, r, s, out);
+    const struct fusion *f = fusion_told(r);
+
+    f->kind->contributions(f, r, s, out);
+    if (f->n_towers < r->model->n_towers)
+        spread(f, out, r->n, r->model->n_towers);
 }
 
-int model_add_fusion_weights(const struct model_run *r, double *sums)
+/* One label's weights, shared over the labels of each tower. */
+static int add_weights(const struct model_run *r, const struct fusion *f,
+                       const uint32_t *n_labels, double *sums)
 {
-    uint32_t m = r->model->n_towers;
+    const struct head_state *h = run_head(r, f);
+    uint32_t m = f->n_towers;
 
-    for (uint32_t t = 0; r->shared_weights && t < m; t++)
-        sums[t] += (double)r->n * (double)r->shared_weights[t];
-    for (uint32_t i = 0; r->fusion_weights && i < r->n; i++)
-        for (uint32_t t = 0; t < m; t++)
-            sums[t] += (double)r->fusion_weights[(size_t)i * m + t];
-    return r->shared_weights || r->fusion_weights;
+    for (uint32_t k = 0; h->shared_weights && k < m; k++)
+        sums[f->towers[k]] += (double)r->n * (double)h->shared_weights[k] /
+                              n_labels[f->towers[k]];
+    for (uint32_t i = 0; h->fusion_weights && i < r->n; i++)
+        for (uint32_t k = 0; k < m; k++)
+            sums[f->towers[k]] += (double)h->fusion_weights[(size_t)i * m + k] /
+                                  n_labels[f->towers[k]];
+    return h->shared_weights || h->fusion_weights;
 }
 
-static enum fusor_status check_labels(const struct model *m,
-                                      const struct batch *b,
-                                      struct fusor_error *err)
+int model_add_fusion_weights(const struct model_run *r, uint32_t label,
+                             double *sums)
 {
-    const struct loss_kind *l = m->loss;
+    const struct model *m = r->model;
+    uint32_t n_labels[MAX_TOWERS] = {0};
+    int any = 0;
 
-    if (l->pairwise && b->n % 2)
-        return fusor_fail(err, FUSOR_EINVAL,
-                          "loss %s: %u rows, but they come in pairs", l->name,
-                          b->n);
-    for (uint32_t i = 0; i < b->n; i++)
-        if (!(b->label[i] >= l->label_low && b->label[i] <= l->label_high))
-            return fusor_fail(err, FUSOR_EDATA,
-                              "loss %s: label %g outside [%g, %g]: give the "
-                              "label a map: implicit, binary, scale or "
-                              "threshold",
-                              l->name, (double)b->label[i],
-                              (double)l->label_low, (double)l->label_high);
-    return FUSOR_OK;
+    for (uint32_t k = 0; k < m->n_heads; k++)
+        for (uint32_t t = 0; t < m->n_towers; t++)
+            if (label == k ||
+                (label == MODEL_ALL_LABELS && heads_joins(&m->heads[k], t)))
+                n_labels[t]++;
+    for (uint32_t k = 0; k < m->n_heads; k++)
+        if (label == k || label == MODEL_ALL_LABELS)
+            any |= add_weights(r, &m->heads[k].fusion, n_labels, sums);
+    return any;
 }
 
 enum fusor_status model_loss(struct model_run *r, const struct model_step *s,
                              double *sum, struct fusor_error *err)
 {
-    const struct model *m = r->model;
-    const struct batch *b = s->batch;
-    int after = !m->loss->on_logits && m->output.kind == OUTPUT_SIGMOID;
-
     profile_enter(r->profile, PROFILE_LOSS);
     if (s->candidates) {
         *sum = contrast_loss(r, s);
         return FUSOR_OK;
     }
-    FUSOR_TRY(check_labels(m, b, err));
-    *sum = m->loss->eval(m->loss_param, after ? r->output : r->score, b->label,
-                         b->weight, b->n, r->loss_grad);
-    if (after)
-        output_backward(&m->output, r->score, r->output, r->loss_grad, b->n);
-    return FUSOR_OK;
+    return heads_loss(r, s, sum, err);
 }
 
 /* A statistic of a frozen tower stays what it is: its average is fed its own
@@ -269,13 +301,11 @@ enum fusor_status model_backward(struct model_run *r,
                           s->batch->n, r->n);
     profile_enter(r->profile, PROFILE_BACKWARD_FUSION);
     vec_ops()->fill(s->dense_grad, 0.0f, m->params.n_dense);
-    for (uint32_t i = 0; i < r->n; i++)
-        r->score_grad[i] = r->loss_grad[i] * s->grad_scale;
     encoder_begin_backward(r);
     if (s->candidates)
         contrast_backward(r, s);
     else
-        m->fusion.kind->backward(&m->fusion, r, s);
+        heads_backward(r, s);
     for (uint32_t t = m->n_towers; t-- > 0;) {
         profile_enter(r->profile, profile_tower(PROFILE_BACKWARD, t));
         if (m->towers[t].trained && !s->candidates)

@@ -12,7 +12,7 @@ static uint64_t collect(const struct dataset *ds, int binary,
     for (uint64_t i = 0; i < n; i++) {
         uint32_t query = dataset_query(ds, SPLIT_TRAIN, i);
         uint32_t item = dataset_item(ds, SPLIT_TRAIN, i);
-        float label = dataset_label(ds, SPLIT_TRAIN, i);
+        float label = dataset_label(ds, 0, SPLIT_TRAIN, i);
 
         if (query == 0 || query >= n_queries || item == 0 || item >= n_items ||
             !(label > 0))

@@ -47,19 +47,32 @@ enum fusor_status evaluate_set_create(const struct workload *w,
                                       struct metric_set **out,
                                       struct fusor_error *err)
 {
-    struct metric_options options = {0};
-    double lo, hi;
+    struct metric_options options = {.score_lo = INFINITY,
+                                     .score_hi = -INFINITY};
 
-    if (!model_output_is_probability(w->model)) {
-        dataset_label_range(w->data, &lo, &hi);
-        options.score_lo = lo - 0.5 * (hi - lo + 1);
-        options.score_hi = hi + 0.5 * (hi - lo + 1);
+    for (uint32_t k = 0; k < model_n_labels(w->model); k++) {
+        double lo = 0, hi = 1, around = 0;
+
+        if (!model_output_is_probability(w->model, k)) {
+            dataset_label_range(w->data, k, &lo, &hi);
+            around = 0.5 * (hi - lo + 1);
+        }
+        options.score_lo = fmin(options.score_lo, lo - around);
+        options.score_hi = fmax(options.score_hi, hi + around);
     }
     FUSOR_TRY(metric_set_create(w->metrics, w->n_metrics, &options, out, err));
     if (w->catalogue)
         metric_set_items(*out, &w->catalogue->items);
     return FUSOR_OK;
 }
+
+/* The rows of one label: those of a micro-batch that have it, or the group that
+ * is being gathered. */
+struct judged_rows {
+    float *scores, *labels, *weights;
+    uint32_t *items;
+    size_t n, cap;
+};
 
 /* One share under way. */
 struct share {
@@ -70,11 +83,12 @@ struct share {
     struct evaluate_sink *sink;
     double *values; // [n_metrics] of one unit
     uint32_t worker, n_workers;
+    double *part; // [n_metrics] the same of one label
+    uint32_t n_labels;
     int has_rows, has_groups; // kinds of metric asked for
-    /* The group that is being gathered. */
-    float *scores, *labels;
-    uint32_t *items;
-    size_t n, cap;
+    struct judged_rows rows;  // of a micro-batch
+    struct judged_rows groups[BATCH_MAX_LABELS];
+    uint32_t n_group; // rows of the group, with or without labels
     struct slicer slicer;
     uint32_t group_slices[SLICING_FIELDS_MAX]; // of that group
 };
@@ -88,30 +102,60 @@ static int owns(const struct share *s, uint64_t row)
     return hash_mix(key + 1) % s->n_workers == s->worker;
 }
 
-static enum fusor_status group_room(struct share *s, size_t n,
-                                    struct fusor_error *err)
+static enum fusor_status make_room(struct judged_rows *r, size_t n,
+                                   struct fusor_error *err)
 {
-    size_t cap = s->cap ? s->cap : 1024;
-    float *scores, *labels;
+    size_t cap = r->cap ? r->cap : 1024;
+    float **const columns[] = {&r->scores, &r->labels, &r->weights};
     uint32_t *items;
 
-    if (n <= s->cap)
+    if (n <= r->cap)
         return FUSOR_OK;
     while (cap < n)
         cap *= 2;
-    scores = mem_grow(s->scores, s->cap, cap, sizeof(*scores));
-    if (scores)
-        s->scores = scores;
-    labels = mem_grow(s->labels, s->cap, cap, sizeof(*labels));
-    if (labels)
-        s->labels = labels;
-    items = mem_grow(s->items, s->cap, cap, sizeof(*items));
-    if (items)
-        s->items = items;
-    if (!scores || !labels || !items)
-        return mem_fail(err, "group", cap * sizeof(*scores));
-    s->cap = cap;
+    for (int c = 0; c < 3; c++) {
+        float *column = mem_grow(*columns[c], r->cap, cap, sizeof(*column));
+
+        if (!column)
+            return mem_fail(err, "group", cap * sizeof(*column));
+        *columns[c] = column;
+    }
+    items = mem_grow(r->items, r->cap, cap, sizeof(*items));
+    if (!items)
+        return mem_fail(err, "group", cap * sizeof(*items));
+    r->items = items;
+    r->cap = cap;
     return FUSOR_OK;
+}
+
+static void clear_rows(struct judged_rows *r)
+{
+    mem_free(r->scores);
+    mem_free(r->labels);
+    mem_free(r->weights);
+    mem_free(r->items);
+}
+
+static const char *label_name(const struct share *s, uint32_t label)
+{
+    return model_label_name(s->w->workload->model, label);
+}
+
+/* Take the values of the label's metrics from part, or of all when it is the
+ * first. */
+static void take_values(struct share *s, uint32_t label)
+{
+    const struct workload *w = s->w->workload;
+
+    for (uint32_t m = 0; m < w->n_metrics; m++)
+        if (!strcmp(w->metrics[m].label, label_name(s, label)))
+            s->values[m] = s->part[m];
+}
+
+static void forget_values(struct share *s)
+{
+    for (uint32_t m = 0; m < s->w->workload->n_metrics; m++)
+        s->values[m] = NAN;
 }
 
 static uint32_t n_slicings(const struct share *s)
@@ -126,52 +170,113 @@ static void slice_group(struct share *s, uint32_t i)
         s->group_slices[f] = slicer_of(&s->slicer, f, i);
 }
 
-static enum fusor_status close_group(struct share *s, uint64_t key,
-                                     struct fusor_error *err)
+/* What one label says of the gathered group. */
+static enum fusor_status close_label(struct share *s, uint32_t label,
+                                     uint64_t key, struct fusor_error *err)
 {
-    FUSOR_TRY(metric_set_shown(s->set, key, s->scores, s->labels, s->items,
-                               s->n, s->values, err));
+    struct judged_rows *g = &s->groups[label];
+
+    metric_set_about(s->set, label_name(s, label));
+    FUSOR_TRY(metric_set_shown(s->set, key, g->scores, g->labels, g->items,
+                               g->n, s->part, err));
+    take_values(s, label);
     for (uint32_t f = 0; f < n_slicings(s); f++) {
         struct metric_set *slice;
 
         FUSOR_TRY(metric_set_slice(s->set, s->group_slices[f], &slice, err));
-        FUSOR_TRY(metric_set_shown(slice, key, s->scores, s->labels, s->items,
-                                   s->n, NULL, err));
+        FUSOR_TRY(metric_set_shown(slice, key, g->scores, g->labels, g->items,
+                                   g->n, NULL, err));
     }
-    if (s->sink && s->n)
-        s->sink->unit(s->sink, key, s->values);
-    s->n = 0;
+    g->n = 0;
     return FUSOR_OK;
 }
 
-static enum fusor_status slice_rows(struct share *s, const struct batch *b,
-                                    struct fusor_error *err)
+static enum fusor_status close_group(struct share *s, uint64_t key,
+                                     struct fusor_error *err)
 {
+    uint32_t any = 0;
+
+    forget_values(s);
+    for (uint32_t k = 0; k < s->n_labels; k++) {
+        if (s->n_labels > 1 && s->groups[k].n == 0)
+            continue; // nothing of this label is known here
+        any |= s->groups[k].n > 0;
+        FUSOR_TRY(close_label(s, k, key, err));
+    }
+    if (s->sink && any)
+        s->sink->unit(s->sink, key, s->values);
+    s->n_group = 0;
+    return FUSOR_OK;
+}
+
+/* The rows that have the label, side by side. */
+static void choose_rows(struct share *s, uint32_t label, const struct batch *b)
+{
+    const float *outputs = model_outputs(s->w->run, label);
+    const float *values = b->labels[label];
+    struct judged_rows *r = &s->rows;
+
+    r->n = 0;
+    for (uint32_t i = 0; i < b->n; i++) {
+        if (isnan(values[i]))
+            continue;
+        r->scores[r->n] = outputs[i];
+        r->labels[r->n] = values[i];
+        r->weights[r->n] = b->weight ? b->weight[i] : 1.0f;
+        r->items[r->n++] = i; // its place in the batch
+    }
+}
+
+static enum fusor_status slice_rows(struct share *s, struct fusor_error *err)
+{
+    const struct judged_rows *r = &s->rows;
+
     for (uint32_t f = 0; f < n_slicings(s); f++)
-        for (uint32_t i = 0; i < b->n; i++) {
+        for (size_t i = 0; i < r->n; i++) {
             struct metric_set *slice;
 
-            FUSOR_TRY(metric_set_slice(s->set, slicer_of(&s->slicer, f, i),
-                                       &slice, err));
-            FUSOR_TRY(metric_set_rows(slice, &s->w->outputs[i], &b->label[i],
-                                      b->weight ? &b->weight[i] : NULL, 1,
-                                      err));
+            FUSOR_TRY(metric_set_slice(
+                s->set, slicer_of(&s->slicer, f, r->items[i]), &slice, err));
+            FUSOR_TRY(metric_set_rows(slice, &r->scores[i], &r->labels[i],
+                                      &r->weights[i], 1, err));
         }
     return FUSOR_OK;
+}
+
+/* Tell of each row by itself. */
+static void sink_rows(struct share *s, const struct batch *b)
+{
+    const struct workload *w = s->w->workload;
+
+    for (uint32_t i = 0; i < b->n; i++) {
+        forget_values(s);
+        for (uint32_t k = 0; k < s->n_labels; k++) {
+            if (isnan(b->labels[k][i]))
+                continue;
+            for (uint32_t m = 0; m < w->n_metrics; m++)
+                s->part[m] = metric_row_value(
+                    s->set, m, model_outputs(s->w->run, k)[i], b->labels[k][i]);
+            take_values(s, k);
+        }
+        s->sink->unit(s->sink, b->sample_id[i], s->values);
+    }
 }
 
 static enum fusor_status add_rows(struct share *s, const struct batch *b,
                                   struct fusor_error *err)
 {
-    FUSOR_TRY(
-        metric_set_rows(s->set, s->w->outputs, b->label, b->weight, b->n, err));
-    FUSOR_TRY(slice_rows(s, b, err));
-    for (uint32_t i = 0; s->sink && !s->has_groups && i < b->n; i++) {
-        for (uint32_t m = 0; m < s->w->workload->n_metrics; m++)
-            s->values[m] =
-                metric_row_value(s->set, m, s->w->outputs[i], b->label[i]);
-        s->sink->unit(s->sink, b->sample_id[i], s->values);
+    const struct judged_rows *r = &s->rows;
+
+    FUSOR_TRY(make_room(&s->rows, b->n, err));
+    for (uint32_t k = 0; k < s->n_labels; k++) {
+        choose_rows(s, k, b);
+        metric_set_about(s->set, label_name(s, k));
+        FUSOR_TRY(metric_set_rows(s->set, r->scores, r->labels, r->weights,
+                                  r->n, err));
+        FUSOR_TRY(slice_rows(s, err));
     }
+    if (s->sink && !s->has_groups)
+        sink_rows(s, b);
     return FUSOR_OK;
 }
 
@@ -192,6 +297,23 @@ static enum fusor_status score_rows(struct share *s, const uint32_t *rows,
     return FUSOR_OK;
 }
 
+/* Sample i of the batch joins the label's group. */
+static enum fusor_status group_row(struct share *s, uint32_t label,
+                                   uint32_t row, const struct batch *b,
+                                   uint32_t i, struct fusor_error *err)
+{
+    struct judged_rows *g = &s->groups[label];
+
+    if (isnan(b->labels[label][i]))
+        return FUSOR_OK;
+    FUSOR_TRY(make_room(g, g->n + 1, err));
+    /* Outputs may be cut to a range. */
+    g->scores[g->n] = model_scores(s->w->run, label)[i];
+    g->items[g->n] = dataset_item(s->ds, s->order->split, row);
+    g->labels[g->n++] = b->labels[label][i];
+    return FUSOR_OK;
+}
+
 static enum fusor_status group_rows(struct share *s, const uint32_t *rows,
                                     const struct batch *b, uint32_t *query,
                                     struct fusor_error *err)
@@ -199,15 +321,13 @@ static enum fusor_status group_rows(struct share *s, const uint32_t *rows,
     for (uint32_t i = 0; i < b->n; i++) {
         uint32_t q = dataset_query(s->ds, s->order->split, rows[i]);
 
-        if (s->n && q != *query)
+        if (s->n_group && q != *query)
             FUSOR_TRY(close_group(s, *query, err));
         *query = q;
-        if (s->n == 0)
+        if (s->n_group++ == 0)
             slice_group(s, i);
-        FUSOR_TRY(group_room(s, s->n + 1, err));
-        s->scores[s->n] = s->w->scores[i]; // outputs may be cut to a range
-        s->items[s->n] = dataset_item(s->ds, s->order->split, rows[i]);
-        s->labels[s->n++] = b->label[i];
+        for (uint32_t k = 0; k < s->n_labels; k++)
+            FUSOR_TRY(group_row(s, k, rows[i], b, i, err));
     }
     return FUSOR_OK;
 }
@@ -232,7 +352,7 @@ static enum fusor_status judge_rows(struct share *s, int with_groups,
             FUSOR_TRY(group_rows(s, s->w->rows, &b, &query, err));
         n = 0;
     }
-    return s->n ? close_group(s, query, err) : FUSOR_OK;
+    return s->n_group ? close_group(s, query, err) : FUSOR_OK;
 }
 
 /* Candidates a file gave for this row, or NULL. */
@@ -268,24 +388,44 @@ static uint32_t candidates_of(const struct share *s, uint64_t row,
     return n;
 }
 
+/* The first candidate is the one to find, unless the row says no to one label
+ * of several. */
+static void label_candidates(struct share *s, uint32_t label, uint64_t row,
+                             const uint32_t *items, uint32_t n)
+{
+    struct judged_rows *g = &s->groups[label];
+
+    g->n = 0;
+    if (s->n_labels > 1 &&
+        !(dataset_label(s->ds, label, s->order->split, row) > 0))
+        return;
+    memcpy(g->items, items, n * sizeof(*g->items));
+    memset(g->labels, 0, n * sizeof(*g->labels));
+    g->labels[0] = 1;
+    if (items[0] == VOCAB_UNKNOWN) // nobody could have offered it: a miss
+        g->scores[0] = -INFINITY;
+    g->n = n;
+}
+
 static enum fusor_status score_candidates(struct share *s, struct ranker *k,
                                           uint64_t row, const uint32_t *items,
                                           uint32_t n, struct fusor_error *err)
 {
     struct batcher_query query = {s->order->split, row, 0};
 
-    FUSOR_TRY(group_room(s, n, err));
-    for (uint32_t at = 0; at < n; at += s->w->micro_rows)
-        FUSOR_TRY(
-            ranker_score(k, &query, items + at,
-                         n - at < s->w->micro_rows ? n - at : s->w->micro_rows,
-                         s->scores + at, err));
-    memcpy(s->items, items, n * sizeof(*s->items));
-    memset(s->labels, 0, n * sizeof(*s->labels));
-    s->labels[0] = 1;
-    if (items[0] == VOCAB_UNKNOWN) // nobody could have offered it: a miss
-        s->scores[0] = -INFINITY;
-    s->n = n;
+    for (uint32_t l = 0; l < s->n_labels; l++)
+        FUSOR_TRY(make_room(&s->groups[l], n, err));
+    for (uint32_t at = 0; at < n; at += s->w->micro_rows) {
+        uint32_t some = n - at < s->w->micro_rows ? n - at : s->w->micro_rows;
+
+        FUSOR_TRY(ranker_score(k, &query, items + at, some,
+                               s->groups[0].scores + at, err));
+        for (uint32_t l = 1; l < s->n_labels; l++)
+            memcpy(s->groups[l].scores + at, model_scores(s->w->run, l),
+                   some * sizeof(float));
+    }
+    for (uint32_t l = 0; l < s->n_labels; l++)
+        label_candidates(s, l, row, items, n);
     return FUSOR_OK;
 }
 
@@ -357,7 +497,8 @@ evaluate_share(struct worker *w, const struct evaluate_order *order,
                       .set = set,
                       .sink = sink,
                       .worker = worker,
-                      .n_workers = n_workers};
+                      .n_workers = n_workers,
+                      .n_labels = model_n_labels(w->workload->model)};
     int ranking = evaluate_ranks_candidates(s.ds);
     enum fusor_status rc = FUSOR_OK;
 
@@ -365,17 +506,20 @@ evaluate_share(struct worker *w, const struct evaluate_order *order,
         *(metric_over_groups(&w->workload->metrics[i]) ? &s.has_groups
                                                        : &s.has_rows) = 1;
     s.values = mem_alloc(w->workload->n_metrics + 1, sizeof(*s.values));
-    if (!s.values)
-        return mem_fail(err, "evaluation", sizeof(*s.values));
-    rc = slicer_init(&s.slicer, w->workload->slicing, w->micro_rows, err);
+    s.part = mem_alloc(w->workload->n_metrics + 1, sizeof(*s.part));
+    if (!s.values || !s.part)
+        rc = mem_fail(err, "evaluation", sizeof(*s.values));
+    if (rc == FUSOR_OK)
+        rc = slicer_init(&s.slicer, w->workload->slicing, w->micro_rows, err);
     if (rc == FUSOR_OK && (s.has_rows || (s.has_groups && !ranking)))
         rc = judge_rows(&s, s.has_groups && !ranking, err);
     if (rc == FUSOR_OK && s.has_groups && ranking)
         rc = judge_ranking(&s, err);
     slicer_clear(&s.slicer);
     mem_free(s.values);
-    mem_free(s.scores);
-    mem_free(s.labels);
-    mem_free(s.items);
+    mem_free(s.part);
+    clear_rows(&s.rows);
+    for (uint32_t k = 0; k < BATCH_MAX_LABELS; k++)
+        clear_rows(&s.groups[k]);
     return rc;
 }

@@ -51,6 +51,9 @@ static const char *why_not_model(const struct workload *w)
 {
     const struct param_spec *p = w->params;
 
+    if (model_n_labels(w->model) > 1)
+        return "a sample's gradient is taken by one label: take label instead "
+               "of labels";
     for (uint32_t b = 0; b < p->n_blocks; b++)
         if (p->blocks[b].bn_momentum > 0)
             return "batch statistics mix samples: take norm: none";

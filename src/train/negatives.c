@@ -11,8 +11,8 @@ uint32_t negatives_samples(const struct negatives *n)
 
 static int is_positive(const struct dataset *ds, enum split split, uint32_t row)
 {
-    return dataset_label_spec(ds)->map == LABEL_IMPLICIT ||
-           dataset_label(ds, split, row) > 0.5f;
+    return dataset_label_spec(ds, 0)->map == LABEL_IMPLICIT ||
+           dataset_label(ds, 0, split, row) > 0.5f;
 }
 
 /* Is item in the ascending list? */

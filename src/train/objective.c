@@ -74,7 +74,7 @@ static enum fusor_status choose(struct objective *s,
                               "train.samples: loss %s has no form over "
                               "sequences: take full_softmax, sampled_softmax, "
                               "gbce, bce or bpr",
-                              model_loss_name(model));
+                              model_loss_name(model, 0));
         s->negatives =
             (struct negatives){(uint32_t)n, model_loss_is_pairwise(model),
                                options->train.negatives_from};
@@ -88,7 +88,7 @@ static enum fusor_status choose(struct objective *s,
         return fusor_fail(err, FUSOR_EUSAGE,
                           "loss %s compares items, but the data have no query "
                           "or no item key",
-                          model_loss_name(model));
+                          model_loss_name(model, 0));
     FUSOR_TRY(choose_every(s, samples, (enum split)options->stages[stage].split,
                            ds, model, err));
     return model_check_candidates(model, s->every, NULL, err);

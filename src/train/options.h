@@ -12,7 +12,7 @@
 #define TRAIN_MAX_STAGES 16 /* in the job's list */
 #define TRAIN_MAX_FOLDS 10  /* of a stage out of fold */
 #define TRAIN_MAX_PASSES (TRAIN_MAX_STAGES * (TRAIN_MAX_FOLDS + 1))
-#define TRAIN_MAX_METRICS 16
+#define TRAIN_MAX_METRICS 32
 #define TRAIN_MAX_NAMES 32
 #define TRAIN_MAX_GROUPS 8
 

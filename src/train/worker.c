@@ -241,7 +241,7 @@ static void count_weights(struct worker *w, uint32_t n_samples)
     uint32_t n = model_n_towers(w->workload->model);
 
     if (n > 1 && n <= RESULT_TOWERS_MAX &&
-        model_add_fusion_weights(w->run, sums))
+        model_add_fusion_weights(w->run, MODEL_ALL_LABELS, sums))
         epoch_result_weigh(&w->result, sums, n, n_samples);
 }
 

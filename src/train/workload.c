@@ -1,6 +1,6 @@
 /* Builds data, model, rules and plan from one job file, and checks that they
  * fit each other. */
-#include "train/workload.h"
+#include "train/workload_metrics.h"
 
 #include <string.h>
 
@@ -17,10 +17,10 @@
 #define MICRO_SAMPLES_MAX (1 << 26) /* 16 of them are counted in 32 bits */
 
 static const char *const job_keys[] = {
-    "data",   "label",     "fields",   "tables",  "encoders",
-    "towers", "fusion",    "output",   "loss",    "optimizer",
-    "train",  "stages",    "evaluate", "cluster", "memory",
-    "name",   "init_from", "privacy",  NULL,
+    "data",      "label",  "labels",    "fields",   "tables",
+    "encoders",  "towers", "fusion",    "output",   "loss",
+    "optimizer", "train",  "stages",    "evaluate", "cluster",
+    "memory",    "name",   "init_from", "privacy",  NULL,
 };
 
 /* What is not constant about a workload. */
@@ -55,6 +55,7 @@ static enum fusor_status open_data(struct workload *w, struct yaml_node *root,
         dataset_options_read(yaml_get(root, "data"), &options, &protocol, err));
     options.seed = w->options.train.seed;
     options.outline = outline;
+    options.labels = yaml_get(root, "labels");
     if (w->fold >= 0) {
         options.n_held = w->options.n_folds;
         options.held = (uint32_t)w->fold;
@@ -97,67 +98,31 @@ static enum fusor_status read_rules(struct workload *w, struct yaml_node *root,
     return FUSOR_OK;
 }
 
+/* May bce take each label that it is to learn? */
+static enum fusor_status check_losses(const struct workload *w,
+                                      struct fusor_error *err)
+{
+    for (uint32_t k = 0; k < model_n_labels(w->model); k++) {
+        double lo, hi;
+
+        if (strcmp(model_loss_name(w->model, k), "bce") != 0)
+            continue;
+        dataset_label_range(w->data, k, &lo, &hi);
+        FUSOR_TRY(
+            label_check_for_bce(dataset_label_spec(w->data, k), lo, hi, err));
+    }
+    return FUSOR_OK;
+}
+
 static enum fusor_status check_loss(struct workload *w, uint32_t stage,
                                     struct fusor_error *err)
 {
-    double lo, hi;
-    int bce;
+    enum fusor_status rc;
 
     FUSOR_TRY(model_set_loss(w->model, w->options.stages[stage].loss, err));
-    bce = strcmp(model_loss_name(w->model), "bce") == 0;
-    FUSOR_TRY(model_set_loss(w->model, NULL, err));
-    if (!bce || w->objectives.stages[stage].over)
-        return FUSOR_OK;
-    dataset_label_range(w->data, &lo, &hi);
-    return label_check_for_bce(dataset_label_spec(w->data), lo, hi, err);
-}
-
-static enum fusor_status check_stop(const struct workload *w,
-                                    const struct stop_rule *stop,
-                                    struct fusor_error *err)
-{
-    if (!stop->metric[0])
-        return FUSOR_OK;
-    for (uint32_t i = 0; i < w->n_metrics; i++)
-        if (strcmp(w->metrics[i].name, stop->metric) == 0)
-            return FUSOR_OK;
-    return yaml_fail(stop->node, err,
-                     "stop: metric \"%s\" is not among those of evaluate",
-                     stop->metric);
-}
-
-static enum fusor_status read_metric(struct workload *w,
-                                     const struct yaml_node *at,
-                                     const char *name, struct metric_spec *out,
-                                     struct fusor_error *err)
-{
-    struct fusor_error why;
-
-    if (metric_parse(name, out, &why) != FUSOR_OK)
-        return yaml_fail(at, err, "evaluate: %s", why.text);
-    if (metric_over_groups(out) && dataset_n_queries(w->data) == 0)
-        return yaml_fail(at, err,
-                         "evaluate: %s judges the rows of one query together, "
-                         "but the data have no query key",
-                         name);
-    return FUSOR_OK;
-}
-
-static enum fusor_status read_metrics(struct workload *w,
-                                      struct yaml_node *node,
-                                      struct fusor_error *err)
-{
-    struct fusor_error why;
-
-    for (uint32_t i = 0; i < w->options.n_metrics; i++)
-        FUSOR_TRY(read_metric(w, w->options.metric_nodes[i],
-                              w->options.metrics[i], &w->metrics[i], err));
-    w->n_metrics = w->options.n_metrics;
-    for (uint32_t i = 0; i < w->options.n_stages; i++)
-        FUSOR_TRY(check_stop(w, &w->options.stages[i].stop, err));
-    if (catalogue_create(w, &w->catalogue, &why) != FUSOR_OK)
-        return yaml_fail(node, err, "evaluate: %s", why.text);
-    return FUSOR_OK;
+    rc = w->objectives.stages[stage].over ? FUSOR_OK : check_losses(w, err);
+    FUSOR_TRY(rc);
+    return model_set_loss(w->model, NULL, err);
 }
 
 static enum fusor_status check_negatives(const struct workload *w,
@@ -175,13 +140,15 @@ static enum fusor_status check_negatives(const struct workload *w,
                          "%s draws items, but the data have no query or no "
                          "item key",
                          n->pairwise ? "loss bpr" : "train.negatives");
-    dataset_label_range(w->data, &lo, &hi);
-    if (!n->pairwise && (lo < 0 || hi > 1))
-        return yaml_fail(at, err,
-                         "train.negatives get label 0, but labels lie within "
-                         "[%g, %g]: give the label `map: implicit`, or "
-                         "threshold",
-                         lo, hi);
+    for (uint32_t k = 0; k < dataset_n_labels(w->data); k++) {
+        dataset_label_range(w->data, k, &lo, &hi);
+        if (!n->pairwise && (lo < 0 || hi > 1))
+            return yaml_fail(at, err,
+                             "train.negatives get label 0, but labels lie "
+                             "within [%g, %g]: give the label `map: implicit`, "
+                             "or threshold",
+                             lo, hi);
+    }
     return FUSOR_OK;
 }
 
@@ -385,41 +352,6 @@ static enum fusor_status fill_shape(struct workload *w, struct yaml_node *root,
     return read_rules(w, root, err);
 }
 
-/* Which metrics of the job a group names, as bits; 0: all. */
-static uint64_t metrics_of(const struct workload *w,
-                           const struct group_rule *rule)
-{
-    uint64_t bits = 0;
-
-    for (uint32_t i = 0; i < rule->n_metrics; i++)
-        for (uint32_t k = 0; k < w->n_metrics; k++)
-            if (!strcmp(w->options.metrics[k], rule->metrics[i]))
-                bits |= 1ull << k;
-    return bits;
-}
-
-static enum fusor_status read_groups(struct workload *w,
-                                     struct fusor_error *err)
-{
-    for (uint32_t g = 0; g < w->options.n_groups; g++) {
-        const struct group_rule *rule = &w->options.groups[g];
-        struct slicing_wish wish = {.field = rule->field,
-                                    .bins = (uint32_t)rule->bins,
-                                    .min = rule->min_group,
-                                    .metrics = metrics_of(w, rule)};
-        struct fusor_error why;
-
-        if (w->n_metrics == 0)
-            return yaml_fail(rule->node, err,
-                             "evaluate: no metrics to give by %s: write "
-                             "[auc, {by: %s}]",
-                             rule->field, rule->field);
-        if (slicing_add(w, &wish, &why) != FUSOR_OK)
-            return yaml_fail(rule->node, err, "evaluate: %s", why.text);
-    }
-    return FUSOR_OK;
-}
-
 /* What needs the rows. */
 static enum fusor_status fill_work(struct workload *w, struct yaml_node *root,
                                    struct fusor_error *err)
@@ -427,8 +359,7 @@ static enum fusor_status fill_work(struct workload *w, struct yaml_node *root,
     FUSOR_TRY(read_objectives(w, root, err));
     FUSOR_TRY(check_head(w, root, err));
     FUSOR_TRY(guarantee_check(w, root, err));
-    FUSOR_TRY(read_metrics(w, yaml_get(root, "evaluate"), err));
-    return read_groups(w, err);
+    return workload_read_metrics(w, yaml_get(root, "evaluate"), err);
 }
 
 static enum fusor_status create(struct yaml *job, int outline, int fold,

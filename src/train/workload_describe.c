@@ -1,6 +1,5 @@
 /* The graph of a job in words: what fusor train --check prints. */
-#include "train/slicing.h"
-#include "train/workload.h"
+#include "train/workload_metrics.h"
 
 static void describe_rule(const char *name, const struct optim_spec *s,
                           struct strbuf *out)
@@ -11,16 +10,6 @@ static void describe_rule(const char *name, const struct optim_spec *s,
         strbuf_addf(out, ", l2 %g per %s", s->l2,
                     s->l2_scope == OPTIM_L2_ROW ? "row touched" : "step");
     strbuf_add(out, "\n");
-}
-
-static void describe_metrics(const struct workload *w, struct strbuf *out)
-{
-    for (uint32_t i = 0; i < w->n_metrics; i++)
-        strbuf_addf(out, "%s%s", i ? ", " : "metrics: ", w->metrics[i].name);
-    for (uint32_t f = 0; w->slicing && f < w->slicing->n; f++)
-        strbuf_addf(out, "; by %s", w->slicing->fields[f].field.spec->name);
-    if (w->n_metrics)
-        strbuf_add(out, "\n");
 }
 
 static void describe_stage(const struct workload *w, uint32_t s,
@@ -67,7 +56,7 @@ void workload_describe(const struct workload *w, struct strbuf *out)
         describe_rule(w->params->blocks[b].name, &w->block_optim[b], out);
     for (uint32_t s = 0; s < w->options.n_stages; s++)
         describe_stage(w, s, out);
-    describe_metrics(w, out);
+    workload_describe_metrics(w, out);
     if (w->warnings.s)
         strbuf_addf(out, "warnings\n%s", w->warnings.s);
 }

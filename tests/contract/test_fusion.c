@@ -396,9 +396,14 @@ static void make_preference(struct preference *p)
     p->fields[FIXTURE_USER] =
         (struct batch_field){.ids = p->users, .n_values = USERS};
     p->fields[FIXTURE_PRICE].dense = p->price;
-    p->batch = (struct batch){
-        ROWS,      USERS,    p->query_of, p->query_n, FIXTURE_N_FIELDS,
-        p->fields, p->label, NULL,        p->id};
+    p->batch = (struct batch){.n = ROWS,
+                              .n_queries = USERS,
+                              .query_of = p->query_of,
+                              .query_n = p->query_n,
+                              .n_fields = FIXTURE_N_FIELDS,
+                              .fields = p->fields,
+                              .label = p->label,
+                              .sample_id = p->id};
 }
 
 /* Weights 1 and 0, or 0 and 1, of price in the two towers. */

@@ -21,8 +21,18 @@ struct event {
 };
 
 /* user (query key), age (dense, query), item (item key), genres (multi with
- * weights, item), price (dense, item), hour (categorical, row). */
-enum { F_USER, F_AGE, F_ITEM, F_GENRES, F_PRICE, F_HOUR, N_FIELDS };
+ * weights, item), price (dense, item), hour (categorical, row); when asked for,
+ * bought (dense, row): 1 for a label above 3, else 0, missing for item 1. */
+enum {
+    F_USER,
+    F_AGE,
+    F_ITEM,
+    F_GENRES,
+    F_PRICE,
+    F_HOUR,
+    N_FIELDS,
+    F_BOUGHT = N_FIELDS
+};
 
 struct prepared {
     const char *dir;
@@ -31,6 +41,7 @@ struct prepared {
     uint64_t n_train, n_valid, n_test;
     uint32_t n_folds;
     int no_time, weighted; // weight of a row: its item's id
+    int bought;            // that field is there
     const char *transform; // of price, or NULL
 };
 
@@ -69,6 +80,9 @@ static inline void prepared_schema(const struct prepared *p)
     s->label_min = 1;
     s->label_max = 5;
     s->n_fields = N_FIELDS;
+    if (p->bought)
+        prepared_field(s, (int)s->n_fields++, "bought", FIELD_DENSE, SIDE_ROW,
+                       0);
     prepared_field(s, F_USER, "user", FIELD_CATEGORICAL, SIDE_QUERY,
                    p->n_users);
     prepared_field(s, F_AGE, "age", FIELD_DENSE, SIDE_QUERY, 0);
@@ -93,18 +107,19 @@ static inline void prepared_rows(const struct prepared *p, const char *file,
                                  const struct event *e, uint64_t n)
 {
     static const struct column_spec specs[] = {
-        {"user", COLUMN_U32, 1, 0},  {"item", COLUMN_U32, 1, 0},
-        {"hour", COLUMN_U32, 1, 0},  {"label", COLUMN_F32, 1, 0},
-        {"time", COLUMN_I64, 1, 0},  {"fold", COLUMN_U8, 1, 0},
-        {"weight", COLUMN_F32, 1, 0}};
+        {"user", COLUMN_U32, 1, 0},   {"item", COLUMN_U32, 1, 0},
+        {"hour", COLUMN_U32, 1, 0},   {"label", COLUMN_F32, 1, 0},
+        {"time", COLUMN_I64, 1, 0},   {"fold", COLUMN_U8, 1, 0},
+        {"weight", COLUMN_F32, 1, 0}, {"bought", COLUMN_F32, 1, 0}};
     struct part_writer *w;
     char path[FS_PATH_MAX];
 
-    REQUIRE(part_create(fs_join(path, p->dir, file), specs, 7, &w, NULL) ==
+    REQUIRE(part_create(fs_join(path, p->dir, file), specs, 8, &w, NULL) ==
             FUSOR_OK);
     for (uint64_t i = 0; i < n; i++) {
         uint32_t hour = (uint32_t)(e[i].time % 24);
         float weight = (float)e[i].item;
+        float bought = e[i].item == 1 ? NAN : e[i].label > 3 ? 1.0f : 0.0f;
 
         if (e[i].time < 0)
             hour = UINT32_MAX; // missing
@@ -115,6 +130,7 @@ static inline void prepared_rows(const struct prepared *p, const char *file,
         part_add(w, 4, &e[i].time, 1, NULL);
         part_add(w, 5, &e[i].fold, 1, NULL);
         part_add(w, 6, &weight, 1, NULL);
+        part_add(w, 7, &bought, 1, NULL);
     }
     REQUIRE(part_finish(w, NULL) == FUSOR_OK);
 }

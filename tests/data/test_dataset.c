@@ -76,7 +76,7 @@ static void parts_become_splits(void)
     CHECK(dataset_n_queries(ds) == 4 && dataset_n_items(ds) == 6);
     CHECK(dataset_query(ds, SPLIT_TRAIN, 2) == 2);
     CHECK(dataset_item(ds, SPLIT_VALID, 0) == 5);
-    CHECK(dataset_label(ds, SPLIT_TEST, 0) == 5);
+    CHECK(dataset_label(ds, 0, SPLIT_TEST, 0) == 5);
     CHECK(dataset_time(ds, SPLIT_TEST, 0) == 70);
     CHECK(dataset_weight(ds, SPLIT_TRAIN, 0) == 1);
     CHECK(dataset_sample_id(ds, SPLIT_TRAIN, 5) == 5);
@@ -99,10 +99,10 @@ static void a_fold_is_tested_and_the_others_train(void)
     CHECK(dataset_rows(ds, SPLIT_TEST) == 3);
     CHECK(dataset_sample_id(ds, SPLIT_TRAIN, 2) == 4);
     CHECK(dataset_sample_id(ds, SPLIT_TEST, 0) == 1);
-    dataset_label_range(ds, &min, &max);
+    dataset_label_range(ds, 0, &min, &max);
     CHECK(min == 0 && max == 1);
     /* train labels of fold 1: 5, 1, 2; test label 3 */
-    CHECK(dataset_label(ds, SPLIT_TEST, 0) == 0.5f);
+    CHECK(dataset_label(ds, 0, SPLIT_TEST, 0) == 0.5f);
     dataset_close(ds);
 }
 

@@ -313,9 +313,41 @@ static void exhausted_memory_is_an_error_without_leak(void)
     CHECK(n > 8);
 }
 
+static void metrics_of_labels_take_their_own_rows(void)
+{
+    static const char *const names[] = {"mae:click", "mae:buy", "hr@1:buy"};
+    static const float one[] = {1}, half[] = {.5f}, zero[] = {0};
+    struct metric_set *set = make_set(names, NULL), *slice;
+    struct metric_result r[3];
+    struct metric_spec spec;
+    double values[3];
+
+    CHECK(!strcmp(metric_set_spec(set, 2)->label, "buy"));
+    metric_set_about(set, "click");
+    REQUIRE(metric_set_rows(set, half, one, NULL, 1, NULL) == FUSOR_OK);
+    metric_set_about(set, "buy");
+    REQUIRE(metric_set_slice(set, 3, &slice, NULL) == FUSOR_OK);
+    REQUIRE(metric_set_rows(slice, zero, one, NULL, 1, NULL) == FUSOR_OK);
+    REQUIRE(metric_set_group(set, 1, half, one, 1, values, NULL) == FUSOR_OK);
+    CHECK(isnan(values[0]) && values[2] == 1);
+    REQUIRE(metric_set_results(set, r, NULL) == FUSOR_OK);
+    CHECK(r[0].n == 1 && r[0].value == .5 && r[1].n == 0 && r[2].n == 1);
+    REQUIRE(metric_set_results(slice, r, NULL) == FUSOR_OK);
+    CHECK(r[0].n == 0 && r[1].value == 1);
+    metric_set_destroy(set);
+    REQUIRE(metric_parse("hr@010", &spec, NULL) == FUSOR_OK);
+    REQUIRE(metric_of_label(&spec, "buy", &spec, NULL) == FUSOR_OK);
+    CHECK(!strcmp(spec.name, "hr@10:buy") && metric_is(&spec, "hr"));
+    CHECK(metric_parse("auc:", &spec, NULL) == FUSOR_EUSAGE);
+    CHECK(metric_of_label(&spec, "a_label_that_is_much_too_long", &spec,
+                          NULL) == FUSOR_EUSAGE);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
+        {"metrics of labels take their own rows",
+         metrics_of_labels_take_their_own_rows},
         {"names are read", names_are_read},
         {"wrong names are answered", wrong_names_are_answered},
         {"all are listed", all_are_listed},

@@ -164,7 +164,7 @@ static void sampled_negatives_are_scored_too(void)
     REQUIRE(fold_read(t.run_dir, t.workload, &s, NULL) == FUSOR_OK);
     CHECK(s.each == 2);
     for (uint64_t i = 0; i < s.n_rows; i++) {
-        int liked = dataset_label(t.workload->data, SPLIT_TRAIN, i) > 0.5f;
+        int liked = dataset_label(t.workload->data, 0, SPLIT_TRAIN, i) > 0.5f;
 
         CHECK(liked == isfinite(s.values[i * 4]));
         CHECK(liked == isfinite(s.values[i * 4 + 2]));

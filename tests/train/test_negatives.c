@@ -82,7 +82,7 @@ static void rows_that_are_not_positive_bring_none(void)
 
     for (uint32_t i = 0; i < 701; i++) {
         rows[i] = i;
-        n_positive += dataset_label(w->data, SPLIT_TRAIN, i) > 0.5f;
+        n_positive += dataset_label(w->data, 0, SPLIT_TRAIN, i) > 0.5f;
     }
     REQUIRE(n_positive > 100 && n_positive < 600);
     CHECK(negatives_expand(&points, w->data, SPLIT_TRAIN, 1, 0, rows, 701, out,

@@ -143,7 +143,7 @@ static void a_wrong_setting_names_its_place(void)
         {"evaluate: auc", "list"},
         {"evaluate: [auc, {metrics: [auc]}]", "names no field"},
         {"evaluate: [auc, {by: age, bin: 3}]", "bins"},
-        {"evaluate: [auc, {by: age, metrics: auc}]", "list of 1 to 16"},
+        {"evaluate: [auc, {by: age, metrics: auc}]", "list of 1 to 32"},
         {"evaluate: [{by: [a, b, c, d, e, f, g, h, i]}]", "more than 8"},
     };
 

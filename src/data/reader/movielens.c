@@ -282,6 +282,7 @@ static enum fusor_status make_spec(struct source *out, struct fusor_error *err)
     add_side_field(s, out->query, "age", FIELD_CATEGORICAL, SIDE_QUERY);
     add_side_field(s, out->query, "gender", FIELD_CATEGORICAL, SIDE_QUERY);
     add_side_field(s, out->query, "occupation", FIELD_CATEGORICAL, SIDE_QUERY);
+    add_side_field(s, t, "finished", FIELD_DENSE, SIDE_ROW);
     strcpy(s->label, label ? label : "");
     strcpy(s->time, time ? time : "");
     strcpy(s->names,

@@ -100,7 +100,7 @@ static enum fusor_status build_gate(struct model *m, struct attention *a,
     FUSOR_TRY(parse_from(m, a, yaml_get(at, "from"), &from, err));
     FUSOR_TRY(stack_parse(at, "mlp", &spec, err));
     a->has_gate = 1;
-    return stack_build(m, "gate", a->in.width, &spec, m->n_towers, &a->gate,
+    return stack_build(m, "gate", a->in.width, &spec, a->mix.n_towers, &a->gate,
                        err);
 }
 
@@ -118,7 +118,7 @@ static enum fusor_status attention_build(struct model *m, struct fusion *f,
     if (yaml_get(at, "gate"))
         return build_gate(m, a, yaml_get(at, "gate"), err);
     FUSOR_TRY(
-        build_block(m, "alpha", m->n_towers, INIT_ZERO, 0, 1, &block, err));
+        build_block(m, "alpha", f->n_towers, INIT_ZERO, 0, 1, &block, err));
     a->alpha = m->blocks[block].offset;
     return FUSOR_OK;
 }
@@ -143,7 +143,8 @@ static void *attention_run_create(const struct fusion *f, struct model_run *r)
         return NULL;
     mix_take(&a->mix, r, &st->mix);
     st->dlogit = run_take(r, n * a->mix.n_towers, sizeof(float));
-    r->fusion_weights = run_take(r, n * a->mix.n_towers, sizeof(float));
+    run_head(r, f)->fusion_weights =
+        run_take(r, n * a->mix.n_towers, sizeof(float));
     if (!a->has_gate)
         return st;
     st->x = run_take(r, n * a->in.width, sizeof(float));
@@ -167,16 +168,18 @@ static void fill_queries(const struct attention *a, struct attention_state *st,
 }
 
 /* Row of logits, less the dropped and missing towers, to weights. */
-static void to_weights(const struct model_run *r, const float *logit,
-                       const float *mask, float *out, uint32_t m)
+static void to_weights(const struct mix *x, const struct model_run *r,
+                       const float *logit, const float *mask, float *out)
 {
+    uint32_t m = x->n_towers;
     int any = 0;
 
     for (uint32_t t = 0; t < m; t++)
         any |= mask && mask[t] > 0.0f;
     for (uint32_t t = 0; t < m; t++)
-        out[t] = (any && !(mask[t] > 0.0f)) || mix_leaves_out(r, t) ? -INFINITY
-                                                                    : logit[t];
+        out[t] = (any && !(mask[t] > 0.0f)) || mix_leaves_out(x, r, t)
+                     ? -INFINITY
+                     : logit[t];
     vec_ops()->softmax(out, out, m);
 }
 
@@ -184,7 +187,7 @@ static void attention_forward(const struct fusion *f, struct model_run *r,
                               const struct model_step *s, int train)
 {
     const struct attention *a = f->self;
-    struct attention_state *st = r->fusion_state;
+    struct attention_state *st = run_head(r, f)->fusion_state;
     uint32_t m = a->mix.n_towers;
     const float *logit = s->dense + a->alpha;
 
@@ -196,25 +199,26 @@ static void attention_forward(const struct fusion *f, struct model_run *r,
             stack_forward(&a->gate, &st->gate, r->model->seed, s, st->x, train);
     }
     for (uint32_t i = 0; i < s->batch->n; i++)
-        to_weights(r, logit + (a->has_gate ? (size_t)i * m : 0),
+        to_weights(&a->mix, r, logit + (a->has_gate ? (size_t)i * m : 0),
                    st->mix.dropped ? st->mix.mask + (size_t)i * m : NULL,
-                   r->fusion_weights + (size_t)i * m, m);
-    mix_sum(&a->mix, &st->mix, r, s, r->fusion_weights, m);
+                   run_head(r, f)->fusion_weights + (size_t)i * m);
+    mix_sum(&a->mix, &st->mix, r, s, run_head(r, f)->fusion_weights, m);
 }
 
 static void attention_backward(const struct fusion *f, struct model_run *r,
                                const struct model_step *s)
 {
     const struct attention *a = f->self;
-    struct attention_state *st = r->fusion_state;
+    struct attention_state *st = run_head(r, f)->fusion_state;
     const struct vec_ops *v = vec_ops();
     uint32_t n = s->batch->n, m = a->mix.n_towers;
 
-    mix_sum_backward(&a->mix, &st->mix, r, s, r->fusion_weights, m, f->trained);
+    mix_sum_backward(&a->mix, &st->mix, r, s, run_head(r, f)->fusion_weights, m,
+                     f->trained);
     for (uint32_t i = 0; f->trained && i < n; i++)
         v->softmax_backward(st->dlogit + (size_t)i * m,
                             st->mix.da + (size_t)i * m,
-                            r->fusion_weights + (size_t)i * m, m);
+                            run_head(r, f)->fusion_weights + (size_t)i * m, m);
     if (f->trained && a->has_gate) {
         stack_backward(&a->gate, &st->gate, s, st->x, st->dlogit, st->dx, 1);
         inputs_backward(&a->in, r, s, st->dx, 0.0f);
@@ -228,9 +232,9 @@ static void attention_contributions(const struct fusion *f, struct model_run *r,
                                     const struct model_step *s, float *out)
 {
     const struct attention *a = f->self;
-    const struct attention_state *st = r->fusion_state;
+    const struct attention_state *st = run_head(r, f)->fusion_state;
 
-    mix_contributions(&a->mix, &st->mix, r, s, r->fusion_weights,
+    mix_contributions(&a->mix, &st->mix, r, s, run_head(r, f)->fusion_weights,
                       a->mix.n_towers, out);
 }
 

@@ -59,23 +59,23 @@ static void concat_forward(const struct fusion *f, struct model_run *r,
                            const struct model_step *s, int train)
 {
     const struct concat *c = f->self;
-    struct concat_state *st = r->fusion_state;
+    struct concat_state *st = run_head(r, f)->fusion_state;
     const float *y;
 
     mix_forward(&c->mix, &st->mix, r, s, train, 1);
     y = stack_forward(&c->stack, &st->stack, r->model->seed, s, st->mix.x,
                       train);
-    memcpy(r->score, y, s->batch->n * sizeof(float));
+    memcpy(run_head(r, f)->score, y, s->batch->n * sizeof(float));
 }
 
 static void concat_backward(const struct fusion *f, struct model_run *r,
                             const struct model_step *s)
 {
     const struct concat *c = f->self;
-    struct concat_state *st = r->fusion_state;
+    struct concat_state *st = run_head(r, f)->fusion_state;
 
-    stack_backward(&c->stack, &st->stack, s, st->mix.x, r->score_grad,
-                   st->mix.dx, f->trained);
+    stack_backward(&c->stack, &st->stack, s, st->mix.x,
+                   run_head(r, f)->score_grad, st->mix.dx, f->trained);
     mix_backward(&c->mix, &st->mix, r, s, 1);
 }
 
@@ -84,11 +84,12 @@ static void concat_contributions(const struct fusion *f, struct model_run *r,
                                  const struct model_step *s, float *out)
 {
     const struct concat *c = f->self;
-    struct concat_state *st = r->fusion_state;
+    struct concat_state *st = run_head(r, f)->fusion_state;
+    const float *score = run_head(r, f)->score;
     uint32_t n = r->n, m = c->mix.n_towers, width = c->mix.width, offset = 0;
 
     for (uint32_t t = 0; t < m; t++) {
-        uint32_t own = r->model->towers[t].width;
+        uint32_t own = mix_tower(&c->mix, r, t)->width;
         const float *y;
 
         memcpy(st->mix.dx, st->mix.x, (size_t)n * width * sizeof(float));
@@ -98,7 +99,7 @@ static void concat_contributions(const struct fusion *f, struct model_run *r,
         y = stack_forward(&c->stack, &st->stack, r->model->seed, s, st->mix.dx,
                           0);
         for (uint32_t i = 0; i < n; i++)
-            out[(size_t)i * m + t] = r->score[i] - y[i];
+            out[(size_t)i * m + t] = score[i] - y[i];
         offset += own;
     }
 }

@@ -52,24 +52,26 @@ enum fusor_status mix_build(struct model *m, struct fusion *f,
                             struct yaml_node *at, int sums, struct mix *out,
                             struct fusor_error *err)
 {
-    out->n_towers = m->n_towers;
-    out->joins = !sums;
-    out->each = m->towers[0].width;
-    for (uint32_t t = 0; t < m->n_towers; t++) {
-        out->width += m->towers[t].width;
-        if (m->towers[t].width != out->each)
-            out->each = 0;
-    }
-    if (sums && out->each == 0) {
-        const struct tower *a = &m->towers[0], *b = a;
+    const struct tower *a = &m->towers[f->towers[0]], *b = a;
 
-        while (b->width == a->width)
-            b++;
+    out->fusion = f;
+    out->n_towers = f->n_towers;
+    out->joins = !sums;
+    out->each = a->width;
+    for (uint32_t t = 0; t < f->n_towers; t++) {
+        const struct tower *tower = &m->towers[f->towers[t]];
+
+        out->width += tower->width;
+        if (tower->width != a->width) {
+            b = tower;
+            out->each = 0;
+        }
+    }
+    if (sums && out->each == 0)
         return yaml_fail(at, err,
                          "vectors of towers %s and %s differ in length: %u, "
                          "%u; a %s fusion adds them (concat does not)",
                          a->name, b->name, a->width, b->width, f->kind->name);
-    }
     FUSOR_TRY(build_normalise(m, at, out, err));
     out->drop.rate = f->drop;
     if (f->drop > 0)
@@ -93,8 +95,8 @@ void mix_take(const struct mix *x, struct model_run *r, struct mix_state *st)
     uint32_t widest = 0;
 
     for (uint32_t t = 0; t < x->n_towers; t++)
-        if (r->model->towers[t].width > widest)
-            widest = r->model->towers[t].width;
+        if (mix_tower(x, r, t)->width > widest)
+            widest = mix_tower(x, r, t)->width;
     st->x = run_take(r, n * x->width, sizeof(float));
     st->dx = run_take(r, n * x->width, sizeof(float));
     st->sum = run_take(r, n * x->each, sizeof(float));
@@ -102,6 +104,8 @@ void mix_take(const struct mix *x, struct model_run *r, struct mix_state *st)
     st->da = run_take(r, n * x->n_towers, sizeof(float));
     st->mask = run_take(r, n * x->n_towers, sizeof(float));
     st->column = run_take(r, n * widest, sizeof(float));
+    if (r->model->n_heads > 1)
+        st->part = run_take(r, n * widest, sizeof(float));
     if (!x->normalised)
         return;
     st->raw = run_take(r, n * x->width, sizeof(float));
@@ -110,7 +114,7 @@ void mix_take(const struct mix *x, struct model_run *r, struct mix_state *st)
 
 /* x = x * mask of the tower that each column belongs to. */
 static void apply_mask(const struct mix *x, const struct mix_state *st,
-                       const struct model *m, uint32_t n, float *values)
+                       const struct model_run *r, uint32_t n, float *values)
 {
     const struct vec_ops *v = vec_ops();
 
@@ -118,9 +122,10 @@ static void apply_mask(const struct mix *x, const struct mix_state *st,
         float *at = values + (size_t)i * x->width;
 
         for (uint32_t t = 0; t < x->n_towers; t++) {
-            v->scale(at, st->mask[(size_t)i * x->n_towers + t],
-                     m->towers[t].width);
-            at += m->towers[t].width;
+            uint32_t width = mix_tower(x, r, t)->width;
+
+            v->scale(at, st->mask[(size_t)i * x->n_towers + t], width);
+            at += width;
         }
     }
 }
@@ -131,15 +136,19 @@ static void blank_missing(const struct mix *x, struct mix_state *st,
                           const struct model_run *r, uint32_t n, int grow)
 {
     const struct vec_ops *v = vec_ops();
-    float factor = (float)x->n_towers / (float)(x->n_towers - r->n_missing);
+    uint32_t left = 0;
+    float factor;
 
+    for (uint32_t t = 0; t < x->n_towers; t++)
+        left += !mix_is_missing(x, r, t);
+    factor = (float)x->n_towers / (float)left;
     for (uint32_t i = 0; i < n; i++) {
         float *at = st->x + (size_t)i * x->width;
 
         for (uint32_t t = 0; t < x->n_towers; t++) {
-            uint32_t width = r->model->towers[t].width;
+            uint32_t width = mix_tower(x, r, t)->width;
 
-            if (r->missing[t])
+            if (mix_is_missing(x, r, t))
                 v->fill(at, 0.0f, width);
             else if (grow)
                 v->scale(at, factor, width);
@@ -152,14 +161,14 @@ void mix_renormalise(const struct mix *x, const struct model_run *r, float *w)
 {
     float all = 0.0f, kept = 0.0f;
 
-    if (!r->n_missing || r->model->fusion.missing != MISSING_DROP_TOWER)
+    if (!r->n_missing || x->fusion->missing != MISSING_DROP_TOWER)
         return;
     for (uint32_t t = 0; t < x->n_towers; t++) {
         all += w[t];
-        kept += r->missing[t] ? 0.0f : w[t];
+        kept += mix_is_missing(x, r, t) ? 0.0f : w[t];
     }
     for (uint32_t t = 0; t < x->n_towers; t++)
-        if (r->missing[t])
+        if (mix_is_missing(x, r, t))
             w[t] = 0.0f;
         else if (fabsf(kept) > 1e-6f * fabsf(all)) // else: weights cancel
             w[t] *= all / kept;
@@ -168,15 +177,15 @@ void mix_renormalise(const struct mix *x, const struct model_run *r, float *w)
 void mix_forward(const struct mix *x, struct mix_state *st, struct model_run *r,
                  const struct model_step *s, int train, int apply)
 {
-    const struct model *m = r->model;
+    const struct output *output = &r->model->heads[x->fusion->head].output;
     uint32_t n = s->batch->n, offset = 0;
 
     for (uint32_t t = 0; t < x->n_towers; t++) {
-        uint32_t width = m->towers[t].width;
-        const float *from = r->tower_out[t];
+        uint32_t width = mix_tower(x, r, t)->width;
+        const float *from = r->tower_out[x->fusion->towers[t]];
 
-        if (m->fusion.over == OVER_SCORES) {
-            output_apply(&m->output, from, st->column, n);
+        if (x->fusion->over == OVER_SCORES) {
+            output_apply(output, from, st->column, n);
             from = st->column;
         }
         for (uint32_t i = 0; i < n; i++)
@@ -191,45 +200,56 @@ void mix_forward(const struct mix *x, struct mix_state *st, struct model_run *r,
     }
     if (r->n_missing)
         blank_missing(x, st, r, n,
-                      x->joins && m->fusion.missing == MISSING_DROP_TOWER);
+                      x->joins && x->fusion->missing == MISSING_DROP_TOWER);
     st->dropped = train && x->drop.rate > 0;
     if (st->dropped)
-        dropout_mask(&x->drop, m->seed, s, x->n_towers, st->mask);
+        dropout_mask(&x->drop, r->model->seed, s, x->n_towers, st->mask);
     if (st->dropped && apply)
-        apply_mask(x, st, m, n, st->x);
+        apply_mask(x, st, r, n, st->x);
+}
+
+/* Column t of st->dx, to that tower's gradient: written by the first fusion
+ * that joins it, added by others. */
+static void tower_backward(const struct mix *x, struct mix_state *st,
+                           struct model_run *r, uint32_t n, uint32_t t,
+                           uint32_t offset)
+{
+    const struct output *output = &r->model->heads[x->fusion->head].output;
+    uint32_t tower = x->fusion->towers[t], width = mix_tower(x, r, t)->width;
+    float *to = r->has_grad[tower] ? st->part : r->tower_grad[tower];
+
+    for (uint32_t i = 0; i < n; i++)
+        memcpy(to + (size_t)i * width, st->dx + (size_t)i * x->width + offset,
+               width * sizeof(float));
+    if (x->fusion->over == OVER_SCORES) {
+        output_apply(output, r->tower_out[tower], st->column, n);
+        output_backward(output, r->tower_out[tower], st->column, to, n);
+    }
+    if (r->has_grad[tower])
+        vec_ops()->axpy(r->tower_grad[tower], 1.0f, to, (size_t)n * width);
+    r->has_grad[tower] = 1;
 }
 
 void mix_backward(const struct mix *x, struct mix_state *st,
                   struct model_run *r, const struct model_step *s, int apply)
 {
-    const struct model *m = r->model;
     uint32_t n = s->batch->n, offset = 0;
 
     if (st->dropped && apply)
-        apply_mask(x, st, m, n, st->dx);
+        apply_mask(x, st, r, n, st->dx);
     if (x->normalised)
         batch_norm_backward(&x->norm, &st->norm, s, st->raw, st->dx, n,
-                            st->batch_stats, m->fusion.trained);
+                            st->batch_stats, x->fusion->trained);
     for (uint32_t t = 0; t < x->n_towers; t++) {
-        uint32_t width = m->towers[t].width;
-        float *to = r->tower_grad[t];
-
-        for (uint32_t i = 0; i < n; i++)
-            memcpy(to + (size_t)i * width,
-                   st->dx + (size_t)i * x->width + offset,
-                   width * sizeof(float));
-        if (m->fusion.over == OVER_SCORES) {
-            output_apply(&m->output, r->tower_out[t], st->column, n);
-            output_backward(&m->output, r->tower_out[t], st->column, to, n);
-        }
-        offset += width;
+        tower_backward(x, st, r, n, t, offset);
+        offset += mix_tower(x, r, t)->width;
     }
 }
 
 static int mixes_probabilities(const struct mix *x, const struct model *m)
 {
-    return !x->normalised && m->fusion.over == OVER_SCORES &&
-           m->output.kind == OUTPUT_SIGMOID;
+    return !x->normalised && x->fusion->over == OVER_SCORES &&
+           m->heads[x->fusion->head].output.kind == OUTPUT_SIGMOID;
 }
 
 static float inside(float p)
@@ -243,6 +263,7 @@ void mix_sum(const struct mix *x, struct mix_state *st, struct model_run *r,
              const struct model_step *s, const float *a, uint32_t stride)
 {
     const struct vec_ops *v = vec_ops();
+    struct head_state *head = run_head(r, x->fusion);
     uint32_t n = s->batch->n;
 
     v->fill(st->sum, 0.0f, (size_t)n * x->each);
@@ -250,17 +271,17 @@ void mix_sum(const struct mix *x, struct mix_state *st, struct model_run *r,
         v->weighted_rows(st->sum + (size_t)i * x->each, a + (size_t)i * stride,
                          st->x + (size_t)i * x->width, x->n_towers, x->each);
     if (x->has_head)
-        dense_forward(&x->head, s, st->sum, n, r->score);
+        dense_forward(&x->head, s, st->sum, n, head->score);
     else if (mixes_probabilities(x, r->model))
         for (uint32_t i = 0; i < n; i++) {
             float p = inside(st->sum[i]);
 
-            r->score[i] = logf(p) - log1pf(-p);
+            head->score[i] = logf(p) - log1pf(-p);
         }
     else
-        memcpy(r->score, st->sum, n * sizeof(float));
+        memcpy(head->score, st->sum, n * sizeof(float));
     for (uint32_t i = 0; x->has_bias && i < n; i++)
-        r->score[i] += s->dense[x->bias];
+        head->score[i] += s->dense[x->bias];
 }
 
 void mix_sum_backward(const struct mix *x, struct mix_state *st,
@@ -268,14 +289,16 @@ void mix_sum_backward(const struct mix *x, struct mix_state *st,
                       const float *a, uint32_t stride, int train)
 {
     const struct vec_ops *v = vec_ops();
+    struct head_state *head = run_head(r, x->fusion);
     uint32_t n = s->batch->n, m = x->n_towers, each = x->each;
 
     if (x->has_head)
-        dense_backward(&x->head, s, st->sum, r->score_grad, n, st->dsum, train);
+        dense_backward(&x->head, s, st->sum, head->score_grad, n, st->dsum,
+                       train);
     else
-        memcpy(st->dsum, r->score_grad, n * sizeof(float));
+        memcpy(st->dsum, head->score_grad, n * sizeof(float));
     if (x->has_bias && train)
-        v->column_sums(s->dense_grad + x->bias, r->score_grad, n, 1);
+        v->column_sums(s->dense_grad + x->bias, head->score_grad, n, 1);
     if (!x->has_head && mixes_probabilities(x, r->model))
         for (uint32_t i = 0; i < n; i++) { // d logit / dp = 1 / (p (1 - p))
             float p = inside(st->sum[i]);

@@ -40,6 +40,7 @@ extern const char *const fusion_over_names[];    // by enum fusion_over
 extern const char *const fusion_missing_names[]; // by enum fusion_missing
 
 struct mix {
+    const struct fusion *fusion; // whose towers these are
     uint32_t n_towers;
     uint32_t width;      // floats of x a sample
     uint32_t each;       // floats a tower when all are equal, else 0
@@ -60,6 +61,7 @@ struct mix_state {
     float *da;     // [n, n_towers] d loss / d a
     float *mask;   // [n, n_towers], when drop.rate > 0
     float *column; // [n * widest tower]
+    float *part;   // [n * widest tower] of a gradient that is added
     int dropped;   // the last forward pass made a mask
     struct batch_norm_state norm;
     float *raw;      // [n, width] x before it was normalised
@@ -79,22 +81,35 @@ void mix_forward(const struct mix *x, struct mix_state *st, struct model_run *r,
 void mix_backward(const struct mix *x, struct mix_state *st,
                   struct model_run *r, const struct model_step *s, int apply);
 
-/** R and r->score. @param a weights: those of sample i at a + i * stride */
+/** R and the head's score. @param a weights: those of sample i at a + i *
+ * stride */
 void mix_sum(const struct mix *x, struct mix_state *st, struct model_run *r,
              const struct model_step *s, const float *a, uint32_t stride);
-/** From r->score_grad to st->dx, st->da and, when train, the blocks of head or
- * bias. */
+/** From the head's score_grad to st->dx, st->da and, when train, the blocks of
+ * head or bias. */
 void mix_sum_backward(const struct mix *x, struct mix_state *st,
                       struct model_run *r, const struct model_step *s,
                       const float *a, uint32_t stride, int train);
 /** Leave missing towers out of weights [n_towers] that sum up towers: theirs
  * become 0 and the others grow to the same sum. */
 void mix_renormalise(const struct mix *x, const struct model_run *r, float *w);
-/** Is tower t to be left out of an average? */
-static inline int mix_leaves_out(const struct model_run *r, uint32_t t)
+/** The t-th tower of the fusion. */
+static inline const struct tower *
+mix_tower(const struct mix *x, const struct model_run *r, uint32_t t)
 {
-    return r->n_missing && r->missing[t] &&
-           r->model->fusion.missing == MISSING_DROP_TOWER;
+    return &r->model->towers[x->fusion->towers[t]];
+}
+/** Does it give no answer? */
+static inline int mix_is_missing(const struct mix *x, const struct model_run *r,
+                                 uint32_t t)
+{
+    return r->n_missing && r->missing[x->fusion->towers[t]];
+}
+/** Is tower t to be left out of an average? */
+static inline int mix_leaves_out(const struct mix *x, const struct model_run *r,
+                                 uint32_t t)
+{
+    return mix_is_missing(x, r, t) && x->fusion->missing == MISSING_DROP_TOWER;
 }
 /** fusion_kind's contributions of a weighted sum.
  * @param a, stride as mix_sum() takes them */

@@ -56,22 +56,23 @@ static enum fusor_status parse_weights(struct model *m, struct weighted *w,
                                        struct fusor_error *err)
 {
     struct yaml_node *list = yaml_get(at, "weights");
-    float share = 1.0f / (float)m->n_towers;
+    uint32_t n = w->mix.n_towers;
+    float share = 1.0f / (float)n;
     int choice = WEIGHTS_ONES;
     uint32_t block;
 
-    w->given = mem_alloc(m->n_towers, sizeof(float));
+    w->given = mem_alloc(n, sizeof(float));
     if (!w->given)
-        return mem_fail(err, "weights", m->n_towers * sizeof(float));
-    for (uint32_t t = 0; t < m->n_towers; t++)
-        w->given[t] = m->fusion.over == OVER_LOGITS ? 1.0f : share;
+        return mem_fail(err, "weights", n * sizeof(float));
+    for (uint32_t t = 0; t < n; t++)
+        w->given[t] = w->mix.fusion->over == OVER_LOGITS ? 1.0f : share;
     if (list && list->kind == YAML_LIST)
         return parse_given(w, list, err);
     FUSOR_TRY(build_choice(at, "weights", weights_names, &choice, err));
     w->weights = (enum weights)choice;
     if (choice == WEIGHTS_ONES)
         return FUSOR_OK;
-    FUSOR_TRY(build_block(m, weights_names[choice], m->n_towers,
+    FUSOR_TRY(build_block(m, weights_names[choice], n,
                           choice == WEIGHTS_SOFTMAX ? INIT_ZERO : INIT_ONE, 0,
                           1, &block, err));
     w->param = m->blocks[block].offset;
@@ -111,7 +112,7 @@ static void *weighted_run_create(const struct fusion *f, struct model_run *r)
         return NULL;
     mix_take(&w->mix, r, &st->mix);
     st->w = run_take(r, w->mix.n_towers, sizeof(float));
-    r->shared_weights = st->w;
+    run_head(r, f)->shared_weights = st->w;
     st->dw = run_take(r, w->mix.n_towers, sizeof(float));
     return st;
 }
@@ -167,7 +168,7 @@ static void weighted_forward(const struct fusion *f, struct model_run *r,
                              const struct model_step *s, int train)
 {
     const struct weighted *w = f->self;
-    struct weighted_state *st = r->fusion_state;
+    struct weighted_state *st = run_head(r, f)->fusion_state;
 
     mix_forward(&w->mix, &st->mix, r, s, train, 1);
     make_weights(w, s, st->w);
@@ -209,7 +210,7 @@ static void weighted_backward(const struct fusion *f, struct model_run *r,
                               const struct model_step *s)
 {
     const struct weighted *w = f->self;
-    struct weighted_state *st = r->fusion_state;
+    struct weighted_state *st = run_head(r, f)->fusion_state;
 
     mix_sum_backward(&w->mix, &st->mix, r, s, st->w, 0, f->trained);
     if (f->trained)
@@ -221,7 +222,7 @@ static void weighted_contributions(const struct fusion *f, struct model_run *r,
                                    const struct model_step *s, float *out)
 {
     const struct weighted *w = f->self;
-    const struct weighted_state *st = r->fusion_state;
+    const struct weighted_state *st = run_head(r, f)->fusion_state;
 
     mix_contributions(&w->mix, &st->mix, r, s, st->w, 0, out);
 }
@@ -232,8 +233,9 @@ static void weighted_describe(const struct fusion *f, const struct model *m,
     const struct weighted *w = f->self;
 
     strbuf_addf(out, "weights %s", weights_names[w->weights]);
-    for (uint32_t t = 0; w->weights == WEIGHTS_ONES && t < m->n_towers; t++)
-        strbuf_addf(out, " %s %g", m->towers[t].name, (double)w->given[t]);
+    for (uint32_t t = 0; w->weights == WEIGHTS_ONES && t < f->n_towers; t++)
+        strbuf_addf(out, " %s %g", m->towers[f->towers[t]].name,
+                    (double)w->given[t]);
     mix_describe(&w->mix, out);
 }
 

@@ -64,6 +64,39 @@ static enum fusor_status take_field(char *text, const char *whole,
     return FUSOR_OK;
 }
 
+/* Cut ":LABEL" off. */
+static enum fusor_status take_label(char *text, const char *whole,
+                                    struct metric_spec *spec,
+                                    struct fusor_error *err)
+{
+    char *colon = strchr(text, ':');
+
+    if (!colon)
+        return FUSOR_OK;
+    *colon++ = '\0';
+    if (!*colon)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "metric \"%s\": no label after the :", whole);
+    snprintf(spec->label, sizeof(spec->label), "%s", colon);
+    return FUSOR_OK;
+}
+
+/* What the set and people call it. */
+static void make_name(const char *name, struct metric_spec *spec)
+{
+    struct strbuf text = {0};
+
+    strbuf_add(&text, name);
+    if (spec->k)
+        strbuf_addf(&text, "@%u", spec->k);
+    if (spec->field[0])
+        strbuf_addf(&text, "/%s", spec->field);
+    if (spec->label[0])
+        strbuf_addf(&text, ":%s", spec->label);
+    snprintf(spec->name, sizeof(spec->name), "%s", text.s ? text.s : name);
+    strbuf_clear(&text);
+}
+
 static enum fusor_status check_cut(const char *text, const char *name,
                                    const char *at,
                                    const struct metric_spec *spec,
@@ -107,6 +140,7 @@ enum fusor_status metric_parse(const char *text, struct metric_spec *out,
     if (strlen(text) >= METRIC_NAME_MAX)
         return fusor_fail(err, FUSOR_EUSAGE, "no metric \"%.60s\"", text);
     snprintf(name, sizeof(name), "%s", text);
+    FUSOR_TRY(take_label(name, text, &spec, err));
     FUSOR_TRY(take_field(name, text, &spec, err));
     at = strchr(name, '@');
     if (at)
@@ -118,16 +152,33 @@ enum fusor_status metric_parse(const char *text, struct metric_spec *out,
     /* The text as it was, but @010 is @10. */
     if (at)
         FUSOR_TRY(read_cut(text, name, at, &spec, err));
-    snprintf(spec.name, sizeof(spec.name), "%s", text);
-    if (at)
-        snprintf(spec.name, sizeof(spec.name), "%.15s@%u", name, spec.k);
-    if (spec.field[0]) {
-        size_t n = strlen(spec.name);
-
-        snprintf(spec.name + n, sizeof(spec.name) - n, "/%s", spec.field);
-    }
+    make_name(name, &spec);
     *out = spec;
     return FUSOR_OK;
+}
+
+enum fusor_status metric_of_label(const struct metric_spec *spec,
+                                  const char *label, struct metric_spec *out,
+                                  struct fusor_error *err)
+{
+    struct strbuf text = {0};
+    enum fusor_status rc;
+
+    strbuf_addf(&text, "%s:%s", spec->name, label);
+    if (text.len >= METRIC_NAME_MAX)
+        rc = fusor_fail(err, FUSOR_EUSAGE,
+                        "metric %s of label %s: more than %d characters: give "
+                        "the label a shorter name",
+                        spec->name, label, METRIC_NAME_MAX - 1);
+    else
+        rc = metric_parse(text.s ? text.s : "", out, err);
+    strbuf_clear(&text);
+    return rc;
+}
+
+int metric_is(const struct metric_spec *spec, const char *name)
+{
+    return !strcmp(spec->ops->name, name);
 }
 
 void metric_list(struct strbuf *out)

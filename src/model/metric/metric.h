@@ -72,12 +72,21 @@ struct metric_spec {
     uint32_t k; // the cut, 0: none
     char name[METRIC_NAME_MAX];
     char field[METRIC_NAME_MAX]; // what follows a /, or ""
+    char label[METRIC_NAME_MAX]; // what follows a :, or ""
 };
 
-/** Read a name such as "auc", "ndcg@10" or "diversity@10/genres".
+/** Read a name such as "auc", "ndcg@10" or "diversity@10/genres", followed by
+ * ":buy" where a model has several labels.
  * @return FUSOR_EUSAGE with the nearest name, or that @k is needed */
 enum fusor_status metric_parse(const char *text, struct metric_spec *out,
                                struct fusor_error *err);
+/** The same metric of a label.
+ * @return FUSOR_EUSAGE: the name gets too long */
+enum fusor_status metric_of_label(const struct metric_spec *spec,
+                                  const char *label, struct metric_spec *out,
+                                  struct fusor_error *err);
+/** Is it this one, such as "rmse", of any label? */
+int metric_is(const struct metric_spec *spec, const char *name);
 /** All metrics, one a line with what it is, for help. */
 void metric_list(struct strbuf *out);
 int metric_higher_is_better(const struct metric_spec *spec);
@@ -112,6 +121,11 @@ size_t metric_set_count(const struct metric_set *set);
 /** @param i below metric_set_count() */
 const struct metric_spec *metric_set_spec(const struct metric_set *set,
                                           size_t i);
+
+/** Which label is judged by what is added from here on, to the set and to its
+ * slices: metrics of other labels do not take it. At first "", the only label.
+ * @param label the caller's, as long as something is added */
+void metric_set_about(struct metric_set *set, const char *label);
 
 /** Add rows to the metrics over rows.
  * @param scores [n]; labels [n] finite (logloss: within [0, 1])

@@ -71,6 +71,7 @@ struct metric_set {
     struct metric_group_space space;
     struct metric_top top;            // of the longest list
     const struct metric_items *items; // the caller's, or NULL
+    const char *about;                // label that is judged; NULL: ""
     struct metric_set **slices;       // [n_slices], NULL where there is none
     uint32_t n_slices;
 };
@@ -82,6 +83,12 @@ metric_state_of(const struct metric_set *set, size_t i)
 
     return set->options.exact && ops->exact_state ? ops->exact_state
                                                   : ops->state;
+}
+
+/** Does the i-th metric take what is added now? */
+static inline int metric_is_about(const struct metric_set *set, size_t i)
+{
+    return !strcmp(set->specs[i].label, set->about ? set->about : "");
 }
 
 /* Private parts of slices; slices have none themselves. */

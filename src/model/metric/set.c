@@ -68,6 +68,11 @@ enum fusor_status metric_set_create(const struct metric_spec *specs, size_t n,
     return FUSOR_OK;
 }
 
+void metric_set_about(struct metric_set *set, const char *label)
+{
+    set->about = label;
+}
+
 void metric_set_items(struct metric_set *set, const struct metric_items *items)
 {
     set->items = items;
@@ -114,7 +119,7 @@ static enum fusor_status check_rows(const struct metric_set *set,
     size_t bad;
 
     for (size_t i = 0; i < set->n; i++)
-        binary |= set->specs[i].ops->labels_01;
+        binary |= metric_is_about(set, i) && set->specs[i].ops->labels_01;
     bad = first_bad_label(labels, n, binary);
     if (bad < n)
         return fusor_fail(
@@ -138,7 +143,7 @@ enum fusor_status metric_set_rows(struct metric_set *set, const float *scores,
     for (size_t i = 0; i < set->n; i++) {
         const struct metric_spec *spec = &set->specs[i];
 
-        if (metric_ops_over_groups(spec->ops))
+        if (metric_ops_over_groups(spec->ops) || !metric_is_about(set, i))
             continue;
         FUSOR_TRY(metric_state_of(set, i)->rows(set->states[i], spec,
                                                 &set->options, scores, labels,
@@ -161,7 +166,8 @@ static enum fusor_status group_terms(const struct metric_set *set, uint64_t key,
         const struct metric_spec *spec = &set->specs[i];
 
         t->value[i] = NAN;
-        if (!spec->ops->group || (g->n_pos == 0 && !spec->ops->over_lists) ||
+        if (!metric_is_about(set, i) || !spec->ops->group ||
+            (g->n_pos == 0 && !spec->ops->over_lists) ||
             spec->ops->group(spec->k, g, &t->value[i], &t->weight[i]))
             continue;
         if (!isfinite(t->value[i]))
@@ -183,6 +189,8 @@ static enum fusor_status add_group(struct metric_set *set,
         const struct metric_ops *ops = set->specs[i].ops;
         int left_out = isnan(t->value[i]);
 
+        if (!metric_is_about(set, i))
+            continue;
         if (!ops->group && ops->over_lists)
             FUSOR_TRY(metric_state_of(set, i)->list(set->states[i],
                                                     &set->specs[i], g, err));

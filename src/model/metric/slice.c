@@ -46,6 +46,7 @@ enum fusor_status metric_set_slice(struct metric_set *set, uint32_t number,
         metric_set_items(set->slices[number], set->items);
     }
     *out = set->slices[number];
+    (*out)->about = set->about;
     return FUSOR_OK;
 }
 

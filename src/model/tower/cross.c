@@ -98,7 +98,7 @@ static enum fusor_status cross_build(struct model *m, struct tower *t,
 
     if (!c)
         return mem_fail(err, "tower", sizeof(*c));
-    FUSOR_TRY(build_keys(at, t->name, keys, err));
+    FUSOR_TRY(build_tower_keys(at, t->name, keys, err));
     if (!yaml_get(at, "inputs"))
         return yaml_fail(at, err, "tower %s has no inputs", t->name);
     if (yaml_get(at, "table"))

@@ -148,7 +148,7 @@ static enum fusor_status dot_build(struct model *m, struct tower *t,
 
     if (!d)
         return mem_fail(err, "tower", sizeof(*d));
-    FUSOR_TRY(build_keys(at, t->name, keys, err));
+    FUSOR_TRY(build_tower_keys(at, t->name, keys, err));
     if (yaml_get(at, "table"))
         FUSOR_TRY(yaml_to_text(yaml_get(at, "table"), &table, err));
     FUSOR_TRY(parse_side(m, t, at, "query", table, &d->query, err));

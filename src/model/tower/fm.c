@@ -123,7 +123,7 @@ static enum fusor_status fm_build(struct model *m, struct tower *t,
 
     if (!fm)
         return mem_fail(err, "tower", sizeof(*fm));
-    FUSOR_TRY(build_keys(at, t->name, keys, err));
+    FUSOR_TRY(build_tower_keys(at, t->name, keys, err));
     if (!yaml_get(at, "inputs"))
         return yaml_fail(at, err, "tower %s has no inputs", t->name);
     FUSOR_TRY(build_inputs(m, fm, at, err));

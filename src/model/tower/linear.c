@@ -74,7 +74,7 @@ static enum fusor_status linear_build(struct model *m, struct tower *t,
 
     if (!l)
         return mem_fail(err, "tower", sizeof(*l));
-    FUSOR_TRY(build_keys(at, t->name, keys, err));
+    FUSOR_TRY(build_tower_keys(at, t->name, keys, err));
     if (!yaml_get(at, "inputs"))
         return yaml_fail(at, err, "tower %s has no inputs", t->name);
     snprintf(own, sizeof(own), "%s.weights", t->name);

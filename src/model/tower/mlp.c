@@ -63,7 +63,7 @@ static enum fusor_status mlp_build(struct model *m, struct tower *t,
 
     if (!mlp)
         return mem_fail(err, "tower", sizeof(*mlp));
-    FUSOR_TRY(build_keys(at, t->name, keys, err));
+    FUSOR_TRY(build_tower_keys(at, t->name, keys, err));
     if (!yaml_get(at, "inputs"))
         return yaml_fail(at, err, "tower %s has no inputs", t->name);
     if (yaml_get(at, "table"))

@@ -169,7 +169,7 @@ enum fusor_status sequence_build(struct model *m, struct tower *t,
     q->encoder = e;
     q->scale = 1.0f;
     q->pack.order = e->order;
-    FUSOR_TRY(build_keys(at, t->name, e->keys, err));
+    FUSOR_TRY(build_tower_keys(at, t->name, e->keys, err));
     if (yaml_get(at, "table"))
         FUSOR_TRY(yaml_to_text(yaml_get(at, "table"), &table, err));
     FUSOR_TRY(parse_item(m, t, at, table, q, err));

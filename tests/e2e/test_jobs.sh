@@ -82,6 +82,11 @@ END
 ok "prepare events" "$FUSOR" prepare events.csv --schema events.yaml \
     --protocol loo-full -o parts/events -q
 
+ok "generate two labels" "$FUSOR" generate -o labels --users 100 --items 40 \
+    --events 2000 --finished -q
+ok "prepare two labels" "$FUSOR" prepare labels --protocol loo-full \
+    -o parts/labels -q
+
 n=0
 for file in "$jobs"/*.yaml; do
     name=$(basename "$file" .yaml)
@@ -92,6 +97,7 @@ for file in "$jobs"/*.yaml; do
     demo | order) parts=parts/loo-full ;;
     frappe_stacked | frappe_fused*) parts=parts/frappe-stacked ;;
     ctr_*) parts=parts/ctr ;;
+    multi_task) parts=parts/labels ;;
     seq_transformer | fused_three) parts=parts/events ;;
     frappe_*) parts=parts/frappe ;;
     *) parts=parts/kfold-random ;;

@@ -40,6 +40,13 @@ static const char *const jobs[] = {
     "{type: weighted, weights: free}}",
     "{" TABLES ", towers: {mf: {type: dot, query: user, item: item, aux: "
     "{weight: 0.2}}, " A "}, fusion: {type: attention, over: scores}}",
+    /* experts: shared and own, a gate for each label */
+    "{" TABLES ", towers: {e: {type: mlp, inputs: [user, price], units: [3], "
+    "activation: tanh}, f: {type: mlp, inputs: [item, price], units: [3], "
+    "activation: tanh}, g: {type: mlp, inputs: [price], units: [3], "
+    "activation: tanh}}, labels: {x: {towers: [e, f]}, y: {towers: [e, f, g], "
+    "weight: 0.5}}, fusion: {type: attention, over: vectors, gate: {mlp: [], "
+    "from: [user, price]}}}",
 };
 #define N_JOBS (sizeof(jobs) / sizeof(jobs[0]))
 

@@ -81,6 +81,15 @@ static const struct golden_job jobs[] = {
                  "query: title, layers: 2}}}"},
     {"lstm", "{tables: {item: 4}, loss: mse, towers: {t: {type: lstm, query: "
              "seq, item: item, layers: 2}}}"},
+    {"rnn_both",
+     "{tables: {item: 4}, loss: mse, towers: {t: {type: rnn, query: "
+     "seq, item: item, units: 2, direction: both}}}"},
+    {"gru_both",
+     "{tables: {item: 4}, loss: mse, towers: {t: {type: gru, query: "
+     "seq, item: item, units: 3, layers: 2, bias: true, direction: "
+     "both}}}"},
+    {"lstm_both", "{tables: {title: 5}, loss: mse, towers: {t: {type: lstm, "
+                  "query: title, units: 3, direction: both}}}"},
     {"cnn", "{tables: {item: 4}, loss: mse, towers: {t: {type: cnn, query: "
             "seq, item: item, filters: 3, activation: tanh}}}"},
     {"cnn_text", "{tables: {title: 5}, loss: mse, towers: {t: {type: cnn, "

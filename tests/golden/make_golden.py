@@ -307,24 +307,27 @@ def transformer(d, most, blocks=1, heads=1, ff=8, pre=True, causal=True,
     return make
 
 
-def recurrent(kind, d, units, layers=1):
+def recurrent(kind, d, units, layers=1, both=False):
     """kind: the name in torch._VF and its gates."""
     name, gates = kind
 
     def make(p):
         flat, width = [], d
         for _ in range(layers):
-            w, b, u, c = weights(p, (gates * units, width), (gates * units,),
-                                 (gates * units, units), (gates * units,))
-            flat += [w, u, b, c]
-            width = units
-        out = weights(p, (d, units), (d,)) if units != d else None
+            for _ in range(2 if both else 1):
+                w, b, u, c = weights(p, (gates * units, width),
+                                     (gates * units,), (gates * units, units),
+                                     (gates * units,))
+                flat += [w, u, b, c]
+            width = units * (2 if both else 1)
+        out = weights(p, (d, width), (d,)) if width != d else None
 
         def encode(x):
-            h = torch.zeros(layers, 1, units)
+            h = torch.zeros(layers * (2 if both else 1), 1, units)
             h = (h, h) if name == 'lstm' else h
             y = getattr(torch._VF, name)(x[:, None], h, flat, True, layers, 0.,
-                                         False, False, False)[0][-1, 0]
+                                         False, both, False)[0][:, 0]
+            y = torch.cat([y[-1, :units], y[0, units:]])
             return out[0] @ y + out[1] if out else y
         return encode
     return make
@@ -511,6 +514,12 @@ JOBS = {
         GRU, 5, 5, 2), text=True, d=5), mse),
     'lstm': (table(item=4), sequence('item', 'item', recurrent(LSTM, 4, 4, 2)),
              mse),
+    'rnn_both': (table(item=4), sequence('item', 'item', recurrent(
+        RNN, 4, 2, both=True)), mse),
+    'gru_both': (table(item=(1, 4)), sequence('item', 'item', recurrent(
+        GRU, 4, 3, 2, both=True), bias=True), mse),
+    'lstm_both': (table(title=5), sequence('title', None, recurrent(
+        LSTM, 5, 3, both=True), text=True, d=5), mse),
     'cnn': (table(item=4), sequence('item', 'item', cnn(4, [3, 4, 5], 3,
                                                         'tanh')), mse),
     'cnn_text': (table(title=5), sequence('title', None, cnn(

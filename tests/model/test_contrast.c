@@ -186,6 +186,8 @@ static void what_cannot_be_trained_so_is_refused(void)
     refuses(SEQ("type: transformer, mask: 1"), 1, "mask");
     refuses(SEQ("type: transformer, mask: 0.2, max: 1"), 1, "no place");
     refuses(SEQ("type: gru, mask: 0.2"), 1, "mask");
+    refuses(SEQ("type: gru, direction: both"), 1, "both ways");
+    refuses(SEQ("type: lstm, direction: back"), 1, "direction");
     refuses("{loss: full_softmax, towers: {t: {type: linear, "
             "inputs: item}}}",
             0, "does not factorise");

@@ -160,6 +160,8 @@ static void window_batch(struct private_grads *p, const struct batch *b,
 
     for (uint32_t f = 0; f < n; f++)
         window_field(p, b, &fields[f], f, i);
+    for (uint32_t k = 0; k < b->n_labels; k++)
+        p->labels[k] = b->labels[k] + i;
     p->batch = (struct batch){
         .n = 1,
         .n_queries = 1,
@@ -168,6 +170,8 @@ static void window_batch(struct private_grads *p, const struct batch *b,
         .n_fields = b->n_fields,
         .fields = p->fields,
         .label = b->label + i,
+        .n_labels = b->n_labels,
+        .labels = p->labels,
         .weight = b->weight ? b->weight + i : NULL,
         .sample_id = b->sample_id + i,
     };

@@ -24,7 +24,8 @@ struct private_grads {
     const struct model *model;
     struct guarantee privacy;
     uint64_t seed;
-    struct batch batch; // one sample
+    struct batch batch;                    // one sample
+    const float *labels[BATCH_MAX_LABELS]; // its own
     struct batch_field *fields;
     uint32_t (*offsets)[2];       // [n_fields]
     const uint32_t **positions;   // [n_lookups]

@@ -1,63 +1,15 @@
 /* Drives the cluster of sim_cluster.h: whoever the network names reads its
  * messages, does what is due and says when it wants to be called again. */
-#include "sim_cluster.h"
+#include "sim_cluster_private.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/rng.h"
-#include "coord/coordinator.h"
 #include "coord/deadline.h"
-#include "ps/client_private.h"
-#include "ps/server_private.h"
 #include "sim_malformed.h"
 
-#define JOB 77
-#define POOL_BYTES ((size_t)64 << 20)
 #define END_NS ((int64_t)600 * 1000000000)
-
-enum phase { IDLE, TRAIN, DRAIN, LEFT };
-
-struct node {
-    struct peer peer;
-    struct transport *transport;
-    struct messenger *messenger;
-    struct member *member;    // NULL: the coordinator
-    struct server *server;    // shard
-    struct shard *shard;      // shard
-    struct client *client;    // worker
-    struct toy_step *ring;    // worker: [depth + 1]
-    struct lease lease;       // worker
-    struct command command;   // under way
-    uint64_t announced, done; // steps of the lease
-    uint64_t steps;           // of the whole run
-    const float *dense;
-    int valued;      // the gradients of step `done` are being made
-    int64_t busy_ns; // until when
-    enum phase phase;
-    enum fusor_status status; // why it left
-};
-
-struct test_script {
-    struct script base;
-    const struct sim_cluster_config *config;
-    const struct toy *toy;
-    unsigned next; // command, counted from 0
-    uint32_t results;
-};
-
-struct cluster {
-    const struct sim_cluster_config *config;
-    const struct toy *toy;
-    struct sim *sim;
-    struct rng rng;
-    struct test_script script;
-    struct coordinator *coordinator;
-    struct node nodes[1 + SIM_SHARDS_MAX + SIM_WORKERS_MAX];
-    unsigned n_nodes;
-    struct sim_cluster_result *result;
-};
 
 static enum fusor_status script_next(struct script *base, struct command *out,
                                      struct fusor_error *err)
@@ -394,119 +346,6 @@ static void turn(struct cluster *c, struct node *n)
     sim_set_timer(n->transport, at);
 }
 
-/* Set-up. */
-
-static enum fusor_status add_node(struct cluster *c, enum peer_kind kind,
-                                  uint32_t number)
-{
-    struct node *n = &c->nodes[c->n_nodes];
-    struct peer boss = {.kind = PEER_COORDINATOR};
-    struct member_config member = {.job = JOB};
-
-    n->peer = (struct peer){kind, number, 1};
-    FUSOR_TRY(sim_endpoint(c->sim, n->peer, &n->transport, NULL));
-    c->n_nodes++;
-    FUSOR_TRY(messenger_create(n->transport, POOL_BYTES, &n->messenger, NULL));
-    if (kind == PEER_COORDINATOR)
-        return FUSOR_OK;
-    FUSOR_TRY(transport_connect(n->transport, boss, "", NULL));
-    for (uint32_t s = 0; kind == PEER_WORKER && s < c->config->n_shards; s++)
-        FUSOR_TRY(transport_connect(n->transport,
-                                    (struct peer){PEER_SHARD, s, 0}, "", NULL));
-    member.self = n->peer;
-    member.messenger = n->messenger;
-    return member_create(&member, &n->member, NULL);
-}
-
-static enum fusor_status add_shard(struct cluster *c, uint32_t number)
-{
-    struct node *n = &c->nodes[c->n_nodes];
-    struct shard_config shard = {.params = &c->toy->params,
-                                 .table_optim = c->toy->table_optim,
-                                 .block_optim = c->toy->block_optim,
-                                 .shard = number,
-                                 .n_shards = c->config->n_shards,
-                                 .fd = -1,
-                                 .job_id = JOB};
-    struct server_config server = {.params = &c->toy->params,
-                                   .job = JOB,
-                                   .number = number,
-                                   .staleness = c->config->staleness,
-                                   .read_early = !c->config->fresh,
-                                   .n_workers = c->config->n_workers,
-                                   .micro_batches = c->toy->micros};
-
-    FUSOR_TRY(add_node(c, PEER_SHARD, number));
-    FUSOR_TRY(shard_create(&shard, &n->shard, NULL));
-    server.shard = n->shard;
-    server.messenger = n->messenger;
-    return server_create(&server, &n->server, NULL);
-}
-
-static enum fusor_status add_worker(struct cluster *c, uint32_t number)
-{
-    struct node *n = &c->nodes[c->n_nodes];
-    struct client_config client = {.params = &c->toy->params,
-                                   .job = JOB,
-                                   .incarnation = 1,
-                                   .n_shards = c->config->n_shards,
-                                   .n_workers = 1,
-                                   .encoding = c->config->encoding,
-                                   .cache_bytes = c->config->cache_bytes,
-                                   .cache_age = c->config->cache_age,
-                                   .staleness = c->config->staleness,
-                                   .read_early = !c->config->fresh};
-
-    FUSOR_TRY(add_node(c, PEER_WORKER, number));
-    n->ring = mem_alloc(c->config->depth + 1, sizeof(*n->ring));
-    for (unsigned i = 0; i <= c->config->depth; i++)
-        FUSOR_TRY(toy_step_init(&n->ring[i], c->toy));
-    client.messenger = n->messenger;
-    return client_create(&client, &n->client, NULL);
-}
-
-static enum fusor_status build(struct cluster *c)
-{
-    const struct sim_cluster_config *config = c->config;
-    struct coordinator_config boss = {.job = JOB,
-                                      .n_shards = config->n_shards,
-                                      .n_workers = config->n_workers,
-                                      .script = &c->script.base};
-
-    FUSOR_TRY(sim_create(config->seed, &c->sim, NULL));
-    sim_set_loss(c->sim, config->loss);
-    if (config->capacity)
-        sim_set_capacity(c->sim, config->capacity);
-    if (config->max_delay_ns)
-        sim_set_delay(c->sim, 20000, config->max_delay_ns);
-    FUSOR_TRY(add_node(c, PEER_COORDINATOR, 0));
-    boss.messenger = c->nodes[0].messenger;
-    FUSOR_TRY(coordinator_create(&boss, &c->coordinator, NULL));
-    for (uint32_t s = 0; s < config->n_shards; s++)
-        FUSOR_TRY(add_shard(c, s));
-    for (uint32_t w = 0; w < config->n_workers; w++)
-        FUSOR_TRY(add_worker(c, w));
-    return FUSOR_OK;
-}
-
-static void tear_down(struct cluster *c)
-{
-    coordinator_destroy(c->coordinator);
-    for (unsigned i = 0; i < c->n_nodes; i++) {
-        struct node *n = &c->nodes[i];
-
-        client_destroy(n->client);
-        for (unsigned k = 0; n->ring && k <= c->config->depth; k++)
-            toy_step_clear(&n->ring[k]);
-        mem_free(n->ring);
-        server_destroy(n->server);
-        shard_destroy(n->shard);
-        member_destroy(n->member);
-        messenger_destroy(n->messenger);
-    }
-    sim_destroy(c->sim);
-}
-
 /* The run. */
 
 static int all_left(const struct cluster *c)
@@ -609,7 +448,7 @@ void sim_cluster_run(const struct toy *toy,
     c->result = result;
     c->rng = rng_stream(config->seed, RNG_TEST, 1, 1);
     c->script = (struct test_script){{&script_ops}, config, toy, 0, 0};
-    if (build(c) == FUSOR_OK)
+    if (sim_cluster_build(c) == FUSOR_OK)
         run(c);
     else
         snprintf(result->what, sizeof(result->what), "it could not be built");
@@ -625,6 +464,6 @@ void sim_cluster_run(const struct toy *toy,
         if (state)
             toy_read_shard(n->shard, state);
     }
-    tear_down(c);
+    sim_cluster_tear_down(c);
     mem_free(c);
 }

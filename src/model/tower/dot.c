@@ -16,17 +16,16 @@
 
 #include "base/mem.h"
 #include "model/inputs.h"
+#include "model/tower/dot_loops.h"
 #include "tensor/vec.h"
 
 static const char *const keys[] = {"type",    "query",       "item",
                                    "bias",    "global_bias", "l2",
                                    "l2_bias", "table",       NULL};
 
-#define MAX_PARTS 16
-
 struct side {
     struct inputs in;
-    struct embedding bias[MAX_PARTS]; // of the categorical parts
+    struct embedding bias[DOT_PARTS_MAX]; // of the categorical parts
     uint32_t n_bias;
 };
 
@@ -38,35 +37,6 @@ struct dot {
     int has_global;  // a learned one
     float offset;    // a given one
     uint64_t global; // offset of the learned one
-};
-
-struct dot_state {
-    float *query; // [rows, dim]
-    float first;  // bias of the first sample's query
-    float *item;  // [n, dim] when the item is not one categorical row
-    float *grad;  // [dim] of a query, [dim] of an item
-    float *zeros; // [dim]
-    float *part;  // [n, dim] of a loss over candidates
-    float global_grad;
-};
-
-/* What the compiled loops need of one side. */
-struct side_view {
-    struct embedding_view vec[MAX_PARTS], bias[MAX_PARTS];
-    int on_query[MAX_PARTS], bias_on_query[MAX_PARTS]; // field side
-    uint32_t n_vec, n_bias;
-};
-
-struct pass {
-    struct side_view query, item;
-    const uint32_t *query_of;
-    uint32_t n, dim, width;
-    int per_query;
-    int direct; // the item is one row of one table: no copy
-    int as_vector, has_bias;
-    float global;
-    float l2, l2_bias; // times grad_scale
-    struct dot_state *st;
 };
 
 /* ---- build ---- */
@@ -83,9 +53,9 @@ static enum fusor_status parse_side(struct model *m, struct tower *t,
         return yaml_fail(at, err, "tower %s has no %s", t->name, key);
     FUSOR_TRY(inputs_parse(m, list, &(struct inputs_from){.table = table},
                            &out->in, err));
-    if (out->in.n > MAX_PARTS)
+    if (out->in.n > DOT_PARTS_MAX)
         return yaml_fail(list, err, "%s has %u parts, at most %d", key,
-                         out->in.n, MAX_PARTS);
+                         out->in.n, DOT_PARTS_MAX);
     for (uint32_t i = 0; i < out->in.n; i++) {
         const struct input *part = &out->in.items[i];
 
@@ -212,7 +182,7 @@ static void *dot_run_create(const struct tower *t, struct model_run *r)
 /* ---- one step ---- */
 
 static void view_side(const struct side *side, const struct model *m,
-                      const struct model_step *s, struct side_view *v)
+                      const struct model_step *s, struct dot_side_view *v)
 {
     v->n_vec = side->in.n;
     v->n_bias = side->n_bias;
@@ -229,7 +199,7 @@ static void view_side(const struct side *side, const struct model *m,
 }
 
 static void make_pass(const struct tower *t, const struct model_run *r,
-                      const struct model_step *s, struct pass *p)
+                      const struct model_step *s, struct dot_pass *p)
 {
     const struct dot *d = t->self;
 
@@ -249,219 +219,24 @@ static void make_pass(const struct tower *t, const struct model_run *r,
     p->st = r->tower_state[t->index];
 }
 
-/* Vector and bias of one side for sample i. A bias belongs to a categorical
- * field: one id. */
-KERNEL_BODY float side_sum(const struct side_view *v, const uint32_t *query_of,
-                           uint32_t i, float *restrict y, uint32_t dim)
-{
-    float bias = 0.0f;
-
-    row_zero(y, dim);
-    for (uint32_t k = 0; k < v->n_vec; k++)
-        embedding_add(&v->vec[k], v->on_query[k] ? query_of[i] : i, y);
-    for (uint32_t k = 0; k < v->n_bias; k++) {
-        const struct embedding_view *e = &v->bias[k];
-        uint32_t u = e->position[v->bias_on_query[k] ? query_of[i] : i];
-
-        if (u != UINT32_MAX)
-            bias += e->rows[u][e->skip];
-    }
-    return bias;
-}
-
-KERNEL_BODY void side_scatter(const struct side_view *v,
-                              const uint32_t *query_of, uint32_t i,
-                              const float *restrict g, float g_bias, float l2,
-                              float l2_bias)
-{
-    for (uint32_t k = 0; k < v->n_vec; k++)
-        embedding_scatter(&v->vec[k], v->on_query[k] ? query_of[i] : i, g, l2);
-    for (uint32_t k = 0; k < v->n_bias; k++) {
-        const struct embedding_view *e = &v->bias[k];
-        uint32_t u = e->position[v->bias_on_query[k] ? query_of[i] : i];
-
-        if (u != UINT32_MAX)
-            e->grads[u][e->skip] += g_bias + l2_bias * e->rows[u][e->skip];
-    }
-}
-
-/* Where sample i's query vector is kept. */
-KERNEL_BODY uint32_t query_row(const struct pass *p, uint32_t i)
-{
-    return p->per_query ? p->query_of[i] : i;
-}
-
-/* First sample after i that has another query. */
-KERNEL_BODY uint32_t run_end(const struct pass *p, uint32_t i)
-{
-    uint32_t end = i + 1;
-
-    while (p->per_query && end < p->n && p->query_of[end] == p->query_of[i])
-        end++;
-    return end;
-}
-
-KERNEL_BODY const float *item_row(const struct pass *p, uint32_t i, float *bias)
-{
-    const struct embedding_view *v = &p->item.vec[0];
-    const float *row;
-
-    *bias = 0.0f;
-    if (v->position[i] == UINT32_MAX)
-        return p->st->zeros;
-    row = v->rows[v->position[i]];
-    if (p->item.n_bias)
-        *bias = row[p->item.bias[0].skip];
-    return row + v->skip;
-}
-
-KERNEL_BODY void forward_body(const struct pass *p, float *restrict out)
-{
-    struct dot_state *st = p->st;
-    uint32_t dim = p->dim, end;
-
-    for (uint32_t i = 0; i < p->n; i = end) {
-        float *q = st->query + (size_t)query_row(p, i) * dim;
-        float qb = p->global + side_sum(&p->query, p->query_of, i, q, dim);
-
-        if (i == 0)
-            st->first = qb;
-        end = run_end(p, i);
-        for (uint32_t k = i; k < end; k++) {
-            float *y = out + (size_t)k * p->width, b;
-            const float *v;
-
-            if (p->direct) {
-                embedding_prefetch(&p->item.vec[0], k + 8, p->n);
-                v = item_row(p, k, &b);
-            } else {
-                float *w = st->item + (size_t)k * dim;
-
-                b = side_sum(&p->item, p->query_of, k, w, dim);
-                v = w;
-            }
-            if (!p->as_vector) {
-                y[0] = qb + b + row_dot(q, v, dim);
-                continue;
-            }
-            row_zero(y, p->width);
-            row_add_product(y, q, v, dim);
-            if (p->has_bias)
-                y[dim] = qb + b;
-        }
-    }
-}
-
-KERNEL(forward, (const struct pass *p, float *restrict out), (p, out))
-
-/* Gradient of one sample's item row, straight into the table's gradient. */
-KERNEL_BODY void item_direct(const struct pass *p, uint32_t i, float ds,
-                             const float *restrict q, const float *restrict v)
-{
-    const struct embedding_view *e = &p->item.vec[0];
-    uint32_t u = e->position[i];
-    float *g;
-
-    if (u == UINT32_MAX)
-        return;
-    g = e->grads[u];
-    row_axpbz(g + e->skip, ds, q, p->l2, v, p->dim);
-    if (p->item.n_bias) {
-        uint32_t at = p->item.bias[0].skip;
-
-        g[at] += ds + p->l2_bias * e->rows[u][at];
-    }
-}
-
-KERNEL_BODY void item_general(const struct pass *p, uint32_t i,
-                              const float *restrict g, float ds, float db,
-                              const float *restrict q)
-{
-    float *gi = p->st->grad + p->dim;
-
-    row_zero(gi, p->dim);
-    if (p->as_vector)
-        row_add_product(gi, g, q, p->dim);
-    else
-        row_axpy(gi, ds, q, p->dim);
-    side_scatter(&p->item, p->query_of, i, gi, db, p->l2, p->l2_bias);
-}
-
-/* One sample: adds to the query's gradient, writes the item's.
- * @return d loss / d bias */
-KERNEL_BODY float sample_back(const struct pass *p, uint32_t k,
-                              const float *restrict g, const float *restrict q,
-                              float *restrict gq)
-{
-    float db = g[0], b;
-    const float *v;
-
-    if (p->direct) {
-        const struct embedding_view *e = &p->item.vec[0];
-
-        if (k + 8 < p->n && e->position[k + 8] != UINT32_MAX) {
-            row_prefetch(e->grads[e->position[k + 8]], p->dim);
-            row_prefetch(e->rows[e->position[k + 8]], p->dim);
-        }
-        v = item_row(p, k, &b);
-    } else {
-        v = p->st->item + (size_t)k * p->dim;
-    }
-    if (p->as_vector) {
-        db = p->has_bias ? g[p->dim] : 0.0f;
-        row_add_product(gq, g, v, p->dim);
-    } else {
-        row_axpy(gq, db, v, p->dim);
-    }
-    if (p->direct && !p->as_vector)
-        item_direct(p, k, db, q, v);
-    else
-        item_general(p, k, g, db, db, q);
-    return db;
-}
-
-KERNEL_BODY void backward_body(const struct pass *p, const float *restrict grad)
-{
-    struct dot_state *st = p->st;
-    uint32_t dim = p->dim, end;
-    float total = 0.0f;
-
-    for (uint32_t i = 0; i < p->n; i = end) {
-        const float *q = st->query + (size_t)query_row(p, i) * dim;
-        float *gq = st->grad, gb = 0.0f, uses;
-
-        end = run_end(p, i);
-        row_zero(gq, dim);
-        for (uint32_t k = i; k < end; k++)
-            gb += sample_back(p, k, grad + (size_t)k * p->width, q, gq);
-        uses = (float)(end - i);
-        side_scatter(&p->query, p->query_of, i, gq, gb, p->l2 * uses,
-                     p->l2_bias * uses);
-        total += gb;
-    }
-    st->global_grad = total;
-}
-
-KERNEL(backward, (const struct pass *p, const float *restrict grad), (p, grad))
-
 static void dot_forward(const struct tower *t, struct model_run *r,
                         const struct model_step *s, int train)
 {
-    struct pass p;
+    struct dot_pass p;
 
     (void)train; // nothing here behaves otherwise in training
     make_pass(t, r, s, &p);
-    forward(&p, r->tower_out[t->index]);
+    dot_loops_forward(&p, r->tower_out[t->index]);
 }
 
 static void dot_backward(const struct tower *t, struct model_run *r,
                          const struct model_step *s)
 {
     const struct dot *d = t->self;
-    struct pass p;
+    struct dot_pass p;
 
     make_pass(t, r, s, &p);
-    backward(&p, r->tower_grad[t->index]);
+    dot_loops_backward(&p, r->tower_grad[t->index]);
     if (d->has_global)
         s->dense_grad[d->global] = p.st->global_grad;
 }
@@ -552,31 +327,16 @@ static void dot_queries_backward(const struct tower *t, struct model_run *r,
                  t->l2 * s->grad_scale);
 }
 
-/* Vectors and biases of one side for samples 0 .. n - 1. */
-KERNEL_BODY void sum_samples_body(const struct side_view *side,
-                                  const uint32_t *query_of, uint32_t n,
-                                  uint32_t dim, float *restrict x,
-                                  float *restrict bias)
-{
-    for (uint32_t i = 0; i < n; i++)
-        bias[i] = side_sum(side, query_of, i, x + (size_t)i * dim, dim);
-}
-
-KERNEL(sum_samples,
-       (const struct side_view *side, const uint32_t *query_of, uint32_t n,
-        uint32_t dim, float *restrict x, float *restrict bias),
-       (side, query_of, n, dim, x, bias))
-
 static int dot_items(const struct tower *t, const struct model_run *r,
                      const struct model_step *s, float *v, float *bias,
                      float *part)
 {
     const struct dot *d = t->self;
-    struct side_view side;
+    struct dot_side_view side;
 
     (void)part;
     view_side(&d->item, r->model, s, &side);
-    sum_samples(&side, s->batch->query_of, s->batch->n, d->dim, v, bias);
+    dot_loops_sum(&side, s->batch->query_of, s->batch->n, d->dim, v, bias);
     return d->item.n_bias > 0;
 }
 
@@ -603,22 +363,6 @@ static int dot_ranks(const struct tower *t, const struct model *m)
            !(inputs_sides(&d->query.in, m) & 1u << SIDE_ITEM);
 }
 
-KERNEL_BODY void rank_body(const float *restrict q, float qb,
-                           const float *restrict v, const float *restrict bias,
-                           const uint32_t *restrict which, uint32_t n,
-                           uint32_t dim, float *restrict out)
-{
-    for (uint32_t i = 0; i < n; i++)
-        out[i] =
-            qb + bias[which[i]] + row_dot(q, v + (size_t)which[i] * dim, dim);
-}
-
-KERNEL(rank,
-       (const float *restrict q, float qb, const float *restrict v,
-        const float *restrict bias, const uint32_t *restrict which, uint32_t n,
-        uint32_t dim, float *restrict out),
-       (q, qb, v, bias, which, n, dim, out))
-
 static void dot_rank(const struct tower *t, const struct model_run *r,
                      const struct model_step *s, const float *v,
                      const float *bias, const uint32_t *which, uint32_t n,
@@ -627,7 +371,8 @@ static void dot_rank(const struct tower *t, const struct model_run *r,
     const struct dot *d = t->self;
     const struct dot_state *st = r->tower_state[t->index];
 
-    rank(dot_query(t, r, s, 0), st->first, v, bias, which, n, d->dim, out);
+    dot_loops_rank(dot_query(t, r, s, 0), st->first, v, bias, which, n, d->dim,
+                   out);
 }
 
 const struct tower_kind tower_dot = {

@@ -16,7 +16,7 @@ expect() {
         printf 'FAIL %s: exit %d, wanted %d; output:\n%s\n' \
             "$name" "$got" "$want" "$output"
         failures=$((failures + 1))
-    elif ! printf '%s\n' "$output" | grep -qF -- "$text"; then
+    elif ! grep -qF -- "$text" <<<"$output"; then
         printf 'FAIL %s: no "%s" in the output:\n%s\n' \
             "$name" "$text" "$output"
         failures=$((failures + 1))

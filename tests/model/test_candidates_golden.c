@@ -87,9 +87,11 @@ static void compare(const char *line, const float *got, int n)
 
     for (int i = 0; i < n; i++) {
         char *end;
-        double want = at ? strtod(at, &end) : 0;
+        double want;
 
-        REQUIRE(at && end != at);
+        REQUIRE(at != NULL);
+        want = strtod(at, &end);
+        REQUIRE(end != at);
         CHECK(test_close((double)got[i], want, TOLERANCE, TOLERANCE));
         at = end;
     }

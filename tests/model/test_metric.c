@@ -315,7 +315,8 @@ static void exhausted_memory_is_an_error_without_leak(void)
 
 static void metrics_of_labels_take_their_own_rows(void)
 {
-    static const char *const names[] = {"mae:click", "mae:buy", "hr@1:buy"};
+    static const char *const names[] = {"mae:click", "mae:buy", "hr@1:buy",
+                                        NULL};
     static const float one[] = {1}, half[] = {.5f}, zero[] = {0};
     struct metric_set *set = make_set(names, NULL), *slice;
     struct metric_result r[3];

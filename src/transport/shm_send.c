@@ -26,7 +26,7 @@ static enum fusor_status may_send(struct shm_endpoint *e, struct peer to,
         return fusor_fail(err, FUSOR_ECLOSED, "shm: %s has gone",
                           peer_text(to, who));
     if (c->state == SHM_GONE)
-        return fusor_fail(err, FUSOR_EAGAIN, "shm: %s has gone for now",
+        return fusor_fail(err, FUSOR_EAGAIN, "shm: %s is away",
                           peer_text(to, who));
     if (c->state == SHM_APART)
         shm_conn_dial(e, c, clock_now_ms(&clock_real));

@@ -137,38 +137,32 @@ static void gather_f32(const float *column, const uint32_t *index, uint32_t n,
     }
 }
 
-/* Every sample is a query of its own: both sides are the same rows. */
-static void split_queries(struct batcher *b)
+/* Do samples i - 1 and i have the same query side? Those of one row do
+ * (negatives), and without fields that change from row to row those of one
+ * known query. */
+static int is_same_query(const struct side *s, int is_static, uint32_t i)
 {
-    const struct side *s = &b->samples;
-    struct side *q = &b->queries;
+    uint32_t key = s->query[i];
 
-    q->n = s->n;
-    memcpy(q->row, s->row, s->n * sizeof(*s->row));
-    memcpy(q->query, s->query, s->n * sizeof(*s->query));
-    memcpy(q->before, s->before, s->n * sizeof(*s->before));
-    for (uint32_t i = 0; i < s->n; i++) {
-        b->query_of[i] = i;
-        b->query_n[i] = 1;
-    }
+    if (s->row[i] == s->row[i - 1])
+        return 1;
+    return is_static && key == s->query[i - 1] && key != NO_KEY &&
+           key != VOCAB_UNKNOWN;
 }
 
-/* Adjacent samples of one known query become one query. */
+/* Adjacent samples of the same query side become one query. */
 static void join_queries(struct batcher *b)
 {
     const struct side *s = &b->samples;
     struct side *q = &b->queries;
-    uint32_t n = 0, last = NO_KEY;
+    uint32_t n = 0;
 
     for (uint32_t i = 0; i < s->n; i++) {
-        uint32_t key = s->query[i];
-
-        if (key != last || key == NO_KEY || key == VOCAB_UNKNOWN) {
+        if (i == 0 || !is_same_query(s, b->ds->query_static, i)) {
             q->row[n] = s->row[i];
-            q->query[n] = key;
+            q->query[n] = s->query[i];
             q->before[n] = s->before[i];
             b->query_n[n++] = 0;
-            last = key;
         }
         b->query_of[i] = n - 1;
         b->query_n[n - 1]++;
@@ -270,10 +264,7 @@ static enum fusor_status fill_rows(struct batcher *b, enum split split,
 
     FUSOR_TRY(check_rows(b, split, rows, n, err));
     gather_keys(b, from, rows, n);
-    if (b->ds->query_static)
-        join_queries(b);
-    else
-        split_queries(b);
+    join_queries(b);
     for (uint32_t k = 0; k < b->ds->n_labels; k++) {
         gather_f32(p->labels[k], s->row, n, b->labels[k]);
         label_apply_all(&b->ds->labels[k].spec, b->labels[k], n);

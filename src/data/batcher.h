@@ -2,10 +2,10 @@
  * micro-batch. A thread that keeps several alive (keys travel ahead of values)
  * makes one for each.
  *
- * Adjacent rows of one query become one query of the batch when the data set
- * is query-static (dataset_query_static()); otherwise, and for unknown queries,
- * every row is a query of its own. Order the rows so that a query's stand
- * together (plan.h, by_user) to share its work.
+ * Adjacent samples of one row (negatives) are one query of the batch, and
+ * adjacent rows of one known query when the data set is query-static
+ * (dataset_query_static()). Order the rows so that a query's stand together
+ * (plan.h, by_user) to share its work.
  *
  * Threads: one at a time per batcher; the data set is only read. Nothing is
  * allocated once the buffers of list fields have grown to what the data needs

@@ -128,14 +128,45 @@ static void adjacent_rows_of_a_query_are_one_query(void)
 
 static void unknown_users_are_not_one_query(void)
 {
-    static const uint32_t rows[] = {5, 5};
-    struct dataset *ds = open_small("user: {}\nrated: {type: bag, of: item}");
-    struct batcher *b = make(ds, 6);
+    static const struct event strangers[] = {
+        {0, 2, 5, 50, 1}, {0, 3, 1, 60, 1}, {1, 1, 5, 10, 0}};
+    static const uint32_t rows[] = {0, 1, 1};
+    struct prepared p = {
+        .n_users = 4, .n_items = 6, .train = strangers, .n_train = 3};
+    struct dataset *ds;
+    struct batcher *b;
     struct batch out;
 
-    REQUIRE(batcher_fill(b, SPLIT_TRAIN, rows, 2, &out, NULL) == FUSOR_OK);
-    CHECK(out.n_queries == 2);
+    prepared_write(&p, "strangers");
+    ds = open_folder(&p, -1, "user: {}\nrated: {type: bag, of: item}");
+    b = make(ds, 6);
+    REQUIRE(batcher_fill(b, SPLIT_TRAIN, rows, 3, &out, NULL) == FUSOR_OK);
+    CHECK(out.n_queries == 2); // the two of one row are
+    CHECK(out.query_of[1] == 1 && out.query_n[1] == 2);
     CHECK(out.fields[1].n_values == 0); // strangers share no items
+    batcher_destroy(b);
+    dataset_close(ds);
+}
+
+static void samples_of_one_row_share_its_history(void)
+{
+    static const uint32_t rows[] = {3, 3, 3, 1, 3};
+    static const uint32_t items[] = {BATCHER_OWN_ITEM, 5, 1, 2, 5};
+    static const uint32_t want[] = {0, 0, 0, 1, 2};
+    struct dataset *ds =
+        open_small("item: {}\nhistory: {type: sequence, of: item}");
+    struct batcher *b = make(ds, 5);
+    const struct batch_field *f;
+    struct batch out;
+
+    REQUIRE(batcher_fill_items(b, SPLIT_TRAIN, rows, items, 5, &out, NULL) ==
+            FUSOR_OK);
+    f = &out.fields[1];
+    CHECK(!dataset_query_static(ds) && out.n_queries == 3);
+    CHECK(!memcmp(out.query_of, want, sizeof(want)));
+    CHECK(out.query_n[0] == 3 && out.query_n[1] == 1 && out.query_n[2] == 1);
+    CHECK(f->n_values == 5 && f->offsets[1] == 2 && f->offsets[2] == 3);
+    CHECK(f->ids[0] == 1 && f->ids[1] == 2 && f->ids[2] == 1);
     batcher_destroy(b);
     dataset_close(ds);
 }
@@ -446,6 +477,8 @@ int main(void)
         {"adjacent rows of a query are one query",
          adjacent_rows_of_a_query_are_one_query},
         {"unknown users are not one query", unknown_users_are_not_one_query},
+        {"samples of one row share its history",
+         samples_of_one_row_share_its_history},
         {"a history holds earlier train events only",
          a_history_holds_earlier_train_events_only},
         {"a full history keeps the last events",

@@ -1,10 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2086,SC2154
-# W3 and W4: models over the last 50 events. A sample is an event with one other
-# item, scored both. The peer takes events with 50 earlier ones only; ours takes
-# all, so its rate counts histories of 50: times the mean history over 50.
-
-# The peer's events: the first nine tenths train, of the rest each user's first
-# is judged, whose history is the same for both.
+# W3 and W4: models over the last 50 events. A sample is an event whose user has
+# 50 earlier ones, with one other item; both are scored. As the peer takes them:
+# the first nine tenths of the events train, of which both pass once over the
+# same number; the first 20,000 samples of the rest are judged.
 seq_events_of_peer() {
     "$python" "$peer" w3 --cache "$work" --dump "$events" >/dev/null
     mv "$events/events.csv" "$events/all.csv"
@@ -30,21 +28,37 @@ seq_events_of_ours() {
     }'
 }
 
-seq_prepare() {
-    [ ! -f "$work/seq/schema.yaml" ] || return 0
-    mkdir -p "$events"
-    if [ $with_torch = 1 ]; then seq_events_of_peer; else seq_events_of_ours; fi
-    awk -F, -v OFS=, -v dir="$events" 'NR == 1 {
+# All events as samples with their histories: of 580,000 that may train so many
+# as are wanted, drawn at random.
+seq_samples() {
+    awk -F, -v OFS=, -v dir="$events" -v want="$train" 'BEGIN {
+            srand(1)
+            left = 580000
             for (f = 0; f < 2; f++)
-                print "user,item,label,query,hour,device,time" >file(f)
+                print "user,item,label,query,hour,device,time,history" >file(f)
         }
-        NR > 1 && NR <= 1080001 { print $1, $2, 1, $4, $5, $6, $7 >file(0) }
-        NR > 1080001 && !judged[$1]++ {
-            print $1, $2, 1, $4, $5, $6, $7 >file(1)
-            print $1, $3, 0, $4, $5, $6, $7 >file(1)
+        NR == 1 { next }
+        seen[$1]++ < 50 { past[$1] = past[$1] $2 " "; next }
+        NR <= 1080001 && rand() * left-- < want {
+            want--
+            print $1, $2, 1, $4, $5, $6, $7, past[$1] >file(0)
+        }
+        NR > 1080001 && judged++ < 20000 {
+            print $1, $2, 1, $4, $5, $6, $7, past[$1] >file(1)
+            print $1, $3, 0, $4, $5, $6, $7, past[$1] >file(1)
+        }
+        {
+            past[$1] = substr(past[$1], index(past[$1], " ") + 1) $2 " "
         }
         function file(test) { return dir (test ? "/test.csv" : "/train.csv") }
         ' "$events/all.csv"
+}
+
+seq_prepare() {
+    [ ! -f "$data/schema.yaml" ] || return 0
+    mkdir -p "$events"
+    if [ $with_torch = 1 ]; then seq_events_of_peer; else seq_events_of_ours; fi
+    seq_samples
     cat >"$events/schema.yaml" <<'END'
 label: label
 time: time
@@ -60,23 +74,17 @@ fields:
   query:    {type: categorical}
   hour:     {type: categorical}
   device:   {type: categorical}
+  history:  {type: sequence, vocab: item, max: 50}
 END
     "$fusor" prepare "$events/train.csv" --test "$events/test.csv" \
-        --schema "$events/schema.yaml" --protocol given -o "$work/seq" --quiet
+        --schema "$events/schema.yaml" --protocol given -o "$data" --quiet
+    rm -r "$events"
 }
 
-# The mean history of the train rows over 50.
-seq_share() {
-    awk -F, 'NR > 1 {
-            n = seen[$1]++
-            sum += n < 50 ? n : 50
-        }
-        END { printf "%.4f", sum / (NR - 1) / 50 }' "$events/train.csv"
-}
-
-# seq_job NAME JOB [FUSION]
+# seq_job NAME JOB [FUSION]: the histories stand in the rows.
 seq_job() {
-    sed "s|^data:.*|data: {prepared: $work/seq}|
+    sed "s|^data:.*|data: {prepared: $data}|
+        s|^  history: .*|  history: {side: query, type: sequence, max: 50}|
         ${3:+s|^fusion:.*|fusion: $3|}" "cluster/jobs/$2.yaml" >"$work/$1.yaml"
 }
 
@@ -88,59 +96,64 @@ seq_judge() { # name
         --split test --metrics auc --json | value value)" 1 4)"
 }
 
-# seq_ours KIND NAME OPTION...
+# seq_ours KIND NAME OPTION... : an event is two samples of ours.
 seq_ours() {
     local kind=$1 name=$2 json
     shift 2
     json=$("$fusor" bench train "$work/$name.yaml" --epochs 1 "$@" --json)
     kernel=$(text blas_kernel <<<"$json")
-    record "$kind" fusor "$(scaled "$(value samples_per_s <<<"$json")" \
-        "$share" 0)" samples/s "${our_auc[$name]}" \
+    record "$kind" fusor "$(scaled "$(value samples_per_s <<<"$json")" 0.5 0)" \
+        events/s "${our_auc[$name]}" \
         "staleness 0, batch 256, $(threads "$(value threads <<<"$json")"),\
- durability none, security none, $kernel; histories of 50" \
-        "fusor bench train $name.yaml --epochs 1 $*"
+ durability none, security none, $kernel" \
+        "fusor bench train $name.yaml --epochs 1${*:+ $*}"
 }
 
-# seq_peer THREADS WORKLOAD [OPTION...] : the first time over half a million
-# samples, for its AUC; then a few, for speed.
+# seq_peer THREADS WORKLOAD [OPTION...] : at first as many samples as ours, for
+# the AUC, which depends on the number of threads in its last digits only; then
+# a few, for speed.
 seq_peer() {
-    local n=$1 json samples=500000 key=$*
+    local n=$1 json
     shift
-    if [ -n "${peer_auc[$key]-}" ] || [ $quick = 1 ]; then samples=20480; fi
-    json=$(torch "$@" --emb sparse --threads "$n" --samples $samples) ||
-        return 0
-    [ $quick = 1 ] ||
-        peer_auc[$key]=${peer_auc[$key]:-AUC $(value test_auc <<<"$json")}
+    if [ $quick = 0 ] && [ -z "${peer_auc[$*]-}" ]; then
+        json=$(torch "$@" --emb sparse --threads 2 --samples "$train") ||
+            return 0
+        peer_auc[$*]="AUC $(value test_auc <<<"$json")"
+    fi
+    json=$(torch "$@" --emb sparse --threads "$n" --samples 20480) || return 0
     record peer "torch, $(threads "$n")" "$(value samples_per_s <<<"$json")" \
-        samples/s "${peer_auc[$key]:--}" "$(text blas <<<"$json")" \
+        events/s "${peer_auc[$*]:--}" "$(text blas <<<"$json")" \
         "torch_peer.py $* --emb sparse --threads $n"
 }
 
 # seq_turn NAME TITLE WORKLOAD [OPTION...]
 seq_turn() {
-    local name=$1 title=$2 n
+    local name=$1 n
+    row=$2
     shift 2
+    seq_ours fusor "$name" --threads 2
+    seq_ours defaults "$name"
+    [ $with_torch = 1 ] || return 0
     for n in 1 2; do
-        [ $quick = 0 ] || [ $n = 1 ] || continue
-        row="$title, $(threads $n)"
-        seq_ours fusor "$name" --threads $n
-        [ $n -gt 1 ] || seq_ours defaults "$name"
-        [ $with_torch = 0 ] || seq_peer $n "$@"
+        [ $quick = 0 ] || [ $n = 2 ] || continue
+        seq_peer $n "$@"
     done
 }
 
 seq_begin() { # part
+    train=499968
+    [ $quick = 0 ] || train=25600
     events=$work/events
+    data=$work/seq-$train
     with_torch=1
     have_torch || with_torch=0
     begin "$1"
     seq_prepare
-    share=$(seq_share)
 }
 
 bench_w3() {
     local -A our_auc peer_auc
-    local share events
+    local train events data
     seq_begin w3
     seq_job w3 seq_transformer
     seq_judge w3
@@ -151,7 +164,7 @@ bench_w3() {
 
 bench_w4() {
     local -A our_auc peer_auc
-    local share events kinds="weighted concat attention" kind
+    local train events data kinds="weighted concat attention" kind
     seq_begin w4
     seq_job w4-weighted fused_three
     seq_job w4-concat fused_three '{type: concat, over: vectors, units: [64]}'

@@ -114,7 +114,9 @@ struct optim_span {
 
 /* All that was decided about rates so far, so that the step of any past clock
  * can be made again. Whoever counts epochs appends a span when one begins or
- * when the plateau rule strikes. */
+ * when the plateau rule strikes. A span of epoch 0 begins a stage, and with it
+ * its warm-up, its schedule and Adam's correction: what a stage trains for the
+ * first time has moments of zero, whatever was trained before. */
 struct optim_timeline {
     const struct optim_span *spans; // [n], from_clock ascending from 0
     size_t n;                       // at least 1
@@ -177,7 +179,8 @@ struct optim_step optim_step_make(const struct optim_spec *spec, uint64_t clock,
                                   uint64_t epoch, uint64_t units_per_epoch,
                                   double plateau_factor);
 
-/** The step of any clock, made from what was decided when. */
+/** The step of any clock, made from what was decided when; its rates count
+ * units from the beginning of the stage. */
 struct optim_step optim_timeline_step(const struct optim_spec *spec,
                                       const struct optim_timeline *timeline,
                                       uint64_t clock);

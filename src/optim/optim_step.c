@@ -68,12 +68,16 @@ struct optim_step optim_timeline_step(const struct optim_spec *spec,
                                       const struct optim_timeline *timeline,
                                       uint64_t clock)
 {
-    size_t i = timeline->n;
+    const struct optim_span *span = &timeline->spans[timeline->n - 1], *first;
+    struct optim_step step;
 
-    assert(i > 0 && timeline->spans[0].from_clock == 0);
-    while (timeline->spans[i - 1].from_clock > clock)
-        i--;
-    return optim_step_make(spec, clock, timeline->spans[i - 1].epoch,
-                           timeline->units_per_epoch,
-                           timeline->spans[i - 1].plateau_factor);
+    assert(timeline->n > 0 && timeline->spans[0].from_clock == 0);
+    while (span->from_clock > clock)
+        span--;
+    for (first = span; first->epoch > 0 && first > timeline->spans;)
+        first--;
+    step = optim_step_make(spec, clock - first->from_clock, span->epoch,
+                           timeline->units_per_epoch, span->plateau_factor);
+    step.clock = clock;
+    return step;
 }

@@ -118,6 +118,31 @@ static void a_timeline_knows_what_held_when(void)
     CHECK(optim_timeline_step(&s, &t, 20).clock == 20);
 }
 
+/* The second stage, from clock 20, has the rates of the first. */
+static void a_stage_begins_its_rates_anew(void)
+{
+    static const struct optim_span spans[] = {
+        {0, 0, 1}, {10, 1, 0.1}, {20, 0, 1}, {30, 1, 1}};
+    static const struct optim_timeline t = {spans, 4, 10};
+    struct optim_spec s;
+
+    optim_spec_default(OPTIM_ADAM, &s);
+    for (uint64_t clock = 0; clock < 10; clock++) {
+        struct optim_step a = optim_timeline_step(&s, &t, clock);
+        struct optim_step b = optim_timeline_step(&s, &t, 20 + clock);
+
+        CHECK(a.adam_lr == b.adam_lr && a.adam_eps == b.adam_eps);
+        CHECK(b.clock == 20 + clock);
+    }
+    CHECK(optim_timeline_step(&s, &t, 30).adam_lr ==
+          optim_step_make(&s, 10, 1, 10, 1).adam_lr);
+    s = spec_of(OPTIM_COSINE);
+    s.warmup = 4;
+    s.total = 14;
+    CHECK(optim_timeline_step(&s, &t, 21).lr == 1);
+    CHECK(optim_timeline_step(&s, &t, 23).lr == 2);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -132,6 +157,7 @@ int main(void)
          linear_and_cosine_reach_their_floor},
         {"adam's correction fades", adams_correction_fades},
         {"a timeline knows what held when", a_timeline_knows_what_held_when},
+        {"a stage begins its rates anew", a_stage_begins_its_rates_anew},
     };
 
     return TEST_RUN("optim.optim_step", cases);

@@ -114,8 +114,9 @@ struct model {
     uint32_t n_towers;
     struct label_head heads[BATCH_MAX_LABELS];
     uint32_t n_heads;
-    uint32_t head;               // whose fusion is being declared
-    int labelled;                // the job has `labels`: rows may lack some
+    uint32_t head; // whose fusion is being declared
+    int labelled;  // the job has `labels`: rows may lack some
+    int apart;     // towers in training are the model: model_set_apart()
     struct yaml_node *loss_node; // the job's
     uint32_t most_candidates;    // 0: no loss over candidates
     int every;                   // runs hold vectors of all positions

@@ -48,6 +48,35 @@ static int is_silent(const struct model_run *r, const struct fusion *f)
     return n == f->n_towers;
 }
 
+/* The towers of the head that are in training, without the fusion. */
+static void score_apart(struct model_run *r, const struct fusion *f, uint32_t n)
+{
+    float *score = run_head(r, f)->score;
+
+    vec_ops()->fill(score, 0.0f, n);
+    for (uint32_t i = 0; i < f->n_towers; i++)
+        if (r->model->towers[f->towers[i]].trained)
+            vec_ops()->axpy(score, 1.0f, r->tower_out[f->towers[i]], n);
+}
+
+/* A tower may speak about several labels: the first writes. */
+static void backward_apart(struct model_run *r, const struct fusion *f)
+{
+    const float *grad = run_head(r, f)->score_grad;
+
+    for (uint32_t i = 0; i < f->n_towers; i++) {
+        uint32_t t = f->towers[i];
+
+        if (!r->model->towers[t].trained)
+            continue;
+        if (!r->has_grad[t])
+            memcpy(r->tower_grad[t], grad, r->n * sizeof(float));
+        else
+            vec_ops()->axpy(r->tower_grad[t], 1.0f, grad, r->n);
+        r->has_grad[t] = 1;
+    }
+}
+
 void heads_score(struct model_run *r, const struct model_step *s)
 {
     const struct model *m = r->model;
@@ -55,7 +84,9 @@ void heads_score(struct model_run *r, const struct model_step *s)
     for (uint32_t k = 0; k < m->n_heads; k++) {
         const struct fusion *f = &m->heads[k].fusion;
 
-        if (r->n_missing && is_silent(r, f))
+        if (m->apart)
+            score_apart(r, f, s->batch->n);
+        else if (r->n_missing && is_silent(r, f))
             vec_ops()->fill(r->heads[k].score, NAN, s->batch->n);
         else
             f->kind->forward(f, r, s, s->training && f->trained);
@@ -185,7 +216,10 @@ void heads_backward(struct model_run *r, const struct model_step *s)
 
         for (uint32_t i = 0; i < r->n; i++)
             h->score_grad[i] = h->loss_grad[i] * s->grad_scale;
-        f->kind->backward(f, r, s);
+        if (m->apart)
+            backward_apart(r, f);
+        else
+            f->kind->backward(f, r, s);
     }
     for (uint32_t t = 0; t < m->n_towers; t++)
         if (m->towers[t].aux.loss && m->towers[t].trained)

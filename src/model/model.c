@@ -290,6 +290,7 @@ static enum fusor_status check_encoders(const struct model *m,
 enum fusor_status model_set_trained(struct model *m, const char *const *names,
                                     struct fusor_error *err)
 {
+    m->apart = 0;
     for (uint32_t t = 0; t < m->n_towers; t++)
         m->towers[t].trained = names == NULL && !m->towers[t].kind->built;
     for (uint32_t e = 0; e < m->n_encoders; e++)
@@ -298,6 +299,41 @@ enum fusor_status model_set_trained(struct model *m, const char *const *names,
     for (size_t i = 0; names && names[i]; i++)
         FUSOR_TRY(mark_trained(m, names[i], err));
     return check_encoders(m, err);
+}
+
+/* Has every label a tower in training? */
+static enum fusor_status check_apart(const struct model *m,
+                                     struct fusor_error *err)
+{
+    if (m->heads[0].fusion.trained)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "towers apart have no fusion that could be trained: "
+                          "name the towers only");
+    if (model_fuses_vectors(m))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "the fusion is over vectors, so towers have no score "
+                          "of their own to be trained apart");
+    for (uint32_t k = 0; k < m->n_heads; k++) {
+        const struct fusion *f = &m->heads[k].fusion;
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < f->n_towers; i++)
+            n += m->towers[f->towers[i]].trained != 0;
+        if (n == 0)
+            return fusor_fail(err, FUSOR_EUSAGE,
+                              "no tower trained apart speaks about label %s",
+                              model_label_name(m, k));
+    }
+    return FUSOR_OK;
+}
+
+enum fusor_status model_set_apart(struct model *m, int apart,
+                                  struct fusor_error *err)
+{
+    if (apart)
+        FUSOR_TRY(check_apart(m, err));
+    m->apart = apart;
+    return FUSOR_OK;
 }
 
 int model_block_trained(const struct model *m, uint32_t block)

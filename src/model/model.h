@@ -96,6 +96,15 @@ void model_describe(const struct model *m, struct strbuf *out);
 enum fusor_status model_set_trained(struct model *m, const char *const *names,
                                     struct fusor_error *err);
 
+/** Make the towers in training a model of their own: a score is the plain sum
+ * of theirs, whatever the fusion says, and the others do not run. Until the
+ * next model_set_trained() or model_set_apart(m, 0). No run may be in a step
+ * meanwhile.
+ * @return EUSAGE: the fusion is in training, or over vectors; no tower of a
+ * label is in training */
+enum fusor_status model_set_apart(struct model *m, int apart,
+                                  struct fusor_error *err);
+
 /** Does the stage train this block? If not, leave it (and its optimizer state)
  * alone. */
 int model_block_trained(const struct model *m, uint32_t block);
@@ -252,7 +261,8 @@ void model_contributions(struct model_run *r, const struct model_step *s,
 /** Add each tower's weight in the last forward pass, over its samples.
  * @param label whose; MODEL_ALL_LABELS: the mean over those of each tower
  * @param sums [n_towers]
- * @return 0, nothing added: the fusion has no weights (concat) */
+ * @return 0, nothing added: the fusion has no weights (concat), or towers stand
+ * apart */
 int model_add_fusion_weights(const struct model_run *r, uint32_t label,
                              double *sums);
 /** Loss of the last forward pass, without l2 terms.

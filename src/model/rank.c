@@ -101,6 +101,8 @@ void model_items_fill(struct model_items *v, const struct model_run *r,
         const struct tower *tower = &v->model->towers[t];
         const struct tower_items *to = &v->towers[t];
 
+        if (v->model->apart && !tower->trained)
+            continue;
         tower->kind->items(tower, r, s, to->v + (size_t)first * to->dim,
                            to->bias + first, v->part);
     }
@@ -118,8 +120,10 @@ void model_rank(struct model_run *r, const struct model_step *s,
     step.batch = &pairs;
     step.training = 0;
     for (uint32_t t = 0; t < m->n_towers; t++)
-        m->towers[t].kind->rank(&m->towers[t], r, s, v->towers[t].v,
-                                v->towers[t].bias, which, n, r->tower_out[t]);
+        if (!m->apart || m->towers[t].trained)
+            m->towers[t].kind->rank(&m->towers[t], r, s, v->towers[t].v,
+                                    v->towers[t].bias, which, n,
+                                    r->tower_out[t]);
     r->n = n;
     heads_score(r, &step);
     memcpy(scores, model_scores(r, r->label), n * sizeof(*scores));

@@ -124,6 +124,8 @@ enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
         return FUSOR_OK;
     }
     for (uint32_t t = 0; t < m->n_towers; t++) {
+        if (m->apart && !m->towers[t].trained)
+            continue;
         profile_enter(r->profile, profile_tower(PROFILE_FORWARD, t));
         if (s->given)
             take_given(r, s, t);
@@ -252,6 +254,8 @@ int model_add_fusion_weights(const struct model_run *r, uint32_t label,
     uint32_t n_labels[MAX_TOWERS] = {0};
     int any = 0;
 
+    if (m->apart)
+        return 0;
     for (uint32_t k = 0; k < m->n_heads; k++)
         for (uint32_t t = 0; t < m->n_towers; t++)
             if (label == k ||

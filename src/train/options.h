@@ -62,7 +62,8 @@ struct stage {
     const char
         *names[TRAIN_MAX_NAMES + 1]; // towers or "fusion"; all NULL: everything
     int build;                       // names are built towers: one epoch
-    uint32_t split;                  // enum split of its rows
+    int apart;      // its towers are a model of their own: model_set_apart()
+    uint32_t split; // enum split of its rows
     int64_t epochs;
     struct stop_rule stop;
     struct plateau_rule plateau;

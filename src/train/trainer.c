@@ -317,6 +317,7 @@ static enum fusor_status prepare_epoch(struct trainer *t,
     FUSOR_TRY(workload_plan(w, c->stage, &t->plan, err));
     FUSOR_TRY(model_set_trained(w->model, stage->names[0] ? stage->names : NULL,
                                 err));
+    FUSOR_TRY(model_set_apart(w->model, stage->apart, err));
     FUSOR_TRY(model_set_loss(w->model, stage->loss, err));
     plan_order_destroy(t->order);
     t->order = NULL;
@@ -425,6 +426,9 @@ enum fusor_status trainer_run(struct trainer *t, const struct command *c,
     t->command = c;
     if (c->stage < o->n_stages)
         FUSOR_TRY(work_without(t, o->stages[c->stage].fold, err));
+    /* What stands apart is judged apart while its stage lasts. */
+    if (c->kind == COMMAND_SCORE || c->stage == o->n_stages)
+        FUSOR_TRY(model_set_apart(t->work->model, 0, err));
     if (c->kind == COMMAND_SCORE)
         return score_fold(t, c, result, err);
     if (c->kind == COMMAND_EPOCH) {

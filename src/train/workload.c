@@ -251,6 +251,9 @@ static enum fusor_status read_frozen(struct workload *w, struct yaml_node *root,
                               &why) != FUSOR_OK)
             return yaml_fail(yaml_get(stages->items[stage->number], "train"),
                              err, "stages: %s", why.text);
+        if (model_set_apart(w->model, stage->apart, &why) != FUSOR_OK)
+            return yaml_fail(yaml_get(stages->items[stage->number], "apart"),
+                             err, "stages: %s", why.text);
         memset(frozen, 1, width);
         for (uint32_t b = 0; b < n_blocks; b++)
             frozen[b] = (unsigned char)!model_block_trained(w->model, b);

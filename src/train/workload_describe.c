@@ -33,10 +33,11 @@ static void describe_stage(const struct workload *w, uint32_t s,
         return;
     }
     strbuf_addf(out,
-                "stage %u: %lld epochs of %llu steps of %u %s in %u "
+                "stage %u: %s%lld epochs of %llu steps of %u %s in %u "
                 "micro-batches\n",
-                stage->number + 1, (long long)stage->epochs,
-                (unsigned long long)plan_units(&p), p.global_batch,
+                stage->number + 1, stage->apart ? "towers apart, " : "",
+                (long long)stage->epochs, (unsigned long long)plan_units(&p),
+                p.global_batch,
                 w->objectives.stages[s].every ? "sequences, every position,"
                                               : "samples",
                 p.micro_batches);

@@ -101,3 +101,23 @@ done
 run cluster mpirun -n 3 --oversubscribe "$FUSOR" train job.yaml --servers 2 \
     --set "stages=[$towers, $fusion]" --set "$free"
 same cluster.test weighted.test
+
+# Towers apart begin from nothing, one after the other, where the second would
+# else mend what the first left; in one process and on two servers alike.
+first_loss() {
+    sed -n '/"stage":2,"epoch":1,/s/.*"loss":\([0-9.]*\).*/\1/p' \
+        "runs/$1/metrics.jsonl"
+}
+apart='{train: [mf], apart: true}, {train: [deep], apart: true}'
+run mends "$FUSOR" train job.yaml --set "$free" \
+    --set 'stages=[{train: [mf]}, {train: [deep]}]'
+run apart "$FUSOR" train job.yaml --set "$free" \
+    --set "stages=[$apart, $fusion]"
+below "the second tower's first loss" "$(first_loss mends)" \
+    "$(first_loss apart)"
+below "logloss of towers apart" "$logloss" "$best"
+run both mpirun -n 3 --oversubscribe "$FUSOR" train job.yaml --servers 2 \
+    --set "stages=[$apart, $fusion]" --set "$free"
+same both.test apart.test
+fails 2 "towers apart have no fusion" "$FUSOR" train job.yaml --run-dir runs/x \
+    --set 'stages=[{train: [mf, fusion], apart: true}]'

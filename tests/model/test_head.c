@@ -238,6 +238,57 @@ static void a_stage_keeps_the_losses_of_labels(void)
     fixture_clear(&f);
 }
 
+/* Whatever the fusion, the score is the sum of the towers in training. */
+static void towers_apart_are_a_model_of_their_own(void)
+{
+    static const char *const only_a[] = {"a", NULL};
+    static const char *const only_mf[] = {"mf", NULL};
+    struct fixture f;
+    double weights[3] = {0};
+
+    start(&f, jobs[5]);
+    REQUIRE(model_set_trained(f.model, only_a, NULL) == FUSOR_OK);
+    REQUIRE(model_set_apart(f.model, 1, NULL) == FUSOR_OK);
+    fixture_loss(&f);
+    for (int i = 0; i < 6; i++)
+        CHECK(f.scores[i] == model_tower_scores(f.run, 1)[i]);
+    CHECK(fixture_gradient_error(&f, 1e-2f) < 1e-3);
+    CHECK(model_add_fusion_weights(f.run, 0, weights) == 0);
+    REQUIRE(model_set_trained(f.model, NULL, NULL) == FUSOR_OK);
+    fixture_loss(&f);
+    CHECK(f.scores[0] != model_tower_scores(f.run, 1)[0]);
+    fixture_clear(&f);
+
+    start(&f, two); // of both labels
+    REQUIRE(model_set_trained(f.model, only_mf, NULL) == FUSOR_OK);
+    REQUIRE(model_set_apart(f.model, 1, NULL) == FUSOR_OK);
+    CHECK(fixture_gradient_error(&f, 1e-2f) < 1e-3);
+    for (int i = 0; i < 6; i++)
+        CHECK(model_scores(f.run, 0)[i] == model_scores(f.run, 1)[i]);
+    fixture_clear(&f);
+}
+
+static void not_everything_can_stand_apart(void)
+{
+    static const char *const only_a[] = {"a", NULL};
+    static const char *const with_fusion[] = {"mf", "fusion", NULL};
+    struct fixture f;
+
+    start(&f, two);
+    REQUIRE(model_set_trained(f.model, only_a, NULL) == FUSOR_OK);
+    CHECK(model_set_apart(f.model, 1, &f.err) == FUSOR_EUSAGE);
+    CHECK(strstr(f.err.text, "label y") != NULL);
+    REQUIRE(model_set_trained(f.model, with_fusion, NULL) == FUSOR_OK);
+    CHECK(model_set_apart(f.model, 1, &f.err) == FUSOR_EUSAGE);
+    CHECK(strstr(f.err.text, "no fusion") != NULL);
+    fixture_clear(&f);
+    start(&f, jobs[2]);
+    REQUIRE(model_set_trained(f.model, only_a, NULL) == FUSOR_OK);
+    CHECK(model_set_apart(f.model, 1, &f.err) == FUSOR_EUSAGE);
+    CHECK(strstr(f.err.text, "over vectors") != NULL);
+    fixture_clear(&f);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -245,6 +296,9 @@ int main(void)
         {"missing labels add nothing", missing_labels_add_nothing},
         {"auxiliary losses add up", auxiliary_losses_add_up},
         {"a frozen tower has no loss", a_frozen_tower_has_no_loss},
+        {"towers apart are a model of their own",
+         towers_apart_are_a_model_of_their_own},
+        {"not everything can stand apart", not_everything_can_stand_apart},
         {"a run tells of one label", a_run_tells_of_one_label},
         {"missing towers are the label's affair",
          missing_towers_are_the_label_s_affair},

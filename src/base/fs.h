@@ -24,6 +24,10 @@ enum fusor_status fs_read(const char *path, size_t max_bytes, char **data,
 /** Replace a file so that a crash leaves the old one or the new one. */
 enum fusor_status fs_write_atomic(const char *path, const void *data,
                                   size_t size, struct fusor_error *err);
+/** The same for who reads it while this host lives: it waits for no disk, and a
+ * host that loses power may leave the file empty. */
+enum fusor_status fs_replace(const char *path, const void *data, size_t size,
+                             struct fusor_error *err);
 /** Append to a file with one write(2), creating it. */
 enum fusor_status fs_append(const char *path, const void *data, size_t size,
                             struct fusor_error *err);

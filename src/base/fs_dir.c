@@ -86,29 +86,43 @@ static void parent_of(char out[FS_PATH_MAX], const char *path)
         snprintf(out, FS_PATH_MAX, "%.*s", n ? (int)n : 1, path);
 }
 
-enum fusor_status fs_write_atomic(const char *path, const void *data,
-                                  size_t size, struct fusor_error *err)
+/* Write a file beside path and move it there. */
+static enum fusor_status replace(const char *path, const void *data,
+                                 size_t size, int sync, struct fusor_error *err)
 {
-    char beside[FS_PATH_MAX], folder[FS_PATH_MAX];
+    char beside[FS_PATH_MAX];
     int fd = open_beside(beside, path), failed;
     enum fusor_status rc;
 
     if (fd < 0)
         return io_fail(err, "write", path);
     rc = fs_pwrite(fd, data, size, 0, beside, err);
-    if (rc == FUSOR_OK && fsync(fd))
+    if (rc == FUSOR_OK && sync && fsync(fd))
         rc = io_fail(err, "sync", beside);
     failed = close(fd);
     if (rc == FUSOR_OK && failed)
         rc = io_fail(err, "close", beside);
     if (rc == FUSOR_OK)
         rc = fs_rename(beside, path, err);
-    if (rc != FUSOR_OK) {
+    if (rc != FUSOR_OK)
         unlink(beside);
-        return rc;
-    }
+    return rc;
+}
+
+enum fusor_status fs_write_atomic(const char *path, const void *data,
+                                  size_t size, struct fusor_error *err)
+{
+    char folder[FS_PATH_MAX];
+
+    FUSOR_TRY(replace(path, data, size, 1, err));
     parent_of(folder, path);
     return fs_sync_dir(folder, err);
+}
+
+enum fusor_status fs_replace(const char *path, const void *data, size_t size,
+                             struct fusor_error *err)
+{
+    return replace(path, data, size, 0, err);
 }
 
 enum fusor_status fs_sync_dir(const char *path, struct fusor_error *err)

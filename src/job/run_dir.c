@@ -297,8 +297,8 @@ static enum fusor_status write_status(const char *path, const struct status *s,
     if (j.text.failed || !j.text.s)
         rc = mem_fail(err, "status.json", STATUS_MAX);
     else
-        rc = fs_write_atomic(fs_join(file, path, "status.json"), j.text.s,
-                             j.text.len, err);
+        rc = fs_replace(fs_join(file, path, "status.json"), j.text.s,
+                        j.text.len, err);
     json_clear(&j);
     return rc;
 }
@@ -319,10 +319,11 @@ enum fusor_status run_dir_begin(const struct run_dir *d, const char *job_text,
     return write_status(d->path, &s, err);
 }
 
-/* Read the status, change what change() says, write it, unless the job has
+/* Read the status, change what change says, write it, unless the job has
  * ended. */
-static enum fusor_status rewrite(const char *path, const struct status *change,
-                                 struct fusor_error *err)
+static enum fusor_status rewrite_alone(const char *path,
+                                       const struct status *change,
+                                       struct fusor_error *err)
 {
     struct yaml *y = read_status(path);
     struct status s = *change;
@@ -341,6 +342,26 @@ static enum fusor_status rewrite(const char *path, const struct status *change,
         rc = write_status(path, &s, err);
     }
     yaml_destroy(y);
+    return rc;
+}
+
+/* The coordinator and its supervisor both write. Without the lock the one who
+ * read "running" before the other wrote "failed" would put it back. Who writes
+ * has a second at most before a launcher kills it, so nobody waits for a disk.
+ */
+static enum fusor_status rewrite(const char *path, const struct status *change,
+                                 struct fusor_error *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum fusor_status rc;
+
+    if (fd < 0)
+        return fusor_fail(err, FUSOR_EIO, "%s/status.json cannot be read: %s",
+                          path, strerror(errno));
+    while (flock(fd, LOCK_EX) && errno == EINTR)
+        ;
+    rc = rewrite_alone(path, change, err);
+    close(fd);
     return rc;
 }
 

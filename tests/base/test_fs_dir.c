@@ -43,6 +43,10 @@ static void replacing_leaves_only_the_new(void)
     REQUIRE(fs_read(path, 100, &data, &n, NULL) == FUSOR_OK);
     CHECK(strcmp(data, "newer") == 0);
     mem_free(data);
+    CHECK(fs_replace(path, "last", 4, NULL) == FUSOR_OK);
+    REQUIRE(fs_read(path, 100, &data, &n, NULL) == FUSOR_OK);
+    CHECK(strcmp(data, "last") == 0);
+    mem_free(data);
     REQUIRE(fs_list_dir(folder, &list, NULL) == FUSOR_OK);
     CHECK(list.n == 1 && strcmp(list.names[0], "f") == 0);
     fs_list_clear(&list);

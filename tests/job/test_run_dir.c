@@ -2,6 +2,8 @@
 #include "job/run_dir.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -218,6 +220,46 @@ static void a_status_that_is_no_status_is_an_error(void)
     CHECK(strstr(err.text, "status.json") != NULL);
 }
 
+struct teller {
+    const char *path;
+    atomic_int stop;
+};
+
+static void *tell(void *arg)
+{
+    struct teller *t = arg;
+    struct run_progress p = {.command = "epoch", .loss = NAN};
+
+    while (!atomic_load(&t->stop))
+        CHECK(run_dir_update(t->path, &p, NULL) == FUSOR_OK);
+    return NULL;
+}
+
+static void who_says_that_it_goes_on_takes_back_no_end(void)
+{
+    struct fusor_error why = {0};
+    struct run_dir d;
+
+    fusor_fail(&why, FUSOR_ECLUSTER, "a worker died");
+    for (int i = 0; i < 20; i++) {
+        struct teller t = {.stop = 0};
+        char name[16];
+        pthread_t thread;
+
+        snprintf(name, sizeof(name), "both%d", i);
+        REQUIRE(run_dir_open(path_of(name), NULL, 0, &d, NULL) == FUSOR_OK);
+        REQUIRE(run_dir_begin(&d, "x: 1\n", NULL) == FUSOR_OK);
+        t.path = d.path;
+        REQUIRE(pthread_create(&thread, NULL, tell, &t) == 0);
+        CHECK(run_dir_finish(d.path, &why, NULL) == FUSOR_OK);
+        CHECK(status_says(d.path, "state", "failed"));
+        atomic_store(&t.stop, 1);
+        pthread_join(thread, NULL);
+        CHECK(status_says(d.path, "state", "failed"));
+        run_dir_close(&d);
+    }
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -232,6 +274,8 @@ int main(void)
         {"nothing to resume is said", nothing_to_resume_is_said},
         {"the first end is the one that counts",
          the_first_end_is_the_one_that_counts},
+        {"who says that it goes on takes back no end",
+         who_says_that_it_goes_on_takes_back_no_end},
         {"a stop at a checkpoint is its own state",
          a_stop_at_a_checkpoint_is_its_own_state},
         {"without a name it is made under runs",

@@ -100,14 +100,16 @@ static int length_of(const struct model *m, const char *word, uint32_t *field)
 }
 
 static enum fusor_status add_encoder(struct model *m, uint32_t encoder,
-                                     struct inputs *out,
+                                     uint32_t vector, struct inputs *out,
                                      struct fusor_error *err)
 {
     struct input item = {.kind = INPUT_ENCODER,
                          .encoder = encoder,
-                         .width = m->encoders[encoder].stack.out};
+                         .vector = vector,
+                         .width = m->encoders[encoder].width};
 
     m->encoders[encoder].readers |= part_bit(m->owner);
+    m->encoders[encoder].read |= 1u << vector;
     return append(out, &item, err);
 }
 
@@ -116,7 +118,7 @@ static enum fusor_status parse_word(struct model *m, struct yaml_node *at,
                                     const struct inputs_from *from,
                                     struct inputs *out, struct fusor_error *err)
 {
-    uint32_t before = out->n, field;
+    uint32_t before = out->n, field, vector;
     int t;
 
     if (length_of(m, word, &field)) {
@@ -129,9 +131,9 @@ static enum fusor_status parse_word(struct model *m, struct yaml_node *at,
             FUSOR_TRY(add_field(m, f, from, POOL_MEAN, at, out, err));
     if (out->n > before)
         return FUSOR_OK;
-    t = encoder_find(m, word);
+    FUSOR_TRY(encoder_find_vector(m, word, at, &t, &vector, err));
     if (t >= 0)
-        return add_encoder(m, (uint32_t)t, out, err);
+        return add_encoder(m, (uint32_t)t, vector, out, err);
     t = build_table_find(m, word);
     if (t < 0)
         return unknown_input(m, at, word, err);
@@ -247,7 +249,7 @@ const char *inputs_name(const struct input *item, const struct model *m)
 static void fill_encoder(const struct input *in, const struct model_run *r,
                          uint32_t n, float *x, uint32_t ld)
 {
-    const float *from = r->encoders[in->encoder].out;
+    const float *from = r->encoders[in->encoder].out[in->vector];
 
     for (uint32_t i = 0; i < n; i++)
         memcpy(x + (size_t)i * ld, from + (size_t)i * in->width,
@@ -257,7 +259,7 @@ static void fill_encoder(const struct input *in, const struct model_run *r,
 static void add_encoder_grad(const struct input *in, const struct model_run *r,
                              uint32_t n, const float *dx, uint32_t ld)
 {
-    float *to = r->encoders[in->encoder].grad;
+    float *to = r->encoders[in->encoder].grad[in->vector];
 
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t k = 0; k < in->width; k++)
@@ -316,6 +318,8 @@ void inputs_describe(const struct inputs *in, const struct model *m,
         const struct input *item = &in->items[k];
 
         strbuf_addf(out, "%s%s", k ? ", " : "", inputs_name(item, m));
+        if (item->kind == INPUT_ENCODER && m->encoders[item->encoder].n_out > 1)
+            strbuf_addf(out, ".%s", m->heads[item->vector].name);
         if (item->kind == INPUT_LENGTH)
             strbuf_add(out, ".length");
         if (item->kind != INPUT_IDS)

@@ -21,6 +21,7 @@ struct input {
     struct embedding ids; // INPUT_IDS
     uint32_t field;       // but INPUT_ENCODER
     uint32_t encoder;     // INPUT_ENCODER
+    uint32_t vector;      // and which of its vectors
     uint32_t width;
     uint32_t offset; // of its first column
 };

@@ -12,7 +12,7 @@ static int same_input(const struct input *a, const struct input *b)
     if (a->kind != b->kind || a->width != b->width)
         return 0;
     if (a->kind == INPUT_ENCODER)
-        return a->encoder == b->encoder;
+        return a->encoder == b->encoder && a->vector == b->vector;
     if (a->field != b->field)
         return 0;
     return a->kind != INPUT_IDS ||

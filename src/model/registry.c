@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+extern const struct encoder_kind encoder_mlp, encoder_mmoe, encoder_ple;
 extern const struct tower_kind tower_content, tower_ease, tower_ials,
     tower_knn; // built, not trained
 extern const struct tower_kind tower_cnn, tower_cross, tower_dot, tower_fm,
@@ -14,6 +15,7 @@ extern const struct loss_kind loss_bce, loss_bpr, loss_full_softmax, loss_gbce,
     loss_huber, loss_mse, loss_sampled_softmax;
 
 /* KIND(name, prefix) lines, so that names and pointers cannot differ. */
+#define ENCODERS(X) X(mlp) X(mmoe) X(ple)
 #define TOWERS(X) \
     X(cnn)        \
     X(content)    \
@@ -40,13 +42,16 @@ extern const struct loss_kind loss_bce, loss_bpr, loss_full_softmax, loss_gbce,
     X(sampled_softmax)
 
 #define NAME(word) #word,
+#define ENCODER(word) &encoder_##word,
 #define TOWER(word) &tower_##word,
 #define FUSION(word) &fusion_##word,
 #define LOSS(word) &loss_##word,
 
+static const char *const encoder_names[] = {ENCODERS(NAME) NULL};
 static const char *const tower_names[] = {TOWERS(NAME) NULL};
 static const char *const fusion_names[] = {FUSIONS(NAME) NULL};
 static const char *const loss_names[] = {LOSSES(NAME) NULL};
+static const struct encoder_kind *const encoders[] = {ENCODERS(ENCODER)};
 static const struct tower_kind *const towers[] = {TOWERS(TOWER)};
 static const struct fusion_kind *const fusions[] = {FUSIONS(FUSION)};
 static const struct loss_kind *const losses[] = {LOSSES(LOSS)};
@@ -57,6 +62,13 @@ static int find(const char *name, const char *const *names)
         if (!strcmp(name, names[i]))
             return i;
     return -1;
+}
+
+const struct encoder_kind *registry_encoder(const char *name)
+{
+    int i = find(name, encoder_names);
+
+    return i < 0 ? NULL : encoders[i];
 }
 
 const struct tower_kind *registry_tower(const char *name)
@@ -78,6 +90,11 @@ const struct loss_kind *registry_loss(const char *name)
     int i = find(name, loss_names);
 
     return i < 0 ? NULL : losses[i];
+}
+
+const char *const *registry_encoder_names(void)
+{
+    return encoder_names;
 }
 
 const char *const *registry_tower_names(void)

@@ -1,5 +1,5 @@
-/* The variations of a model: towers, fusions and losses, each one file and one
- * line in the const tables of registry.c. Private to src/model. */
+/* The variations of a model: encoders, towers, fusions and losses, each one
+ * file and one line in the const tables of registry.c. Private to src/model. */
 #ifndef MODEL_REGISTRY_H
 #define MODEL_REGISTRY_H
 
@@ -7,6 +7,33 @@
 #include "model/run.h"
 
 struct built;
+struct encoder;
+struct stack_spec;
+
+/* A kind of encoder (encoder.h), whose vectors have e->width floats. */
+struct encoder_kind {
+    const char *name;
+    int by_label;            // a vector for each label, not one
+    const char *const *keys; // settings of its own, NULL-terminated
+    /** Declare its blocks over the matrix e->matrix; sets e->self and e->width.
+     * On failure e->self may be set; destroy() is called anyway.
+     * @param layers what the encoder's units say; at least one */
+    enum fusor_status (*build)(struct model *m, struct encoder *e,
+                               struct yaml_node *at,
+                               const struct stack_spec *layers,
+                               struct fusor_error *err);
+    void (*destroy)(struct encoder *e);
+    /** The workspace; taken with run_take(), may be NULL. */
+    void *(*run_create)(const struct encoder *e, struct model_run *r);
+    /** Set out of its state to its vectors of x [n, inputs]. */
+    void (*forward)(const struct encoder *e, struct model_run *r,
+                    const struct model_step *s, const float *x, int train);
+    /** From grad of its state, used up, write its blocks' gradients and, unless
+     * NULL, dx [n, inputs]. */
+    void (*backward)(const struct encoder *e, struct model_run *r,
+                     const struct model_step *s, const float *x, float *dx);
+    void (*describe)(const struct encoder *e, struct strbuf *out);
+};
 
 /* The query vectors that a loss over candidates is about. */
 struct query_set {
@@ -141,10 +168,12 @@ struct loss_kind {
     float temperature;
 };
 
+const struct encoder_kind *registry_encoder(const char *name);
 const struct tower_kind *registry_tower(const char *name);
 const struct fusion_kind *registry_fusion(const char *name);
 const struct loss_kind *registry_loss(const char *name);
 /** All names, NULL-terminated. */
+const char *const *registry_encoder_names(void);
 const char *const *registry_tower_names(void);
 const char *const *registry_fusion_names(void);
 const char *const *registry_loss_names(void);

@@ -234,6 +234,53 @@ def cross(layers, rank, units=()):
     return f
 
 
+# ---- encoders: under one small network of each label ----
+
+def experts(p, xs, own, shared, units, kind, gate, passes):
+    """One level. xs: what each label's experts read, and the shared ones."""
+    n = len(xs) - 1
+    ys = [[stack(p, x, units, kind, 0) for _ in range(own if k < n else shared)]
+          for k, x in enumerate(xs)]
+    out = []
+    for k in range(n + passes):
+        es = (ys[k] if k < n else sum(ys[:n], [])) + ys[n]
+        a = torch.softmax(stack(p, xs[k], gate, kind, len(es)), 1)
+        out.append(sum(a[:, j:j + 1] * e for j, e in enumerate(es)))
+    return out
+
+
+def mmoe(n, count, units, gate):
+    return lambda p, x: experts(p, [x] * (n + 1), 0, count, units, 'tanh',
+                                gate, 0)
+
+
+def ple(n, levels, own, shared, units, gate):
+    def f(p, x):
+        xs = [x] * (n + 1)
+        for level in range(levels):
+            xs = experts(p, xs, own, shared, units, 'tanh', gate,
+                         level + 1 < levels)
+        return xs
+    return f
+
+
+def labelled(make):
+    def f(p):
+        x = cat(lambda i: p.vec('user', user(i)),
+                lambda i: p.vec('item', ITEM[i]), lambda i: PRICE[i])
+        return torch.stack([stack(p, v, [3], 'tanh', 1)[:, 0]
+                            for v in make(p, x)])
+    return f
+
+
+def encoder(p):
+    x = cat(lambda i: p.vec('user', user(i)), lambda i: PRICE[i])
+    x = stack(p, x, [5, 4], 'tanh', 0)
+    x = torch.cat([x, torch.stack([p.vec('item', ITEM[i])
+                                   for i in range(N)])], 1)
+    return stack(p, x, [3], 'tanh', 1)[:, 0]
+
+
 # ---- towers over a sequence: a vector of each, times the item's ----
 
 def layer_norm(p, x):
@@ -471,6 +518,12 @@ def bpr(z):
     return -torch.nn.functional.logsigmoid(z[0::2] - z[1::2]).sum()
 
 
+def labels(z):
+    """bce of each label's scores, which take the same values here, by weight
+    1, 1/2, 1/4."""
+    return sum(bce(z[k]) * .5 ** k for k in range(len(z)))
+
+
 def table(**dims):
     return {n: d if isinstance(d, tuple) else (0, d) for n, d in dims.items()}
 
@@ -493,6 +546,11 @@ JOBS = {
     'mlp_relu': (UI, mlp_of([6], 'relu'), bce),
     'cross': (UI, cross(2, 0), bce),
     'cross_rank': (UI, cross(2, 3, [5]), bce),
+    'encoder': (UI, encoder, bce),
+    'mmoe': (UI, labelled(mmoe(2, 3, [6, 4], [])), labels),
+    'mmoe_gate': (UI, labelled(mmoe(3, 2, [5], [4])), labels),
+    'ple': (UI, labelled(ple(2, 1, 2, 1, [6, 4], [])), labels),
+    'ple_levels': (UI, labelled(ple(2, 3, 1, 2, [4], [])), labels),
     'transformer': (table(item=4), sequence('item', 'item', transformer(
         4, 4, heads=2), most=4), mse),
     'transformer_post': (table(seqs=6, item=(1, 6)), sequence(
@@ -599,7 +657,8 @@ def write(name, tables, model, loss):
         dense_grad[offset:offset + len(stat)] = stat
     print('job', name)
     print('loss %.12g' % value_.item())
-    print('scores', text(z.detach()))
+    z = z.detach()
+    print('scores', text(z[0] if z.dim() > 1 else z))
     for (table_, key), row in p.rows.items():
         print('table', table_, key, text(row.grad))
     if n:

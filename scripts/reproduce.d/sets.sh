@@ -38,16 +38,14 @@ set_ml1m_loo() {
 
 set_ml1m_seq() {
     needs="ml-1m/sequences.txt"
-    prepare=("$data/ml-1m/sequences.txt" --format sasrec --protocol loo-full
-        --validation=false)
+    prepare=("$data/ml-1m/sequences.txt" --format sasrec --protocol loo-full)
     also=()
     protocol="loo-full: the last event there is of each user among all unseen items"
 }
 
 set_beauty() {
     needs="sequences/Beauty.txt"
-    prepare=("$data/sequences/Beauty.txt" --format s3rec --protocol loo-full
-        --validation=false)
+    prepare=("$data/sequences/Beauty.txt" --format s3rec --protocol loo-full)
     also=()
     protocol="loo-full: the last event there is of each user among all unseen items"
 }

@@ -28,8 +28,12 @@ static int side_create(struct side *s, uint32_t capacity)
     s->row = mem_alloc(capacity, sizeof(*s->row));
     s->query = mem_alloc(capacity, sizeof(*s->query));
     s->item = mem_alloc(capacity, sizeof(*s->item));
-    s->before = mem_alloc(capacity, sizeof(*s->before));
-    return s->row && s->query && s->item && s->before ? 0 : -1;
+    for (int k = 0; k < N_EVENT_SETS; k++)
+        s->before[k] = mem_alloc(capacity, sizeof(*s->before[k]));
+    return s->row && s->query && s->item && s->before[EVENTS_TRAIN] &&
+                   s->before[EVENTS_VALID]
+               ? 0
+               : -1;
 }
 
 static void side_clear(struct side *s)
@@ -37,7 +41,8 @@ static void side_clear(struct side *s)
     mem_free(s->row);
     mem_free(s->query);
     mem_free(s->item);
-    mem_free(s->before);
+    for (int k = 0; k < N_EVENT_SETS; k++)
+        mem_free(s->before[k]);
 }
 
 static int buffers_create(struct batcher *b)
@@ -161,7 +166,8 @@ static void join_queries(struct batcher *b)
         if (i == 0 || !is_same_query(s, b->ds->query_static, i)) {
             q->row[n] = s->row[i];
             q->query[n] = s->query[i];
-            q->before[n] = s->before[i];
+            for (int k = 0; k < N_EVENT_SETS; k++)
+                q->before[k][n] = s->before[k][i];
             b->query_n[n++] = 0;
         }
         b->query_of[i] = n - 1;
@@ -237,8 +243,11 @@ static void gather_keys(struct batcher *b, const struct split_rows *split,
         memset(s->query, 0xff, n * sizeof(*s->query));
     if (b->ds->n_items)
         gather_u32(p->item, s->row, n, s->item);
-    if (split->before)
-        gather_u32(split->before, rows, n, s->before);
+    for (int k = 0; k < N_EVENT_SETS; k++)
+        if (split->before[k])
+            gather_u32(split->before[k], rows, n, s->before[k]);
+        else if (b->ds->history[k])
+            memset(s->before[k], 0, n * sizeof(*s->before[k]));
 }
 
 /* Put other items in the place of the rows' own. */
@@ -343,26 +352,31 @@ static enum fusor_status check_pairs(const struct batcher *b,
     return FUSOR_OK;
 }
 
-/* The one query of a batch of pairs. */
+/* The one query of a batch of pairs: as of its row, or with all its events. */
 static void set_query(struct batcher *b, const struct batcher_query *q)
 {
     const struct dataset *ds = b->ds;
     const struct split_rows *split = &ds->splits[q->split];
+    int has_row = q->row != BATCHER_NO_ROW;
     struct side *s = &b->queries;
 
     s->row[0] = NO_ROW;
     s->query[0] = q->query;
-    s->before[0] = 0;
-    if (q->row != BATCHER_NO_ROW) {
+    if (has_row) {
         b->part = split->part;
         s->row[0] = split_row(split, q->row);
         s->query[0] =
             ds->n_queries ? ds->parts[b->part].query[s->row[0]] : NO_KEY;
-        if (split->before)
-            s->before[0] = split->before[q->row];
-    } else if (ds->history) {
-        s->before[0] = (uint32_t)(ds->history->offsets[q->query + 1] -
-                                  ds->history->offsets[q->query]);
+    }
+    for (int k = 0; k < N_EVENT_SETS; k++) {
+        const struct history *h = ds->history[k];
+
+        s->before[k][0] = 0;
+        if (has_row && split->before[k])
+            s->before[k][0] = split->before[k][q->row];
+        else if (!has_row && h)
+            s->before[k][0] =
+                (uint32_t)(h->offsets[q->query + 1] - h->offsets[q->query]);
     }
 }
 
@@ -383,7 +397,8 @@ enum fusor_status batcher_fill_pairs(struct batcher *b,
         s->row[i] = b->queries.row[0];
         s->query[i] = b->queries.query[0];
         s->item[i] = items[i];
-        s->before[i] = b->queries.before[0];
+        for (int k = 0; k < N_EVENT_SETS; k++)
+            s->before[k][i] = b->queries.before[k][0];
         b->query_of[i] = 0;
         for (uint32_t k = 0; k < b->ds->n_labels; k++)
             b->labels[k][i] = 0;

@@ -61,7 +61,8 @@ struct batcher_query {
     enum split split; // where row counts
     uint64_t row;     // a position: its query, its columns, and its events as
                       // of then; or BATCHER_NO_ROW
-    uint32_t query;   // without a row: this query, with all its train events
+    uint32_t query;   // without a row: this query, with all its train and
+                      // valid events, as a test row after them
 };
 
 /** One query against n candidate items. Labels are 0, weights absent. Fields of

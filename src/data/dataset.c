@@ -186,7 +186,8 @@ void dataset_close(struct dataset *ds)
         vocab_destroy(ds->vocabs[i].vocab);
     for (int s = 0; s < N_SPLITS; s++) {
         seen_destroy(ds->seen[s]);
-        mem_free(ds->splits[s].before);
+        for (int k = 0; k < N_EVENT_SETS; k++)
+            mem_free(ds->splits[s].before[k]);
         mem_free(ds->splits[s].select);
         for (size_t i = 0; i < SCHEMA_MAX_FIELDS; i++)
             mem_free(ds->fields[i].owned_dense[s]);
@@ -194,9 +195,12 @@ void dataset_close(struct dataset *ds)
         stream_destroy(ds->parts[s].stream);
         part_close(ds->parts[s].part);
     }
-    for (size_t i = 0; i < SCHEMA_MAX_FIELDS; i++)
-        mem_free(ds->fields[i].owned_events);
-    history_destroy(ds->history);
+    for (int k = 0; k < N_EVENT_SETS; k++) {
+        for (size_t i = 0; i < SCHEMA_MAX_FIELDS; i++)
+            mem_free(ds->fields[i].owned_events[k]);
+        history_destroy(ds->history[k]);
+    }
+    mem_free(ds->valid_rank);
     part_close(ds->candidates);
     part_close(ds->query_table);
     part_close(ds->item_table);
@@ -306,12 +310,14 @@ int dataset_is_history(const struct dataset *ds, size_t field)
 uint32_t dataset_events_before(const struct dataset *ds, enum split split,
                                uint64_t i)
 {
-    return ds->splits[split].before[i];
+    return ds->splits[split].before[EVENTS_TRAIN][i];
 }
 
 uint32_t dataset_event(const struct dataset *ds, uint32_t query, uint32_t event)
 {
-    return ds->history->events[ds->history->offsets[query] + event];
+    const struct history *h = ds->history[EVENTS_TRAIN];
+
+    return h->events[h->offsets[query] + event];
 }
 
 const uint32_t *dataset_seen(const struct dataset *ds, enum split judged,

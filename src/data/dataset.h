@@ -9,12 +9,14 @@
  *     history: {side: query, type: sequence, of: item, max: 200}
  *     rated:   {side: query, type: bag, of: item}
  *
- * A sequence holds the query's train events strictly before the row, oldest
- * first, the last `max` of them (order and ties: history.h). A bag holds all
- * train events of the query whatever their time, the row's own included: the
- * implicit set of SVD++ (Koren 2008, section 4.2). It sees later train events,
- * so under a protocol by time prefer a sequence. Neither ever holds an event of
- * a valid or test row.
+ * A sequence holds the query's events strictly before the row, oldest first,
+ * the last `max` of them: train events, and for a test row also valid events
+ * (order and ties: history.h). A bag holds all train events of the query
+ * whatever their time, the row's own included: the implicit set of SVD++ (Koren
+ * 2008, section 4.2). It sees later train events, so under a protocol by time
+ * prefer a sequence; it never holds an event of a valid or test row. Whatever
+ * is counted or fitted (statistics, popularity, built towers) comes from the
+ * train rows alone.
  *
  * Vectors that others computed are joined by the id of the query or the item
  * (vectors.h); ids without one get zeros, or with missing: error stop the job:
@@ -35,7 +37,8 @@
  * With n_held the train rows are cut into folds, each row into one drawn by
  * (seed, row). Fold `held` takes the place of the test rows, and everything
  * that is derived from train rows (bags, histories, statistics, what was seen)
- * comes from the other folds: so a model scores rows that it never met.
+ * comes from the other folds: so a model scores rows that it never met. They
+ * stand for train rows and see no valid events.
  *
  * Rows of a split are counted from 0 (positions); a row's number in its part
  * is its sample id. Threads: opened once, then read-only and shared. */

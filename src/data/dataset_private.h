@@ -24,6 +24,13 @@ enum field_origin {
     ORIGIN_BAG
 };
 
+/* Whose events a row may see. */
+enum event_set {
+    EVENTS_TRAIN, // every row
+    EVENTS_VALID, // test rows
+    N_EVENT_SETS
+};
+
 /* One field: where its values stand. Columns and dense arrays of rows are told
  * apart by part (struct row_part), those of tables stand at 0. */
 struct dataset_field {
@@ -31,10 +38,10 @@ struct dataset_field {
     const struct column_view *column[N_SPLITS];
     const float *dense[N_SPLITS]; // after transforms
     float *owned_dense[N_SPLITS]; // where the column could not be used as it is
-    uint64_t *owned_events;       // by event of the timeline
-    const uint64_t *events;       // its own, or another field's
-    uint32_t of;                  // derived: index into the schema
-    uint32_t max;                 // most events taken; 0: all
+    uint64_t *owned_events[N_EVENT_SETS]; // by event of the set's timeline
+    const uint64_t *events[N_EVENT_SETS]; // its own, or another field's
+    uint32_t of;                          // derived: index into the schema
+    uint32_t max;                         // most events taken; 0: all
     struct dense_transform transform;
     size_t offset; // ORIGIN_ROW, streamed: bytes from the start of a block
     int streamed;  // in every part
@@ -59,7 +66,8 @@ struct split_rows {
     uint32_t part;    // index into parts
     uint32_t *select; // [n] row numbers, ascending; NULL: all
     uint64_t n;
-    uint32_t *before; // [n] events of its query before each row, or NULL
+    uint32_t *before[N_EVENT_SETS]; // [n] events of its query before each row
+                                    // that it sees, or NULL: none
 };
 
 /* One label of the rows. */
@@ -90,8 +98,9 @@ struct dataset {
     struct field_spec specs[SCHEMA_MAX_FIELDS];
     struct dataset_field fields[SCHEMA_MAX_FIELDS];
     int query_static;
-    uint32_t block_rows;         // 0: nothing is streamed
-    struct history *history;     // when a field is derived
+    uint32_t block_rows;                   // 0: nothing is streamed
+    struct history *history[N_EVENT_SETS]; // when a field is derived of them
+    uint32_t *valid_rank; // by valid event: train events that come before it
     struct seen *seen[N_SPLITS]; // train: of train rows; test: valid rows too
     pthread_mutex_t lock;        // guards the vocabularies
     struct opened_vocab vocabs[SCHEMA_MAX_FIELDS + 1];
@@ -115,11 +124,21 @@ enum fusor_status dataset_add_vectors(struct dataset *ds, const char *name,
 /* dataset_values.c: values that are computed at opening. */
 enum fusor_status dataset_check_ids(struct dataset *ds,
                                     struct fusor_error *err);
+/** Are all ids of a column that is held below the field's cardinality? */
+enum fusor_status dataset_check_column(const struct dataset *ds,
+                                       const struct column_view *c,
+                                       uint64_t n_rows,
+                                       const struct field_spec *f,
+                                       struct fusor_error *err);
 enum fusor_status dataset_fill_dense(struct dataset *ds,
                                      struct fusor_error *err);
+/* dataset_events.c: events of queries. */
 enum fusor_status dataset_derive(struct dataset *ds, struct fusor_error *err);
 enum fusor_status dataset_find_seen(struct dataset *ds,
                                     struct fusor_error *err);
+/** Rows of a split as history.h wants them. */
+struct history_rows dataset_history_rows(const struct dataset *ds,
+                                         enum split split);
 /* dataset_pack.c: the last step of opening. Columns that are packed are given
  * back. */
 enum fusor_status dataset_pack(struct dataset *ds, struct fusor_error *err);
@@ -145,9 +164,5 @@ enum fusor_status dataset_open_streams(struct dataset *ds,
 enum fusor_status dataset_open_parts(struct dataset *ds,
                                      struct fusor_error *err);
 enum fusor_status dataset_split(struct dataset *ds, struct fusor_error *err);
-
-/** Rows of a split as history.h wants them. */
-struct history_rows dataset_history_rows(const struct dataset *ds,
-                                         enum split split);
 
 #endif

@@ -1,20 +1,10 @@
 /* Values computed when a data set is opened: ids checked against their tables,
- * dense columns transformed, events of each query ordered, seen items
- * collected. All statistics are of the train rows. */
+ * dense columns transformed. All statistics are of the train rows. */
 #include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "data/dataset_private.h"
-
-struct history_rows dataset_history_rows(const struct dataset *ds,
-                                         enum split split)
-{
-    const struct split_rows *s = &ds->splits[split];
-    const struct row_part *p = &ds->parts[s->part];
-
-    return (struct history_rows){p->query, p->time, s->select, s->n};
-}
 
 static enum fusor_status bad_id(const struct dataset *ds, const char *name,
                                 uint64_t row, uint64_t id, uint64_t limit,
@@ -68,11 +58,11 @@ static enum fusor_status check_keys(const struct dataset *ds,
     return FUSOR_OK;
 }
 
-static enum fusor_status check_column(const struct dataset *ds,
-                                      const struct column_view *c,
-                                      uint64_t n_rows,
-                                      const struct field_spec *f,
-                                      struct fusor_error *err)
+enum fusor_status dataset_check_column(const struct dataset *ds,
+                                       const struct column_view *c,
+                                       uint64_t n_rows,
+                                       const struct field_spec *f,
+                                       struct fusor_error *err)
 {
     uint64_t i, n = c->spec.type == COLUMN_LIST ? c->n_values : n_rows;
 
@@ -107,9 +97,9 @@ enum fusor_status dataset_check_ids(struct dataset *ds, struct fusor_error *err)
     for (size_t i = 0; i < ds->n_fields; i++)
         for (int p = 0; p < N_SPLITS; p++)
             if (ds->fields[i].column[p])
-                FUSOR_TRY(check_column(ds, ds->fields[i].column[p],
-                                       column_rows(ds, &ds->fields[i], p),
-                                       &ds->specs[i], err));
+                FUSOR_TRY(dataset_check_column(
+                    ds, ds->fields[i].column[p],
+                    column_rows(ds, &ds->fields[i], p), &ds->specs[i], err));
     return FUSOR_OK;
 }
 
@@ -220,131 +210,4 @@ enum fusor_status dataset_fill_dense(struct dataset *ds,
             ds->specs[i].type == FIELD_VECTOR)
             FUSOR_TRY(fill_field(ds, i, err));
     return FUSOR_OK;
-}
-
-/* The ids of all events in the timeline's order, for one source column. */
-static enum fusor_status gather_events(struct dataset *ds,
-                                       struct dataset_field *f,
-                                       struct fusor_error *err)
-{
-    const struct split_rows *s = &ds->splits[SPLIT_TRAIN];
-    const char *name = ds->schema.fields[f->of].spec.name;
-    const struct column_view *c = part_find(ds->parts[s->part].part, name);
-    uint64_t n = ds->history->offsets[ds->n_queries];
-
-    if (!c || (c->spec.type != COLUMN_U32 && c->spec.type != COLUMN_U64))
-        return fusor_fail(err, FUSOR_EDATA,
-                          "%s: column \"%s\" of the rows holds no ids: run "
-                          "fusor prepare again",
-                          ds->dir, name);
-    if (!c->held)
-        return fusor_fail(err, FUSOR_EUSAGE,
-                          "%s: events of \"%s\" need its column in memory: "
-                          "write data: {cache: memory}",
-                          ds->dir, name);
-    FUSOR_TRY(check_column(ds, c, ds->parts[s->part].n,
-                           &ds->schema.fields[f->of].spec, err));
-    f->owned_events = mem_alloc_raw(n, sizeof(*f->owned_events));
-    if (!f->owned_events)
-        return mem_fail(err, "history", n * sizeof(*f->owned_events));
-    for (uint64_t i = 0; i < n; i++) {
-        uint32_t row = split_row(s, ds->history->events[i]);
-
-        if (c->u32)
-            f->owned_events[i] =
-                c->u32[row] == UINT32_MAX ? BATCH_NO_ID : c->u32[row];
-        else
-            f->owned_events[i] = c->u64[row];
-    }
-    f->events = f->owned_events;
-    return FUSOR_OK;
-}
-
-static int is_derived(const struct dataset_field *f)
-{
-    return f->origin == ORIGIN_HISTORY || f->origin == ORIGIN_BAG;
-}
-
-/* Fields of the same column share its events. */
-static enum fusor_status derive_field(struct dataset *ds, size_t i,
-                                      struct fusor_error *err)
-{
-    struct dataset_field *f = &ds->fields[i];
-    const uint64_t *offsets = ds->history->offsets;
-    uint64_t most = 0;
-
-    for (size_t j = 0; j < i && !f->events; j++)
-        if (is_derived(&ds->fields[j]) && ds->fields[j].of == f->of)
-            f->events = ds->fields[j].events;
-    if (!f->events)
-        FUSOR_TRY(gather_events(ds, f, err));
-    for (uint64_t q = 0; q < ds->n_queries; q++)
-        if (offsets[q + 1] - offsets[q] > most)
-            most = offsets[q + 1] - offsets[q];
-    if (f->max == 0 || f->max > most)
-        ds->specs[i].max_values = (uint32_t)most;
-    return FUSOR_OK;
-}
-
-static enum fusor_status count_events(struct dataset *ds, enum split split,
-                                      struct fusor_error *err)
-{
-    struct split_rows *s = &ds->splits[split];
-    struct history_rows train = dataset_history_rows(ds, SPLIT_TRAIN);
-    struct history_rows rows = dataset_history_rows(ds, split);
-
-    if (s->n == 0)
-        return FUSOR_OK;
-    s->before = mem_alloc_raw(s->n, sizeof(*s->before));
-    if (!s->before)
-        return mem_fail(err, "history", s->n * sizeof(*s->before));
-    if (split == SPLIT_TRAIN) {
-        history_count_own(ds->history, s->n, s->before);
-        return FUSOR_OK;
-    }
-    history_count_before(ds->history, &train, &rows,
-                         s->part == ds->splits[SPLIT_TRAIN].part, s->before);
-    return FUSOR_OK;
-}
-
-enum fusor_status dataset_derive(struct dataset *ds, struct fusor_error *err)
-{
-    struct history_rows train = dataset_history_rows(ds, SPLIT_TRAIN);
-    int bags = 0, sequences = 0;
-
-    for (size_t i = 0; i < ds->n_fields; i++) {
-        bags += ds->fields[i].origin == ORIGIN_BAG;
-        sequences += ds->fields[i].origin == ORIGIN_HISTORY;
-    }
-    if (bags + sequences == 0)
-        return FUSOR_OK;
-    FUSOR_TRY(history_build(&train, ds->n_queries, &ds->history, err));
-    for (size_t i = 0; i < ds->n_fields; i++)
-        if (is_derived(&ds->fields[i]))
-            FUSOR_TRY(derive_field(ds, i, err));
-    for (int s = 0; s < N_SPLITS && sequences; s++)
-        FUSOR_TRY(count_events(ds, (enum split)s, err));
-    return FUSOR_OK;
-}
-
-enum fusor_status dataset_find_seen(struct dataset *ds, struct fusor_error *err)
-{
-    struct seen_rows sets[2];
-    size_t n_sets = ds->splits[SPLIT_VALID].n ? 2 : 1;
-
-    if (!ds->options.exclude_seen)
-        return FUSOR_OK;
-    if (ds->n_queries == 0 || ds->n_items == 0)
-        return fusor_fail(err, FUSOR_EUSAGE,
-                          "%s: exclude: seen needs a query and an item of each "
-                          "row: prepare with categorical fields of both sides",
-                          ds->dir);
-    for (size_t i = 0; i < n_sets; i++) {
-        sets[i].rows = dataset_history_rows(ds, (enum split)i);
-        sets[i].item = ds->parts[ds->splits[i].part].item;
-    }
-    FUSOR_TRY(seen_build(sets, 1, ds->n_queries, &ds->seen[SPLIT_TRAIN], err));
-    if (n_sets == 1)
-        return FUSOR_OK;
-    return seen_build(sets, n_sets, ds->n_queries, &ds->seen[SPLIT_TEST], err);
 }

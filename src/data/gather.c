@@ -145,9 +145,11 @@ static void fill_dense(const float *column, const struct side *s,
     }
 }
 
-/* Which events of its query a row sees, as a range of the timeline. */
+/* Which events of its query a row sees: of each set the first n, in one order,
+ * less the `skip` oldest. */
 struct event_range {
-    uint64_t first, n;
+    uint64_t first[N_EVENT_SETS], n[N_EVENT_SETS];
+    uint64_t skip;
 };
 
 static struct event_range visible_events(const struct dataset *ds,
@@ -155,14 +157,50 @@ static struct event_range visible_events(const struct dataset *ds,
                                          const struct side *s, uint32_t i)
 {
     uint32_t q = table_row(s->query[i]);
-    uint64_t start = ds->history->offsets[q];
-    uint64_t end = ds->history->offsets[q + 1];
+    struct event_range r = {{0}, {0}, 0};
+    uint64_t n = 0;
 
-    if (f->origin == ORIGIN_HISTORY)
-        end = start + s->before[i];
-    if (f->max && end - start > f->max)
-        start = end - f->max;
-    return (struct event_range){start, end - start};
+    for (int k = 0; k < N_EVENT_SETS; k++) {
+        if (!f->events[k])
+            continue;
+        r.first[k] = ds->history[k]->offsets[q];
+        r.n[k] = f->origin == ORIGIN_HISTORY
+                     ? s->before[k][i]
+                     : ds->history[k]->offsets[q + 1] - r.first[k];
+        n += r.n[k];
+    }
+    if (f->max && n > f->max)
+        r.skip = n - f->max;
+    return r;
+}
+
+static uint64_t count_visible(const struct event_range *r)
+{
+    return r->n[EVENTS_TRAIN] + r->n[EVENTS_VALID] - r->skip;
+}
+
+static void copy_events(const struct dataset *ds, const struct dataset_field *f,
+                        const struct event_range *r, uint64_t *out)
+{
+    const uint64_t *train = f->events[EVENTS_TRAIN] + r->first[EVENTS_TRAIN];
+    uint64_t n = r->n[EVENTS_TRAIN], n_valid = r->n[EVENTS_VALID], v = 0;
+    const uint64_t *valid;
+    const uint32_t *rank;
+
+    if (n_valid == 0) {
+        memcpy(out, train + r->skip, (n - r->skip) * sizeof(*out));
+        return;
+    }
+    valid = f->events[EVENTS_VALID] + r->first[EVENTS_VALID];
+    rank = ds->valid_rank + r->first[EVENTS_VALID];
+    for (uint64_t t = 0; t + v < n + n_valid;) {
+        int drop = t + v < r->skip;
+        uint64_t id =
+            v < n_valid && (t == n || rank[v] <= t) ? valid[v++] : train[t++];
+
+        if (!drop)
+            *out++ = id;
+    }
 }
 
 static enum fusor_status fill_events(const struct dataset *ds,
@@ -171,18 +209,20 @@ static enum fusor_status fill_events(const struct dataset *ds,
                                      struct field_buffer *out,
                                      struct fusor_error *err)
 {
+    struct event_range r;
     uint64_t n = 0;
 
-    for (uint32_t i = 0; i < s->n; i++)
-        n += visible_events(ds, f, s, i).n;
+    for (uint32_t i = 0; i < s->n; i++) {
+        r = visible_events(ds, f, s, i);
+        n += count_visible(&r);
+    }
     FUSOR_TRY(reserve(out, n, err));
     n = 0;
     for (uint32_t i = 0; i < s->n; i++) {
-        struct event_range r = visible_events(ds, f, s, i);
-
+        r = visible_events(ds, f, s, i);
         out->offsets[i] = (uint32_t)n;
-        memcpy(out->ids + n, f->events + r.first, r.n * sizeof(*out->ids));
-        n += r.n;
+        copy_events(ds, f, &r, out->ids + n);
+        n += count_visible(&r);
     }
     out->offsets[s->n] = (uint32_t)n;
     return FUSOR_OK;

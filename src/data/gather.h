@@ -11,10 +11,10 @@
 /* Indices of the rows of one side of the batch. */
 struct side {
     uint32_t n;
-    uint32_t *row;    // in its part; NO_ROW: a pair without a row
-    uint32_t *query;  // NO_KEY: missing
-    uint32_t *item;   // likewise; samples only
-    uint32_t *before; // events of the query before the row
+    uint32_t *row;                  // in its part; NO_ROW: a pair without a row
+    uint32_t *query;                // NO_KEY: missing
+    uint32_t *item;                 // likewise; samples only
+    uint32_t *before[N_EVENT_SETS]; // events of the query before the row
 };
 
 /* The samples of a side by block, while streamed fields are gathered. */

@@ -1,4 +1,4 @@
-/* Train events of each query in time order, by counting sort over queries and
+/* Events of each query in time order, by counting sort over queries and
  * a sort inside a query only where rows are not in time order already. Does
  * not know fields. */
 #include "data/history.h"
@@ -56,34 +56,34 @@ static int compare_stamped(const void *a, const void *b)
     return x->position < y->position ? -1 : x->position > y->position;
 }
 
-static int in_order(const struct history_rows *train, const uint32_t *events,
+static int in_order(const struct history_rows *rows, const uint32_t *events,
                     uint64_t n)
 {
     for (uint64_t i = 1; i < n; i++)
-        if (time_at(train, events[i]) < time_at(train, events[i - 1]))
+        if (time_at(rows, events[i]) < time_at(rows, events[i - 1]))
             return 0;
     return 1;
 }
 
-static void sort_query(const struct history_rows *train, uint32_t *events,
+static void sort_query(const struct history_rows *rows, uint32_t *events,
                        uint64_t n, struct stamped *scratch)
 {
-    if (in_order(train, events, n))
+    if (in_order(rows, events, n))
         return;
     for (uint64_t i = 0; i < n; i++)
-        scratch[i] = (struct stamped){time_at(train, events[i]), events[i]};
+        scratch[i] = (struct stamped){time_at(rows, events[i]), events[i]};
     qsort(scratch, n, sizeof(*scratch), compare_stamped);
     for (uint64_t i = 0; i < n; i++)
         events[i] = scratch[i].position;
 }
 
-static void place_events(const struct history_rows *train, struct history *h,
+static void place_events(const struct history_rows *rows, struct history *h,
                          uint64_t *next)
 {
     for (uint64_t q = 0; q < h->n_queries; q++)
         next[q] = h->offsets[q];
-    for (uint64_t i = 0; i < train->n; i++) {
-        uint32_t q = train->query[row_at(train, i)];
+    for (uint64_t i = 0; i < rows->n; i++) {
+        uint32_t q = rows->query[row_at(rows, i)];
 
         if (is_known(q, h->n_queries))
             h->events[next[q]++] = (uint32_t)i;
@@ -91,7 +91,7 @@ static void place_events(const struct history_rows *train, struct history *h,
 }
 
 /* @return 0, or -1: no memory */
-static int sort_all(const struct history_rows *train, struct history *h)
+static int sort_all(const struct history_rows *rows, struct history *h)
 {
     struct stamped *scratch;
     uint64_t most = 0;
@@ -103,13 +103,13 @@ static int sort_all(const struct history_rows *train, struct history *h)
     if (!scratch)
         return -1;
     for (uint64_t q = 0; q < h->n_queries; q++)
-        sort_query(train, h->events + h->offsets[q],
+        sort_query(rows, h->events + h->offsets[q],
                    h->offsets[q + 1] - h->offsets[q], scratch);
     mem_free(scratch);
     return 0;
 }
 
-enum fusor_status history_build(const struct history_rows *train,
+enum fusor_status history_build(const struct history_rows *rows,
                                 uint64_t n_queries, struct history **out,
                                 struct fusor_error *err)
 {
@@ -123,18 +123,18 @@ enum fusor_status history_build(const struct history_rows *train,
     h->offsets = mem_alloc(n_queries + 1, sizeof(*h->offsets));
     if (!h->offsets)
         goto out;
-    count_rows(train, n_queries, h->offsets);
+    count_rows(rows, n_queries, h->offsets);
     sum_up(h->offsets, n_queries);
     h->events = mem_alloc_raw(h->offsets[n_queries], sizeof(*h->events));
     if (!h->events)
         goto out;
-    place_events(train, h, next);
-    ok = !train->time || sort_all(train, h) == 0;
+    place_events(rows, h, next);
+    ok = !rows->time || sort_all(rows, h) == 0;
 out:
     mem_free(next);
     if (!ok) {
         history_destroy(h);
-        return mem_fail(err, "history", (n_queries + train->n) * 8);
+        return mem_fail(err, "history", (n_queries + rows->n) * 8);
     }
     *out = h;
     return FUSOR_OK;
@@ -164,18 +164,18 @@ struct moment {
     int same_part;
 };
 
-static int is_before(const struct history_rows *train, uint32_t event,
+static int is_before(const struct history_rows *events, uint32_t event,
                      const struct moment *m)
 {
-    int64_t t = time_at(train, event);
+    int64_t t = time_at(events, event);
 
     if (t != m->time)
         return t < m->time;
-    return !m->same_part || row_at(train, event) < m->row;
+    return !m->same_part || row_at(events, event) < m->row;
 }
 
-static uint32_t count_before(const struct history_rows *train,
-                             const uint32_t *events, uint64_t n,
+static uint32_t count_before(const struct history_rows *events,
+                             const uint32_t *list, uint64_t n,
                              const struct moment *m)
 {
     uint64_t lo = 0, hi = n;
@@ -183,7 +183,7 @@ static uint32_t count_before(const struct history_rows *train,
     while (lo < hi) {
         uint64_t mid = lo + (hi - lo) / 2;
 
-        if (is_before(train, events[mid], m))
+        if (is_before(events, list[mid], m))
             lo = mid + 1;
         else
             hi = mid;
@@ -192,7 +192,7 @@ static uint32_t count_before(const struct history_rows *train,
 }
 
 void history_count_before(const struct history *h,
-                          const struct history_rows *train,
+                          const struct history_rows *events,
                           const struct history_rows *rows, int same_part,
                           uint32_t *before)
 {
@@ -203,9 +203,9 @@ void history_count_before(const struct history *h,
         before[i] = 0;
         if (!is_known(q, h->n_queries))
             continue;
-        if (train->time && rows->time)
+        if (events->time && rows->time)
             m.time = rows->time[row];
-        before[i] = count_before(train, h->events + h->offsets[q],
+        before[i] = count_before(events, h->events + h->offsets[q],
                                  h->offsets[q + 1] - h->offsets[q], &m);
     }
 }

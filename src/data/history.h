@@ -1,11 +1,15 @@
-/* What each query (user) did in the train part, in time order: the source of
+/* What each query (user) did in a set of rows, in time order: the source of
  * sequences of earlier events, of bags, and of what was seen.
  *
  * Events are ordered by (time, row number); without times by row number. An
  * event is before a row when its time is less, or the times are equal and it
  * stands earlier: in the same part by row number, in another part always,
- * since parts follow each other as train, valid, test. So a row never sees
- * itself, a later row, or anything but train rows.
+ * since protocols make parts that follow each other as train, valid, test. So a
+ * row never sees itself or a later row.
+ *
+ * Train rows and valid rows see train events; test rows, and a query without a
+ * row, see train events and valid events, which stand among each other in that
+ * same order. Nothing ever sees a test event.
  *
  * The unknown query (VOCAB_UNKNOWN) is many strangers under one id: it has no
  * history. Built once, then read-only and shared by all threads. */
@@ -27,25 +31,26 @@ struct history_rows {
 struct history {
     uint64_t n_queries;
     uint64_t *offsets; // [n_queries + 1]
-    uint32_t *events;  // [offsets[n_queries]] train positions in order
+    uint32_t *events;  // [offsets[n_queries]] positions in order
 };
 
-/** Order the train rows of each query. */
-enum fusor_status history_build(const struct history_rows *train,
+/** Order the rows of each query. */
+enum fusor_status history_build(const struct history_rows *rows,
                                 uint64_t n_queries, struct history **out,
                                 struct fusor_error *err);
 void history_destroy(struct history *h);
 
-/** How many events of its query come before each train row.
- * @param before [train rows] set; 0 for the unknown query */
+/** How many events of its query come before each row that h was built of.
+ * @param before [n_rows] set; 0 for the unknown query */
 void history_count_own(const struct history *h, uint64_t n_rows,
                        uint32_t *before);
 
-/** How many events of its query come before each of rows.
- * @param same_part rows and train are rows of one part
+/** How many events of its query come before each of other rows.
+ * @param events what h was built of
+ * @param same_part rows and events are rows of one part
  * @param before [rows->n] set; 0 for the unknown query */
 void history_count_before(const struct history *h,
-                          const struct history_rows *train,
+                          const struct history_rows *events,
                           const struct history_rows *rows, int same_part,
                           uint32_t *before);
 

@@ -1,7 +1,6 @@
-/* Micro-batches: values, queries, histories that know no future, pairs. */
+/* Micro-batches: values, queries, histories, pairs. */
 #include "data/batcher.h"
 
-#include "base/rng.h"
 #include "data/prepared.h"
 
 static const struct event train[] = {{1, 1, 5, 10, 0}, {1, 2, 3, 20, 1},
@@ -266,75 +265,6 @@ static void a_missing_key_is_the_unknown_one(void)
     dataset_close(ds);
 }
 
-enum { N_EVENTS = 600, N_USERS = 9 };
-
-/* Each event has an item of its own, so an id tells which event it is. */
-static void make_events(struct event *e, uint64_t seed)
-{
-    struct rng r = rng_stream(seed, RNG_TEST, 0, 0);
-
-    for (uint32_t i = 0; i < N_EVENTS; i++)
-        e[i] = (struct event){1 + (uint32_t)rng_below(&r, N_USERS - 1), i + 1,
-                              1, (int64_t)rng_below(&r, 40),
-                              (uint8_t)rng_below(&r, 5)};
-}
-
-static int is_earlier(const struct event *e, uint32_t a, uint32_t b)
-{
-    return e[a].time < e[b].time || (e[a].time == e[b].time && a < b);
-}
-
-/* Check the events of each row of a split against the definition. */
-static void check_events(const struct dataset *ds, enum split split,
-                         const struct event *e, uint8_t fold, int is_bag)
-{
-    uint32_t n = (uint32_t)dataset_rows(ds, split);
-    struct batcher *b = make(ds, 1);
-
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t row = (uint32_t)dataset_sample_id(ds, split, i), want = 0;
-        struct batch out;
-        int wrong = 0;
-
-        REQUIRE(batcher_fill(b, split, &i, 1, &out, NULL) == FUSOR_OK);
-        for (uint32_t j = 0; j < N_EVENTS; j++)
-            want += e[j].user == e[row].user && e[j].fold != fold &&
-                    (is_bag || is_earlier(e, j, row));
-        for (uint32_t k = 0; k < out.fields[0].n_values; k++) {
-            uint32_t j = (uint32_t)out.fields[0].ids[k] - 1;
-
-            wrong += e[j].user != e[row].user || e[j].fold == fold ||
-                     (!is_bag && !is_earlier(e, j, row));
-        }
-        CHECK(wrong == 0 && out.fields[0].n_values == want);
-    }
-    batcher_destroy(b);
-}
-
-static void no_event_of_the_future_or_of_the_fold_is_used(void)
-{
-    static const char *const fields[] = {
-        "h: {type: sequence, of: item, max: 1000}", "h: {type: bag, of: item}"};
-    static struct event e[N_EVENTS];
-    struct prepared p = {.n_users = N_USERS,
-                         .n_items = N_EVENTS + 1,
-                         .train = e,
-                         .n_train = N_EVENTS,
-                         .n_folds = 5};
-
-    make_events(e, 11);
-    prepared_write(&p, "leak");
-    for (int is_bag = 0; is_bag < 2; is_bag++)
-        for (uint8_t fold = 0; fold < 5; fold += 2) {
-            struct dataset *ds = open_folder(&p, fold, fields[is_bag]);
-
-            CHECK(dataset_rows(ds, SPLIT_TEST) > 60);
-            check_events(ds, SPLIT_TRAIN, e, fold, is_bag);
-            check_events(ds, SPLIT_TEST, e, fold, is_bag);
-            dataset_close(ds);
-        }
-}
-
 static void pairs_are_one_query_with_many_items(void)
 {
     static const uint32_t items[] = {5, 1, 0};
@@ -486,8 +416,6 @@ int main(void)
         {"the prepared transform holds unless the job says",
          the_prepared_transform_holds_unless_the_job_says},
         {"a missing key is the unknown one", a_missing_key_is_the_unknown_one},
-        {"no event of the future or of the fold is used",
-         no_event_of_the_future_or_of_the_fold_is_used},
         {"pairs are one query with many items",
          pairs_are_one_query_with_many_items},
         {"a row takes another item as a negative",

@@ -13,8 +13,9 @@
 #include <stdint.h>
 
 #define FIELD_NAME_MAX 48
-#define BATCH_NO_ID UINT64_MAX /* missing: no row is looked up, value 0 */
-#define VOCAB_UNKNOWN 0        /* id of what the train part never showed */
+#define BATCH_NO_ID UINT64_MAX    /* missing: no row is looked up, value 0 */
+#define BATCH_NO_QUERY UINT32_MAX /* missing: the sample's query */
+#define VOCAB_UNKNOWN 0           /* id of what the train part never showed */
 #define BATCH_MAX_LABELS 8
 
 enum field_type {
@@ -53,6 +54,10 @@ struct batch {
     uint32_t n_queries;       // distinct queries, 1 <= n_queries <= n
     const uint32_t *query_of; // [n] ascending, below n_queries
     const uint32_t *query_n;  // [n_queries] samples of each query
+    const uint32_t *query;    // [n] id of the query key, even where query_of
+                              // tells the samples of one query apart because
+                              // their fields differ; VOCAB_UNKNOWN and
+                              // BATCH_NO_QUERY: nobody knows. NULL: as query_of
     uint32_t n_fields;
     const struct batch_field *fields; // [n_fields], in schema order
     const float *label;               // [n]

@@ -118,17 +118,17 @@ static void shuffle_runs(struct run *runs, uint64_t n, struct rng *r)
     }
 }
 
-/* Train rows sorted by query; offsets [n_queries + 1] is left at the end of
+/* Rows sorted by query; offsets [n_queries + 1] is left at the end of
  * each query. */
-static void sort_by_query(const struct dataset *ds, uint64_t n_rows,
+static void sort_by_query(const struct dataset *ds, const struct plan *p,
                           uint64_t n_queries, uint32_t *offsets, uint32_t *rows)
 {
-    for (uint64_t i = 0; i < n_rows; i++)
-        offsets[dataset_query(ds, SPLIT_TRAIN, i) + 1]++;
+    for (uint64_t i = 0; i < p->n_rows; i++)
+        offsets[dataset_query(ds, p->split, i) + 1]++;
     for (uint64_t q = 0; q < n_queries; q++)
         offsets[q + 1] += offsets[q];
-    for (uint64_t i = 0; i < n_rows; i++)
-        rows[offsets[dataset_query(ds, SPLIT_TRAIN, i)]++] = (uint32_t)i;
+    for (uint64_t i = 0; i < p->n_rows; i++)
+        rows[offsets[dataset_query(ds, p->split, i)]++] = (uint32_t)i;
 }
 
 static uint64_t count_runs(const uint32_t *ends, uint64_t n_queries,
@@ -188,7 +188,7 @@ static enum fusor_status order_by_user(const struct plan *p,
 
     o->rows = mem_alloc_raw(p->n_rows, sizeof(*o->rows));
     if (ends && sorted && o->rows) {
-        sort_by_query(ds, p->n_rows, n_queries, ends, sorted);
+        sort_by_query(ds, p, n_queries, ends, sorted);
         n_runs = count_runs(ends, n_queries, p->run);
         runs = mem_alloc_raw(n_runs, sizeof(*runs));
     }
@@ -278,12 +278,11 @@ enum fusor_status plan_order_build(const struct plan *p,
         return fusor_fail(err, FUSOR_EUSAGE,
                           "plan: order by_user needs the rows in memory: write "
                           "data: {cache: memory}, or order: random");
-    if (p->kind == PLAN_BY_USER && p->n_rows != dataset_rows(ds, SPLIT_TRAIN))
+    if (p->kind == PLAN_BY_USER && p->n_rows != dataset_rows(ds, p->split))
         return fusor_fail(err, FUSOR_EINVAL,
-                          "plan: made for %llu train rows, the data set has "
-                          "%llu",
+                          "plan: made for %llu rows, the data set has %llu",
                           (unsigned long long)p->n_rows,
-                          (unsigned long long)dataset_rows(ds, SPLIT_TRAIN));
+                          (unsigned long long)dataset_rows(ds, p->split));
     if (p->kind == PLAN_BY_USER && dataset_n_queries(ds) == 0)
         return fusor_fail(err, FUSOR_EINVAL,
                           "plan: order by_user needs a categorical field of "

@@ -1,4 +1,4 @@
-/* The plan of an epoch: which train rows make which micro-batch. A pure
+/* The plan of an epoch: which rows make which micro-batch. A pure
  * function of (seed, epoch, unit), so that any number of workers, in any
  * order, trains the same samples in the same micro-batches, each once.
  *
@@ -36,11 +36,12 @@ enum plan_order_kind {
 
 struct plan {
     uint64_t seed;
-    uint64_t n_rows;        // train rows
+    uint64_t n_rows;        // of the split
     uint32_t global_batch;  // rows of a unit
     uint32_t micro_batches; // of a unit
     enum plan_order_kind kind;
-    uint32_t run; // by user: most rows of one query in a row
+    uint32_t run;     // by user: most rows of one query in a row
+    enum split split; // whose rows these are
 };
 
 /** @return the kind, or -1 */
@@ -70,14 +71,14 @@ struct plan_order;
 
 /** The order of one epoch. By user: n_rows * 4 bytes (and as much again while
  * it is built), else none.
- * @param ds by user: has p->n_rows train rows; only read here. Streamed: it is
- * told the order, and by user is FUSOR_EUSAGE */
+ * @param ds by user: has p->n_rows rows of the split; only read here. Streamed:
+ * it is told the order, and by user is FUSOR_EUSAGE */
 enum fusor_status plan_order_build(const struct plan *p,
                                    const struct dataset *ds, uint64_t epoch,
                                    struct plan_order **out,
                                    struct fusor_error *err);
-/** Write the train rows at places first .. first + n - 1 of the order: what
- * batcher_fill() takes. */
+/** Write the rows of the split at places first .. first + n - 1 of the order:
+ * what batcher_fill() takes. */
 void plan_order_rows(const struct plan_order *o, uint64_t first, uint32_t n,
                      uint32_t *rows);
 void plan_order_destroy(struct plan_order *o);

@@ -59,11 +59,12 @@ static enum fusor_status check_loss(const struct label_head *h,
                                     struct yaml_node *at,
                                     struct fusor_error *err)
 {
-    if (h->loss->eval && !h->loss->pairwise)
+    if (loss_judges_rows(h->loss) && !h->loss->pairwise)
         return FUSOR_OK;
     return yaml_fail(at, err,
                      "labels: loss %s compares items; a label of several takes "
-                     "a loss over rows: bce, mse or huber",
+                     "a loss over rows or lists of them: bce, mse, huber, "
+                     "listnet, listmle or lambdarank",
                      h->loss->name);
 }
 

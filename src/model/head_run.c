@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "model/loss/lists.h"
 #include "model/registry.h"
 #include "tensor/vec.h"
 
@@ -14,6 +15,7 @@ void heads_take(struct model_run *r)
     size_t n = r->max_batch;
 
     r->heads = run_take(r, m->n_heads, sizeof(*r->heads));
+    lists_take(r);
     r->has_grad = run_take(r, m->n_towers, 1);
     r->aux_grad = run_take(r, m->n_towers, sizeof(*r->aux_grad));
     if (m->labelled) {
@@ -184,6 +186,11 @@ static enum fusor_status head_loss(struct model_run *r,
     struct target t = target_of(r, s->batch, head, h->weight);
 
     FUSOR_TRY(check_labels(h->loss, &t, n, err));
+    if (h->loss->list) {
+        *sum += lists_eval(h->loss, h->loss_param, r->lists, s->batch,
+                           st->score, t.label, t.weight, st->loss_grad);
+        return FUSOR_OK;
+    }
     *sum += h->loss->eval(h->loss_param, after ? st->output : st->score,
                           t.label, t.weight, n, st->loss_grad);
     if (after)

@@ -76,7 +76,7 @@ enum fusor_status loss_parse(struct label_head *h, struct yaml_node *at,
                                        .logq = l->logq,
                                        .temperature = l->temperature,
                                        .calibrate = l->calibrate};
-    if (more && !l->eval)
+    if (more && !loss_judges_rows(l))
         return parse_setting(h, more, err);
     return more ? parse_param(h, more, err) : FUSOR_OK;
 }
@@ -95,7 +95,7 @@ enum fusor_status model_set_loss(struct model *m, struct yaml_node *at,
 const struct loss_setting *model_loss_setting(const struct model *m, int *only)
 {
     if (only)
-        *only = m->heads[0].loss->eval == NULL;
+        *only = !loss_judges_rows(m->heads[0].loss);
     return m->heads[0].loss->over ? &m->heads[0].setting : NULL;
 }
 

@@ -365,3 +365,11 @@ int model_loss_is_pairwise(const struct model *m)
 {
     return m->heads[0].loss->pairwise;
 }
+
+int model_loss_is_listwise(const struct model *m)
+{
+    for (uint32_t k = 0; k < m->n_heads; k++)
+        if (m->heads[k].loss->list)
+            return 1;
+    return 0;
+}

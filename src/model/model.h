@@ -34,6 +34,8 @@ struct model;
  *           score before it, so that a sample outside is pulled back.
  *   loss:   bce | mse (half the square) | {huber: delta} | bpr; default mse.
  *           bpr takes rows in pairs, see model_loss_is_pairwise().
+ *           {listnet: temperature} | listmle | lambdarank compare the rows of
+ *           one query with each other, see model_loss_is_listwise().
  *           labels: several, each with towers, fusion, output, loss and weight
  *           (head.h); a tower's `aux` is a loss of its own beside them.
  *           Over candidates, for towers that factorise, each by itself:
@@ -113,6 +115,8 @@ const char *model_loss_name(const struct model *m, uint32_t label);
 /** Does the loss want rows in pairs: row 2i wanted, row 2i + 1 a sampled
  * negative of the same query? Evaluate such a model without model_loss(). */
 int model_loss_is_pairwise(const struct model *m);
+/** Does some label's loss compare the rows of a query in a micro-batch? */
+int model_loss_is_listwise(const struct model *m);
 
 /** Towers, in the job's order. */
 uint32_t model_n_towers(const struct model *m);

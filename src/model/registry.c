@@ -12,7 +12,8 @@ extern const struct tower_kind tower_cnn, tower_cross, tower_dot, tower_fm,
 extern const struct fusion_kind fusion_weighted, fusion_concat,
     fusion_attention;
 extern const struct loss_kind loss_bce, loss_bpr, loss_full_softmax, loss_gbce,
-    loss_huber, loss_mse, loss_sampled_softmax;
+    loss_huber, loss_lambdarank, loss_listmle, loss_listnet, loss_mse,
+    loss_sampled_softmax;
 
 /* KIND(name, prefix) lines, so that names and pointers cannot differ. */
 #define ENCODERS(X) X(mlp) X(mmoe) X(ple)
@@ -38,6 +39,9 @@ extern const struct loss_kind loss_bce, loss_bpr, loss_full_softmax, loss_gbce,
     X(full_softmax) \
     X(gbce)         \
     X(huber)        \
+    X(lambdarank)   \
+    X(listmle)      \
+    X(listnet)      \
     X(mse)          \
     X(sampled_softmax)
 

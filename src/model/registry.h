@@ -142,8 +142,11 @@ struct fusion_kind {
     int (*reads_samples)(const struct fusion *f);
 };
 
-/* A kind of loss over the rows of one micro-batch, over candidates (see
- * loss/candidates.h), or both. */
+struct loss_list;
+
+/* A kind of loss over the rows of one micro-batch, over lists of rows of one
+ * query (see loss/lists.h), over candidates (loss/candidates.h), or over rows
+ * and candidates. */
 struct loss_kind {
     const char *name;
     int pairwise;      // rows come in pairs: wanted at 2i, not wanted at 2i + 1
@@ -156,6 +159,8 @@ struct loss_kind {
      * @return the weighted sum; labels were checked */
     double (*eval)(float param, const float *x, const float *label,
                    const float *weight, uint32_t n, float *grad);
+    /** Of one list, which has at least two rows; weighs 1. */
+    double (*list)(float param, const struct loss_list *l);
     float label_low, label_high; // labels outside are refused
     /** The loss over candidates of a micro-batch; NULL: it has no such form.
      * eval is NULL when it has no other. The rest are defaults of its settings.
@@ -167,6 +172,12 @@ struct loss_kind {
     float calibrate; // 0: has none
     float temperature;
 };
+
+/** Does it judge the rows of a micro-batch? Else only candidates. */
+static inline int loss_judges_rows(const struct loss_kind *l)
+{
+    return l->eval || l->list;
+}
 
 const struct encoder_kind *registry_encoder(const char *name);
 const struct tower_kind *registry_tower(const char *name);

@@ -11,6 +11,7 @@
 struct encoder_state;
 struct matrix_state;
 struct contrast;
+struct list_room;
 
 /* Of one label. */
 struct head_state {
@@ -39,6 +40,7 @@ struct model_run {
     float *aux_output;        // [n]
     float *label_values;      // [n] of one label, with labels
     float *label_weights;     // [n]
+    struct list_room *lists;  // of losses over lists
     unsigned char *missing;   // [n_towers]
     uint32_t n_missing;
     struct contrast *contrast; // [n_towers] of a loss over candidates

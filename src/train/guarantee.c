@@ -40,6 +40,8 @@ static const char *why_not_stage(const struct workload *w, uint32_t s)
         return "rows: validation are counted apart from the train rows";
     if (o->over)
         return "a loss over candidates compares a sample with others";
+    if (o->listwise)
+        return "a loss over lists compares a sample with others";
     if (o->negatives.per_row)
         return "a row with sampled negatives makes several samples: take a "
                "loss over rows without train.negatives";

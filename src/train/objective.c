@@ -80,6 +80,12 @@ static enum fusor_status choose(struct objective *s,
                                options->train.negatives_from};
         if (s->negatives.pairwise && n == 0)
             s->negatives.per_row = 1;
+        s->listwise = model_loss_is_listwise(model);
+        if (s->listwise && dataset_n_queries(ds) == 0)
+            return fusor_fail(err, FUSOR_EUSAGE,
+                              "loss %s compares the rows of a query, but the "
+                              "data have no query key",
+                              model_loss_name(model, 0));
         return FUSOR_OK;
     }
     s->setting = *setting;

@@ -1,6 +1,7 @@
 /* What each stage's loss asks of the data: rows as they stand or with sampled
- * negatives, or a loss over candidates, there perhaps at every position of
- * whole sequences (Kang and McAuley 2018, section III-E).
+ * negatives, perhaps those of a query together, or a loss over candidates,
+ * there perhaps at every position of whole sequences (Kang and McAuley 2018,
+ * section III-E).
  *
  * With train.samples: sequences a sample is a query's train events in time
  * order: its row is the query's last one, and each position of the sequence
@@ -19,6 +20,7 @@
 
 struct objective {
     struct negatives negatives; // of a loss over rows
+    int listwise;               // a loss over the rows of a query
     int over;                   // a loss over candidates
     int every;                  // at every position
     struct loss_setting setting;

@@ -29,7 +29,8 @@ const struct option_spec train_section_specs[] = {
                 "rows of an epoch: shuffled, shuffled in runs of one user, as "
                 "they stand"),
     OPTION_SIZE(struct train_section, run, "32", 1, 1e6,
-                "by_user: most samples of one user in a run"),
+                "by_user, and lists of a loss over lists: most samples of one "
+                "user in a run"),
     OPTION_INT(struct train_section, depth, "1", 1, 7,
                "steps whose keys travel ahead; 2 to 4 hide a slow network "
                "from cluster.read: early, nothing hides it at staleness 0"),

@@ -451,6 +451,17 @@ void workload_destroy(struct workload *w)
     mem_free(w);
 }
 
+/* A loss over lists wants the rows of a query together, whatever the order. */
+static enum plan_order_kind plan_kind(const struct train_section *t,
+                                      const struct objective *o,
+                                      enum split split)
+{
+    if (o->listwise)
+        return PLAN_BY_USER;
+    return split == SPLIT_TRAIN && !o->every ? (enum plan_order_kind)t->order
+                                             : PLAN_RANDOM;
+}
+
 enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
                                 struct plan *out, struct fusor_error *err)
 {
@@ -472,11 +483,9 @@ enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
         .n_rows = n,
         .global_batch = (uint32_t)(t->global_batch < n ? t->global_batch : n),
         .micro_batches = (uint32_t)t->micro_batches,
-        /* Runs of a user are made for the train rows only. */
-        .kind = split == SPLIT_TRAIN && !o->every
-                    ? (enum plan_order_kind)t->order
-                    : PLAN_RANDOM,
+        .kind = plan_kind(t, o, split),
         .run = (uint32_t)t->run,
+        .split = split,
     };
     if (!out->micro_batches)
         out->micro_batches = plan_micro_batches((uint32_t)t->global_batch);

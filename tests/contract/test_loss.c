@@ -2,11 +2,13 @@
  * values, weights, labels and scores far from 0. */
 #include "harness.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "contract/golden.h"
 #include "model/fixture.h"
+#include "model/loss/lists.h"
 #include "model/registry.h"
 
 #define MODEL                                                                  \
@@ -19,6 +21,10 @@ static const struct golden_job jobs[] = {
     {"mse_sigmoid", "{loss: mse, output: sigmoid, " MODEL},
     {"huber", "{loss: {huber: 0.3}, " MODEL},
     {"bpr", "{loss: bpr, " MODEL},
+    {"listnet", "{loss: listnet, " MODEL},
+    {"listnet_sharp", "{loss: {listnet: 0.25}, " MODEL},
+    {"listmle", "{loss: listmle, " MODEL},
+    {"lambdarank", "{loss: lambdarank, " MODEL},
 };
 #define N_JOBS (sizeof(jobs) / sizeof(jobs[0]))
 
@@ -49,8 +55,8 @@ static void every_kind_is_here(void)
     for (size_t k = 0; names[k]; k++) {
         int found = 0;
 
-        if (!registry_loss(names[k])->eval) // tests/model/test_candidates.c
-            continue;
+        if (!loss_judges_rows(registry_loss(names[k])))
+            continue; // tests/model/test_candidates.c
         for (size_t i = 0; i < N_JOBS; i++)
             found |= !strcmp(jobs[i].name, names[k]);
         CHECK(found);
@@ -98,6 +104,111 @@ static void bpr_refuses_half_a_pair(void)
     fixture_clear(&f);
 }
 
+/* One list of four rows, by hand: labels 0, 2, 1, 0, scores .5, 0, 1, -1. */
+static const float list_x[] = {0.5f, 0, 1, -1}, list_y[] = {0, 2, 1, 0};
+
+static double eval_list(const char *name, float param, float *grad)
+{
+    struct list_item order[4];
+    float part[4];
+    struct loss_list l = {4, list_x, list_y, grad, part, order};
+
+    return registry_loss(name)->list(param, &l);
+}
+
+static void graded_lists_follow_their_papers(void)
+{
+    float grad[4];
+    double sum = exp(0.5) + 1 + exp(1.0) + exp(-1.0), best, want;
+
+    /* softmax(labels / 0.5) is softmax(0, 4, 2, 0). */
+    want = log(sum) - (exp(2.0) + 0.5 - 1) / (2 + exp(4.0) + exp(2.0));
+    CHECK_CLOSE(eval_list("listnet", 0.5f, grad), want, 1e-5);
+    CHECK_CLOSE(grad[1], 1 / sum - exp(4.0) / (2 + exp(4.0) + exp(2.0)), 1e-5);
+
+    /* The order is rows 1, 2, 0, 3. */
+    want = log(sum) + log(exp(1.0) + exp(0.5) + exp(-1.0)) - 1 +
+           log(exp(0.5) + exp(-1.0)) - 0.5;
+    CHECK_CLOSE(eval_list("listmle", 0, grad), want, 1e-5);
+    CHECK_CLOSE(grad[1], 1 / sum - 1, 1e-5);
+
+    /* Places are rows 2, 0, 1, 3; gains 3, 1, 0, 0. */
+    best = 3 + 1 / log2(3);
+    want = (2 * (1 - 0.5) * log1p(exp(1.0)) +
+            3 * (1 / log2(3) - 0.5) * log1p(exp(0.5)) +
+            3 * (0.5 - 1 / log2(5)) * log1p(exp(-1.0)) +
+            1 * (1 - 1 / log2(3)) * log1p(exp(-0.5)) +
+            1 * (1 - 1 / log2(5)) * log1p(exp(-2.0))) /
+           best;
+    CHECK_CLOSE(eval_list("lambdarank", 0, grad), want, 1e-5);
+    want = 1 * (1 - 1 / log2(5)) / (1 + exp(2.0)) / best +
+           3 * (0.5 - 1 / log2(5)) / (1 + exp(1.0)) / best;
+    CHECK_CLOSE(grad[3], want, 1e-5);
+}
+
+/* Without anything relevant there is nothing to put first; far scores stay
+ * finite. */
+static void odd_lists_are_harmless(void)
+{
+    static const char *const names[] = {"listnet", "listmle", "lambdarank"};
+    static const float far[] = {300, -300, 0, 150}, none[] = {0, 0, 0, 0};
+
+    for (int k = 0; k < 3; k++)
+        for (int i = 0; i < 2; i++) {
+            struct list_item order[4];
+            float grad[4], part[4];
+            struct loss_list l = {
+                4, i ? far : list_x, i ? list_y : none, grad, part, order};
+            double sum = registry_loss(names[k])->list(1, &l);
+
+            CHECK(isfinite(sum) && sum >= 0);
+            for (int e = 0; e < 4; e++)
+                CHECK(isfinite(grad[e]) && fabsf(grad[e]) <= 4);
+            if (i == 0 && k == 2)
+                CHECK(sum == 0 && grad[0] == 0 && grad[2] == 0);
+        }
+}
+
+/* A query key says who stands together, where fields of the query differ from
+ * row to row; the unknown one nobody. */
+static void lists_follow_the_query_key(void)
+{
+    static const uint32_t one[] = {1, 1, 1, 1, 1, 1};
+    static const uint32_t same[] = {7, 7, 7, 2, 2, 5};
+    static const uint32_t unknown[] = {0, 0, 0, 0, 0, 0};
+    struct fixture f;
+    double want;
+
+    REQUIRE(fixture_init(&f, "{loss: listnet, " MODEL) == FUSOR_OK);
+    CHECK(model_loss_is_listwise(f.model));
+    want = fixture_loss(&f);
+    CHECK(want > 0);
+    f.batch.query = same;
+    CHECK(fixture_loss(&f) == want);
+    f.batch.query = unknown;
+    CHECK(fixture_loss(&f) == 0);
+    f.batch.query = one;
+    CHECK(fixture_loss(&f) != want);
+    fixture_clear(&f);
+}
+
+static void lists_refuse_what_they_cannot_rank(void)
+{
+    static const float label[] = {1, 0, 40, 0, 1, 0};
+    struct fixture f;
+    double sum;
+
+    REQUIRE(fixture_init(&f, "{loss: lambdarank, " MODEL) == FUSOR_OK);
+    f.batch.label = label;
+    model_forward(f.run, &f.step, NULL, NULL, &f.err);
+    CHECK(model_loss(f.run, &f.step, &sum, &f.err) == FUSOR_EDATA);
+    CHECK(strstr(f.err.text, "label 40") != NULL);
+    fixture_clear(&f);
+    CHECK(fixture_init(&f, "{loss: {listmle: 2}, " MODEL) == FUSOR_EUSAGE);
+    CHECK(strstr(f.err.text, "takes no number") != NULL);
+    fixture_clear(&f);
+}
+
 /* The loss takes the score, the output is clipped. */
 static void a_range_clips_outputs_only(void)
 {
@@ -128,6 +239,13 @@ int main(void)
         {"bce refuses labels outside 0..1 and says what to do",
          bce_refuses_other_labels},
         {"bpr refuses half a pair", bpr_refuses_half_a_pair},
+        {"lists with grades follow the formulas of their papers",
+         graded_lists_follow_their_papers},
+        {"lists without relevance or with far scores are harmless",
+         odd_lists_are_harmless},
+        {"lists follow the query key", lists_follow_the_query_key},
+        {"lists refuse labels without a gain, and numbers",
+         lists_refuse_what_they_cannot_rank},
         {"a range clips outputs, not the loss", a_range_clips_outputs_only},
     };
 

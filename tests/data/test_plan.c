@@ -61,7 +61,8 @@ static void every_row_is_trained_once_whatever_the_sizes(void)
                                  batches[b],
                                  batches[b] < 7 ? batches[b] : 7,
                                  (enum plan_order_kind)kind,
-                                 4};
+                                 4,
+                                 SPLIT_TRAIN};
                 struct plan_order *o = NULL;
                 int wrong = 0;
 
@@ -78,7 +79,7 @@ static void every_row_is_trained_once_whatever_the_sizes(void)
 
 static void only_the_last_unit_is_short(void)
 {
-    struct plan p = {0, 1025, 100, 3, PLAN_TIME, 0};
+    struct plan p = {0, 1025, 100, 3, PLAN_TIME, 0, SPLIT_TRAIN};
     uint64_t first;
     uint32_t n;
 
@@ -121,7 +122,8 @@ static void an_order_depends_on_seed_and_epoch_alone(void)
     struct dataset *ds = open_rows(500, 20);
 
     for (int kind = PLAN_RANDOM; kind <= PLAN_BY_USER; kind++) {
-        struct plan p = {1, 500, 64, 4, (enum plan_order_kind)kind, 8};
+        struct plan p = {1, 500,        64, 4, (enum plan_order_kind)kind,
+                         8, SPLIT_TRAIN};
 
         copy_order(&p, ds, 0, a);
         copy_order(&p, ds, 0, b);
@@ -139,7 +141,7 @@ static void by_user_keeps_runs_together(void)
 {
     static uint32_t rows[2000];
     struct dataset *ds = open_rows(2000, 6);
-    struct plan p = {1, 2000, 64, 4, PLAN_BY_USER, 32};
+    struct plan p = {1, 2000, 64, 4, PLAN_BY_USER, 32, SPLIT_TRAIN};
     uint32_t changes = 0, ascending = 0;
 
     copy_order(&p, ds, 0, rows);
@@ -158,7 +160,7 @@ static void time_is_the_order_of_the_rows(void)
 {
     static uint32_t rows[100];
     struct dataset *ds = open_rows(100, 3);
-    struct plan p = {1, 100, 10, 1, PLAN_TIME, 0};
+    struct plan p = {1, 100, 10, 1, PLAN_TIME, 0, SPLIT_TRAIN};
 
     copy_order(&p, ds, 4, rows);
     for (uint32_t i = 0; i < 100; i++)
@@ -169,10 +171,13 @@ static void time_is_the_order_of_the_rows(void)
 static void plans_that_cannot_be_are_refused(void)
 {
     static const struct plan wrong[] = {
-        {0, 0, 10, 1, PLAN_RANDOM, 1},   {0, 10, 0, 1, PLAN_RANDOM, 1},
-        {0, 10, 10, 0, PLAN_RANDOM, 1},  {0, 10, 10, 11, PLAN_RANDOM, 1},
-        {0, 10, 10, 1, PLAN_BY_USER, 0}, {0, UINT32_MAX, 10, 1, PLAN_TIME, 1},
-        {0, 11, 10, 1, PLAN_BY_USER, 1}};
+        {0, 0, 10, 1, PLAN_RANDOM, 1, SPLIT_TRAIN},
+        {0, 10, 0, 1, PLAN_RANDOM, 1, SPLIT_TRAIN},
+        {0, 10, 10, 0, PLAN_RANDOM, 1, SPLIT_TRAIN},
+        {0, 10, 10, 11, PLAN_RANDOM, 1, SPLIT_TRAIN},
+        {0, 10, 10, 1, PLAN_BY_USER, 0, SPLIT_TRAIN},
+        {0, UINT32_MAX, 10, 1, PLAN_TIME, 1, SPLIT_TRAIN},
+        {0, 11, 10, 1, PLAN_BY_USER, 1, SPLIT_TRAIN}};
     struct dataset *ds = open_rows(10, 3);
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -189,7 +194,7 @@ static void plans_that_cannot_be_are_refused(void)
 static void every_failed_allocation_is_an_error(void)
 {
     struct dataset *ds = open_rows(10, 3);
-    struct plan p = {1, 10, 4, 2, PLAN_BY_USER, 2};
+    struct plan p = {1, 10, 4, 2, PLAN_BY_USER, 2, SPLIT_TRAIN};
     size_t used = mem_used();
 
     for (long k = 1;; k++) {

@@ -518,6 +518,43 @@ def bpr(z):
     return -torch.nn.functional.logsigmoid(z[0::2] - z[1::2]).sum()
 
 
+LISTS = [[0, 1, 2], [3, 4]]  # rows of a query; a single one has no order
+
+
+def listnet(temperature):
+    return lambda z: sum(
+        -(torch.softmax(LABEL[q] / temperature, 0) *
+          torch.log_softmax(z[q], 0)).sum() for q in LISTS)
+
+
+def listmle(z):
+    loss = 0
+    for q in LISTS:
+        x = z[sorted(q, key=lambda i: (-LABEL[i], i))]
+        loss = loss + sum(torch.logsumexp(x[i:], 0) - x[i]
+                          for i in range(len(x)))
+    return loss
+
+
+def lambdarank(z):
+    loss = 0
+    for q in LISTS:
+        gain = {i: 2 ** LABEL[i].item() - 1 for i in q}
+        best = sum(g / math.log2(2 + r) for r, g in
+                   enumerate(sorted(gain.values(), reverse=True)))
+        place = {i: r for r, i in
+                 enumerate(sorted(q, key=lambda i: (-z[i].item(), i)))}
+        for i in q:
+            for j in q:
+                if LABEL[i] > LABEL[j]:
+                    swap = (gain[i] - gain[j]) * abs(
+                        1 / math.log2(2 + place[i]) -
+                        1 / math.log2(2 + place[j])) / best
+                    loss = loss + swap * torch.nn.functional.softplus(
+                        z[j] - z[i])
+    return loss
+
+
 def labels(z):
     """bce of each label's scores, which take the same values here, by weight
     1, 1/2, 1/4."""
@@ -601,6 +638,10 @@ JOBS = {
     'mse_sigmoid': (DOT, dot, lambda z: mse(torch.sigmoid(z))),
     'huber': (DOT, dot, huber),
     'bpr': (DOT, dot, bpr),
+    'listnet': (DOT, dot, listnet(1)),
+    'listnet_sharp': (DOT, dot, listnet(.25)),
+    'listmle': (DOT, dot, listmle),
+    'lambdarank': (DOT, dot, lambdarank),
 }
 
 

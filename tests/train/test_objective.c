@@ -114,6 +114,44 @@ static void a_random_window_moves(void)
     yaml_destroy(job);
 }
 
+/* Whatever train.order says, of train and of validation rows; no query has as
+ * many rows as a run takes. */
+static void a_loss_over_lists_keeps_queries_together(void)
+{
+    struct yaml *job;
+    struct workload *w = open_workload(
+        FIELDS REST SEQ
+        "stages: [{train: [mf], loss: listnet}, "
+        "{train: [fusion], rows: validation, loss: lambdarank}, "
+        "{train: [fusion], rows: validation, loss: mse}]\n",
+        &job);
+
+    for (uint32_t s = 0; s < 3; s++) {
+        unsigned char seen[FIXTURE_USERS + 1] = {0};
+        uint32_t rows[1000], last = UINT32_MAX, again = 0;
+        struct plan_order *o = NULL;
+        struct plan p;
+
+        REQUIRE(workload_plan(w, s, &p, NULL) == FUSOR_OK);
+        CHECK(p.split == (s ? SPLIT_VALID : SPLIT_TRAIN));
+        CHECK(p.n_rows == dataset_rows(w->data, p.split) && p.n_rows < 1000);
+        CHECK(w->objectives.stages[s].listwise == (s < 2));
+        REQUIRE(plan_order_build(&p, w->data, 5, &o, NULL) == FUSOR_OK);
+        plan_order_rows(o, 0, (uint32_t)p.n_rows, rows);
+        for (uint64_t i = 0; i < p.n_rows; i++) {
+            uint32_t q = dataset_query(w->data, p.split, rows[i]);
+
+            again += q != last && seen[q];
+            seen[q] = 1;
+            last = q;
+        }
+        CHECK(s < 2 ? again == 0 : again > 0);
+        plan_order_destroy(o);
+    }
+    workload_destroy(w);
+    yaml_destroy(job);
+}
+
 static void candidates_are_distinct_and_hold_the_targets(void)
 {
     static const char *const losses[] = {
@@ -271,6 +309,8 @@ int main(void)
         {"a sequence ends at the last event",
          a_sequence_ends_at_the_last_event},
         {"a random window moves", a_random_window_moves},
+        {"a loss over lists keeps queries together",
+         a_loss_over_lists_keeps_queries_together},
         {"candidates are distinct and hold the targets",
          candidates_are_distinct_and_hold_the_targets},
         {"positions that are cut off do not count",

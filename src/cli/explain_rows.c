@@ -127,7 +127,7 @@ static struct step_micro *next_micro(struct explain *x)
 enum fusor_status explain_score_pair(struct explain *x, uint32_t query,
                                      uint32_t item, struct fusor_error *err)
 {
-    struct batcher_query q = {SPLIT_TRAIN, BATCHER_NO_ROW, query};
+    struct batcher_query q = {.row = BATCHER_NO_ROW, .query = query};
     struct step_micro *m = next_micro(x);
 
     FUSOR_TRY(batcher_fill_pairs(m->batcher, &q, &item, 1, &m->batch, err));

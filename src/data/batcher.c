@@ -406,5 +406,12 @@ enum fusor_status batcher_fill_pairs(struct batcher *b,
         b->sample_id[i] =
             query->row == BATCHER_NO_ROW ? BATCH_NO_ID : s->row[i];
     }
-    return finish(b, 0, out, err);
+    FUSOR_TRY(finish(b, 0, out, err));
+    for (uint32_t i = 0; i < query->n_texts; i++) {
+        const struct batcher_text *t = &query->texts[i];
+
+        FUSOR_TRY(gather_text(&b->buffers[t->field], t->terms, t->n,
+                              &b->fields[t->field], err));
+    }
+    return FUSOR_OK;
 }

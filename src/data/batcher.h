@@ -56,6 +56,13 @@ enum fusor_status batcher_fill_items(struct batcher *b, enum split split,
 
 #define BATCHER_NO_ROW UINT64_MAX
 
+/* Terms that stand in a text field of the query. */
+struct batcher_text {
+    size_t field; // of side query
+    const uint32_t *terms;
+    uint32_t n;
+};
+
 /* Who asks for the score of candidates. */
 struct batcher_query {
     enum split split; // where row counts
@@ -63,6 +70,8 @@ struct batcher_query {
                       // of then; or BATCHER_NO_ROW
     uint32_t query;   // without a row: this query, with all its train and
                       // valid events, as a test row after them
+    const struct batcher_text *texts; // instead of what the query says there
+    uint32_t n_texts;
 };
 
 /** One query against n candidate items. Labels are 0, weights absent. Fields of

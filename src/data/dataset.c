@@ -344,6 +344,25 @@ const uint32_t *dataset_candidates(const struct dataset *ds, uint64_t i,
     return c->u32 + c->u64[i];
 }
 
+const uint32_t *dataset_list(const struct dataset *ds, size_t field,
+                             uint32_t key, uint32_t *n)
+{
+    const struct dataset_field *f = &ds->fields[field];
+    const struct column_view *c = f->column[0];
+
+    *n = 0;
+    if ((f->origin != ORIGIN_ITEM && f->origin != ORIGIN_QUERY) ||
+        c->spec.type != COLUMN_LIST)
+        return NULL;
+    *n = (uint32_t)(c->u64[key + 1] - c->u64[key]);
+    return c->u32 + c->u64[key];
+}
+
+void dataset_leave_out(struct dataset *ds, size_t field)
+{
+    ds->fields[field].left_out = 1;
+}
+
 /* With the lock held. */
 static enum fusor_status open_vocab(struct dataset *ds, const char *file,
                                     const struct vocab **out,

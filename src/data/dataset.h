@@ -143,6 +143,17 @@ enum fusor_status dataset_announce(const struct dataset *ds,
  * threads together. Threads: any. */
 uint64_t dataset_waited_ns(const struct dataset *ds);
 
+/** The values of a list field (multi, text) of the item or query side, without
+ * a batch.
+ * @param key of the side, below dataset_n_items() or dataset_n_queries()
+ * @param n set
+ * @return owned by the data set; NULL: no such list on that side */
+const uint32_t *dataset_list(const struct dataset *ds, size_t field,
+                             uint32_t key, uint32_t *n);
+/** Leave a list field empty in batches: only dataset_list() is asked for it.
+ * Before any batcher is made. */
+void dataset_leave_out(struct dataset *ds, size_t field);
+
 /* One row of a split, by position. */
 uint32_t dataset_query(const struct dataset *ds, enum split split, uint64_t i);
 uint32_t dataset_item(const struct dataset *ds, enum split split, uint64_t i);

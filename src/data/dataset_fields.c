@@ -15,7 +15,8 @@ static const char *const field_keys[] = {
     "min_count", "column", "key",     "width",    "separator", "vocab",
     "hash",      "modulo", "buckets", "weighted", "required",  "range",
     "admit",     "oov",    "stem",    "like",     "optional",  "from",
-    "ngram",     "file",   "ids",     "missing",  "tensor",    NULL};
+    "ngram",     "file",   "ids",     "missing",  "tensor",    "stop",
+    NULL};
 
 static const char *const side_names[] = {"row", "query", "item", NULL};
 

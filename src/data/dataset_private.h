@@ -45,6 +45,7 @@ struct dataset_field {
     struct dense_transform transform;
     size_t offset; // ORIGIN_ROW, streamed: bytes from the start of a block
     int streamed;  // in every part
+    int left_out;  // empty in batches (dataset_leave_out())
     int packed;    // side by side with others (packed.h)
 };
 

@@ -272,6 +272,8 @@ enum fusor_status gather_field(const struct dataset *ds, size_t i,
 
     if (f->streamed || f->packed)
         n = s->n; // gather_streamed() or gather_packed() was here
+    else if (f->left_out)
+        memset(b->offsets, 0, ((size_t)s->n + 1) * sizeof(*b->offsets));
     else if (f->origin == ORIGIN_QUERY_KEY)
         fill_keys(s->query, s->n, b->ids);
     else if (f->origin == ORIGIN_ITEM_KEY)
@@ -289,6 +291,19 @@ enum fusor_status gather_field(const struct dataset *ds, size_t i,
     else if (is_dense(spec))
         n = 0;
     *out = (struct batch_field){b->dense, b->ids, b->offsets, b->weights, n};
+    return FUSOR_OK;
+}
+
+enum fusor_status gather_text(struct field_buffer *b, const uint32_t *ids,
+                              uint32_t n, struct batch_field *out,
+                              struct fusor_error *err)
+{
+    FUSOR_TRY(reserve(b, n, err));
+    for (uint32_t i = 0; i < n; i++)
+        b->ids[i] = ids[i];
+    b->offsets[0] = 0;
+    b->offsets[1] = n;
+    *out = (struct batch_field){b->dense, b->ids, b->offsets, NULL, n};
     return FUSOR_OK;
 }
 

@@ -68,6 +68,11 @@ enum fusor_status gather_field(const struct dataset *ds, size_t i,
                                struct batch_field *out,
                                struct fusor_error *err);
 
+/** Fill the buffer of a text field with one row. */
+enum fusor_status gather_text(struct field_buffer *b, const uint32_t *ids,
+                              uint32_t n, struct batch_field *out,
+                              struct fusor_error *err);
+
 /** Change the events of each row of a field that was filled.
  * @return how many are left in all */
 uint32_t gather_augment(const struct side *s, struct field_buffer *b,

@@ -19,20 +19,20 @@ const struct option_spec prepare_option_specs[] = {
     OPTION_TEXT(T, test, "", "file of test rows (protocol given)"),
     OPTION_TEXT(T, format, "auto",
                 "auto, movielens, criteo, csv, tsv, libfm, libffm, libsvm, "
-                "ncf, sasrec, s3rec or recbole"),
+                "ncf, sasrec, s3rec, recbole or beir"),
     OPTION_TEXT(T, schema, "", "YAML that says what the columns are"),
     OPTION_TEXT(T, fields, "", "libfm: file of (id, field, value)"),
     OPTION_TEXT(T, out, NULL, "folder to write"),
     OPTION_TEXT(T, protocol, "none",
                 "none, given, kfold-official, kfold-random, loo-full, "
-                "loo-given, loo-sampled, loo-popular, time-split or "
-                "user-split"),
+                "loo-given, loo-sampled, loo-popular, qrels, time-split "
+                "or user-split"),
     OPTION_TEXT(T, candidates, "", "loo-given: file of user item n1 n2 ..."),
     OPTION_SIZE(T, folds, "5", 2, SCHEMA_MAX_FOLDS, "kfold-random: how many"),
     OPTION_SIZE(T, seed, "1", 0, 9e15, "of the split and of drawn candidates"),
     OPTION_SIZE(T, negatives, "99", 1, 1e6,
                 "loo: candidates to draw for a test row"),
-    OPTION_DOUBLE(T, train_share, "0.8", 0, 1, "time-split, user-split"),
+    OPTION_DOUBLE(T, train_share, "0.8", 0, 1, "time-split, user-split, qrels"),
     OPTION_DOUBLE(T, valid_share, "0.1", 0, 1, "the rest is the test part"),
     OPTION_TEXT(T, valid_last, "",
                 "5%: the last rows of the file are valid rows, the others "
@@ -63,10 +63,14 @@ const struct option_spec prepare_option_specs[] = {
 const char *prepare_cause_text(enum bad_cause cause)
 {
     static const char *const texts[] = {
-        [BAD_MISSING] = "missing value",  [BAD_NUMBER] = "not a number",
-        [BAD_RANGE] = "out of range",     [BAD_COLUMNS] = "wrong column count",
-        [BAD_FORMAT] = "unreadable",      [BAD_DUPLICATE] = "duplicate",
+        [BAD_MISSING] = "missing value",
+        [BAD_NUMBER] = "not a number",
+        [BAD_RANGE] = "out of range",
+        [BAD_COLUMNS] = "wrong column count",
+        [BAD_FORMAT] = "unreadable",
+        [BAD_DUPLICATE] = "duplicate",
         [BAD_RARE] = "rare user or item",
+        [BAD_UNKNOWN] = "not in the catalogue",
     };
 
     return (unsigned)cause < BAD_CAUSES ? texts[cause] : "?";
@@ -99,6 +103,7 @@ static void fill_field(const struct prep *p, uint32_t i,
     out->spec.max_values = f->spec.type == COLUMN_LIST ? f->longest : 1;
     out->is_key = s->is_key;
     out->weighted = f->spec.weighted;
+    out->analysis = s->analysis;
     memcpy(out->transform, s->transform, sizeof(out->transform));
     fill_stats(p, f, out);
     if (f->vocab >= 0) {
@@ -280,6 +285,13 @@ static enum fusor_status open_source(struct prep *p, struct fusor_error *err)
     return FUSOR_OK;
 }
 
+static enum fusor_status read_side_files(struct prep *p,
+                                         struct fusor_error *err)
+{
+    FUSOR_TRY(prep_side_read_file(p, &p->sides[0], err));
+    return prep_side_read_file(p, &p->sides[1], err);
+}
+
 static enum fusor_status run(struct prep *p, struct fusor_error *err)
 {
     p->schema = mem_alloc(1, sizeof(*p->schema));
@@ -291,10 +303,12 @@ static enum fusor_status run(struct prep *p, struct fusor_error *err)
     p->direct = prep_is_direct(p) && !p->n_dates;
     if (p->direct)
         return write_folder(p, err);
+    if (p->source.spec.catalogue) // which rows are checked against
+        FUSOR_TRY(read_side_files(p, err));
     FUSOR_TRY(prep_read_rows(p, err));
     FUSOR_TRY(prep_split(p, err));
-    FUSOR_TRY(prep_side_read_file(p, &p->sides[0], err));
-    FUSOR_TRY(prep_side_read_file(p, &p->sides[1], err));
+    if (!p->source.spec.catalogue)
+        FUSOR_TRY(read_side_files(p, err));
     FUSOR_TRY(prep_count(p, err));
     return write_folder(p, err);
 }

@@ -15,11 +15,13 @@
  * Ids: keys (user, item) get one for every value of the rows, in order of first
  * appearance. Other vocabularies keep what the train part holds at least
  * min_count times; side tables count each query or item that a train row
- * names once. With k-fold every row counts: each trains in all folds but one.
+ * names once, and every item of a catalogue, because a search knows all its
+ * documents. With k-fold every row counts: each trains in all folds but one.
  *
  * Bad rows are left out and counted by cause: a missing required value (keys
  * and the label always are), no number where one must be, out of range, wrong
- * number of columns, a line that cannot be read, with dedupe every earlier row
+ * number of columns, a line that cannot be read, a query or item that a source
+ * with a catalogue does not have, with dedupe every earlier row
  * of the same query and item, and with min_query_rows or min_item_rows those
  * of queries and items that have fewer, again until none has (the k-core).
  * Duplicates and rare rows do not count against max_bad.
@@ -66,7 +68,8 @@ enum bad_cause {
     BAD_COLUMNS,
     BAD_FORMAT,
     BAD_DUPLICATE,
-    BAD_RARE, // its query or item has too few rows
+    BAD_RARE,    // its query or item has too few rows
+    BAD_UNKNOWN, // its query or item is not in the catalogue
     BAD_CAUSES
 };
 

@@ -162,7 +162,8 @@ static enum fusor_status count_side(struct prep *p, struct prep_side *s,
     if (!trained)
         return mem_fail(err, keys->name, n);
     for (uint32_t id = 1; id < n; id++)
-        trained[id] = keys->counts[id] > 0;
+        trained[id] = keys->counts[id] > 0 ||
+                      (p->source.spec.catalogue && side == SIDE_ITEM);
     for (uint32_t i = 0; i < p->n_fields; i++) {
         struct prep_field *f = &p->fields[i];
 

@@ -283,6 +283,11 @@ static enum fusor_status check_needs(const struct prep *p,
                           "%s needs a key on the item side: a categorical "
                           "field with side: item",
                           p->options->dedupe ? "dedupe" : p->protocol->name);
+    if (p->source.spec.catalogue &&
+        (p->options->min_query_rows > 1 || p->options->min_item_rows > 1))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "min_query_rows and min_item_rows would leave out "
+                          "what the catalogue keeps: remove them");
     if ((p->options->min_query_rows > 1 && p->sides[0].key < 0) ||
         (p->options->min_item_rows > 1 && p->sides[1].key < 0))
         return fusor_fail(err, FUSOR_EUSAGE,

@@ -88,6 +88,18 @@ struct row_fault prep_check_numbers(const struct prep *p,
     return fault;
 }
 
+/* Does the catalogue lack the query or item? */
+static int is_unknown(const struct prep *p, const struct prep_field *f,
+                      const struct cell *cell)
+{
+    struct cell key = prep_trimmed(*cell);
+
+    return p->source.spec.catalogue && f->source->is_key &&
+           p->sides[f->source->side == SIDE_ITEM].table &&
+           vocab_find(p->vocabs[f->vocab].vocab, key.text, key.n) ==
+               VOCAB_UNKNOWN;
+}
+
 static struct row_fault check_row(struct prep *p, int part,
                                   const struct table_row *row,
                                   struct row_numbers *numbers)
@@ -111,6 +123,8 @@ static struct row_fault check_row(struct prep *p, int part,
             continue;
         cell = &cells[f->column[part]];
         fault = fault_at(prep_value_check(f, cell), cell, f->spec.name);
+        if (fault.cause < 0 && is_unknown(p, f, cell))
+            fault = fault_at(BAD_UNKNOWN, cell, f->spec.name);
     }
     return fault;
 }

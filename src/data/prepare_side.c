@@ -125,7 +125,14 @@ static int check_side_row(struct prep *p, const struct prep_side *s,
                           const char **what, uint32_t *column)
 {
     enum field_side side = s == &p->sides[1] ? SIDE_ITEM : SIDE_QUERY;
+    const struct cell *key = &row->cells[s->key_column];
 
+    if (p->source.spec.catalogue && key->n == 0) {
+        *cause = BAD_MISSING;
+        *what = p->fields[s->key].spec.name;
+        *column = key->column;
+        return -1;
+    }
     for (uint32_t i = 0; i < p->n_fields; i++) {
         struct prep_field *f = &p->fields[i];
         int rc;
@@ -165,6 +172,16 @@ static enum fusor_status take_side_row(struct prep *p, struct prep_side *s,
     return s->names.failed ? mem_fail(err, "names", 0) : FUSOR_OK;
 }
 
+/* A catalogue gives ids, other side tables only add to those of the rows. */
+static enum fusor_status side_id(const struct prep *p, struct vocab *keys,
+                                 const struct cell *key, uint32_t *id,
+                                 struct fusor_error *err)
+{
+    *id = p->source.spec.catalogue ? vocab_add(keys, key->text, key->n)
+                                   : vocab_find(keys, key->text, key->n);
+    return *id == UINT32_MAX ? mem_fail(err, "keys", key->n) : FUSOR_OK;
+}
+
 enum fusor_status prep_side_read_file(struct prep *p, struct prep_side *s,
                                       struct fusor_error *err)
 {
@@ -188,8 +205,7 @@ enum fusor_status prep_side_read_file(struct prep *p, struct prep_side *s,
                                    row.fault_column, cause, what, err));
             continue;
         }
-        id = vocab_find(keys, row.cells[s->key_column].text,
-                        row.cells[s->key_column].n);
+        FUSOR_TRY(side_id(p, keys, &row.cells[s->key_column], &id, err));
         if (id == VOCAB_UNKNOWN)
             p->report->side_unused++;
         else

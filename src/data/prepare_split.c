@@ -120,6 +120,10 @@ enum fusor_status prep_split(struct prep *p, struct fusor_error *err)
     p->split.part = mem_alloc(n, 1);
     if (!p->split.part)
         return mem_fail(err, "parts", n);
+    for (uint64_t row = 0; row < p->facts.n; row++)
+        if (p->facts.part[row] != ROW_DROPPED)
+            p->split.part[at++] = p->facts.part[row];
+    at = 0;
     facts_for_protocol(p, n, &facts);
     FUSOR_TRY(p->protocol->assign(&facts, &p->split, err));
     prep_keep_candidates(p);

@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "data/encode.h"
 #include "data/prepare_private.h"
-#include "data/text.h"
 
 struct cell prep_trimmed(struct cell c)
 {
@@ -210,20 +209,32 @@ static enum fusor_status add_to_list(struct prep *p, struct prep_field *f,
     return FUSOR_OK;
 }
 
+/* What a text is being turned into. */
+struct term_list {
+    struct prep *p;
+    struct prep_field *f;
+};
+
+static enum fusor_status add_term(void *context, const char *term, size_t n,
+                                  struct fusor_error *err)
+{
+    const struct term_list *l = context;
+
+    return add_to_list(l->p, l->f, term, n, 1, err);
+}
+
 static enum fusor_status encode_list(struct prep *p, struct prep_field *f,
                                      const struct cell *cell,
                                      struct fusor_error *err)
 {
+    struct term_list terms = {p, f};
     struct cell piece;
-    char word[64];
-    size_t at = 0, n;
+    size_t at = 0;
 
     f->value.n = 0;
-    if (f->source->type == FIELD_TEXT) {
-        while ((n = text_next_word(cell->text, cell->n, &at, word)))
-            FUSOR_TRY(add_to_list(p, f, word, n, 1, err));
-        return FUSOR_OK;
-    }
+    if (f->source->type == FIELD_TEXT)
+        return analysis_run(&f->source->analysis, cell->text, cell->n, add_term,
+                            &terms, err);
     while (next_piece(f->source, cell, &at, &piece)) {
         float weight = 1;
 

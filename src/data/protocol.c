@@ -6,17 +6,11 @@
 #include "base/mem.h"
 #include "data/protocol/all.h"
 
-static const struct protocol_ops *const protocols[] = {&protocol_none,
-                                                       &protocol_given,
-                                                       &protocol_kfold_official,
-                                                       &protocol_kfold_random,
-                                                       &protocol_loo_full,
-                                                       &protocol_loo_given,
-                                                       &protocol_loo_popular,
-                                                       &protocol_loo_sampled,
-                                                       &protocol_time_split,
-                                                       &protocol_user_split,
-                                                       NULL};
+static const struct protocol_ops *const protocols[] = {
+    &protocol_none,         &protocol_given,       &protocol_kfold_official,
+    &protocol_kfold_random, &protocol_loo_full,    &protocol_loo_given,
+    &protocol_loo_popular,  &protocol_loo_sampled, &protocol_qrels,
+    &protocol_time_split,   &protocol_user_split,  NULL};
 
 const struct protocol_ops *const *protocol_list(void)
 {

@@ -18,8 +18,10 @@ enum { ROW_TRAIN, ROW_VALID, ROW_TEST, ROW_PARTS };
 enum {
     PROTOCOL_QUERY = 1, // needs ids of queries
     PROTOCOL_ITEM = 2,
-    PROTOCOL_FOLDS = 4, // part[] is a fold, from 0
-    PROTOCOL_FILES = 8  // the user named a file for each part
+    PROTOCOL_FOLDS = 4,         // part[] is a fold, from 0
+    PROTOCOL_FILES = 8,         // the user named a file for each part
+    PROTOCOL_RANKS_ROWS = 16,   // each judged row among candidates
+    PROTOCOL_RANKS_QUERIES = 32 // each judged query among all items
 };
 
 /* Clean rows, in the order of the file. */
@@ -44,7 +46,8 @@ struct split_pair {
 };
 
 struct split_result {
-    uint8_t *part; // [n] given zeroed, to be set
+    uint8_t *part; // [n] given: the file's part of each row, 0 where there is
+                   // one file; to be set
     uint32_t n_folds;
     struct split_pair *added; // test rows that no row of the file is
     size_t n_added, added_cap;

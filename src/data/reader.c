@@ -10,14 +10,23 @@
 #include "data/reader/formats.h"
 
 /* The first that knows an input wins. */
-static const struct reader_ops *const readers[] = {
-    &reader_movielens, &reader_criteo, &reader_ncf,    &reader_recbole,
-    &reader_libsvm,    &reader_libffm, &reader_sasrec, &reader_s3rec,
-    &reader_libfm,     &reader_tsv,    &reader_csv,    NULL};
+static const struct reader_ops *const readers[] = {&reader_beir,
+                                                   &reader_movielens,
+                                                   &reader_criteo,
+                                                   &reader_ncf,
+                                                   &reader_recbole,
+                                                   &reader_libsvm,
+                                                   &reader_libffm,
+                                                   &reader_sasrec,
+                                                   &reader_s3rec,
+                                                   &reader_libfm,
+                                                   &reader_tsv,
+                                                   &reader_csv,
+                                                   NULL};
 
 #define FORMATS                                                         \
     "movielens, criteo, csv, tsv, libfm, libffm, libsvm, ncf, sasrec, " \
-    "s3rec or recbole"
+    "s3rec, recbole or beir"
 
 const struct reader_ops *const *reader_list(void)
 {

@@ -13,8 +13,8 @@ static const char *const side_names[] = {"row", "query", "item", NULL};
 /* One field as it stands in the file. */
 struct field_text {
     const char *name, *type, *vocab, *transform;
-    int side, key, weighted;
-    uint64_t width, cardinality, max_values, vocab_number;
+    int side, key, weighted, stem, stop;
+    uint64_t width, cardinality, max_values, vocab_number, ngram;
     double min, max, mean, std;
 };
 
@@ -29,6 +29,9 @@ static const struct option_spec field_specs[] = {
     OPTION_TEXT(struct field_text, vocab, "", "file of id -> text"),
     OPTION_SIZE(struct field_text, vocab_number, "0", 0, 65535, "shared ids"),
     OPTION_BOOL(struct field_text, weighted, "false", "list with weights"),
+    OPTION_ENUM(struct field_text, stem, "none", analysis_languages, "text"),
+    OPTION_ENUM(struct field_text, stop, "none", analysis_languages, "text"),
+    OPTION_SIZE(struct field_text, ngram, "0", 0, ANALYSIS_NGRAM_MAX, "text"),
     OPTION_TEXT(struct field_text, transform, "", "of raw values, at load"),
     OPTION_DOUBLE(struct field_text, min, "0", -1e300, 1e300, "train part"),
     OPTION_DOUBLE(struct field_text, max, "0", -1e300, 1e300, "train part"),
@@ -110,6 +113,7 @@ static enum fusor_status read_field(struct yaml_node *node, struct schema *s,
     f->spec.vocab = (uint32_t)t.vocab_number;
     f->is_key = t.key;
     f->weighted = t.weighted;
+    f->analysis = (struct analysis){t.stem, t.stop, (uint32_t)t.ngram};
     f->min = t.min;
     f->max = t.max;
     f->mean = t.mean;
@@ -253,6 +257,10 @@ static void put_field(const struct schema_field *f, struct strbuf *b)
     strbuf_addf(b, "\n    vocab_number: %u\n", f->spec.vocab);
     if (f->weighted)
         strbuf_add(b, "    weighted: true\n");
+    if (f->spec.type == FIELD_TEXT)
+        strbuf_addf(b, "    stem: %s\n    stop: %s\n    ngram: %u\n",
+                    analysis_languages[f->analysis.stem],
+                    analysis_languages[f->analysis.stop], f->analysis.ngram);
 }
 
 static void put_schema(const struct schema *s, struct strbuf *b)

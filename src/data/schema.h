@@ -33,6 +33,7 @@
 
 #include "base/batch.h"
 #include "base/str.h"
+#include "data/analysis.h"
 #include "data/privacy.h"
 #include "fusor/status.h"
 
@@ -45,9 +46,10 @@ struct schema_field {
     int is_key;                      // the id that joins its side table
     char vocab_name[FIELD_NAME_MAX]; // file "<vocab_name>.vocab", or ""
     double min, max, mean, std;      // dense, of the train part, raw values
-    char transform[64]; // dense: what a loader applies when the job says
-                        // nothing, as data/dense.h reads it; "" is none
-    int weighted;       // multi: the column carries weights
+    char transform[64];       // dense: what a loader applies when the job says
+                              // nothing, as data/dense.h reads it; "" is none
+    int weighted;             // multi: the column carries weights
+    struct analysis analysis; // text: what its terms were made by
 };
 
 struct schema {

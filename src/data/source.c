@@ -16,9 +16,9 @@ static const char *const type_names[] = {
 static const char *const bucket_names[] = {"none", "log2sq", NULL};
 
 struct field_text {
-    int type, side, key, weighted, required, buckets;
+    int type, side, key, weighted, required, buckets, stem, stop;
     const char *column, *separator, *vocab, *hash, *repeat;
-    uint64_t width, min_count, max, modulo;
+    uint64_t width, min_count, max, modulo, ngram;
     struct yaml_node *transform, *range;
 };
 
@@ -40,13 +40,19 @@ static const struct option_spec field_specs[] = {
     OPTION_TEXT(struct field_text, repeat, "", "1..26 for columns C1 to C26"),
     OPTION_BOOL(struct field_text, weighted, "false", "value:weight"),
     OPTION_BOOL(struct field_text, required, "false", "missing: a bad row"),
+    OPTION_ENUM(struct field_text, stem, "none", analysis_languages,
+                "text: cut endings"),
+    OPTION_ENUM(struct field_text, stop, "none", analysis_languages,
+                "text: leave the commonest words out"),
+    OPTION_SIZE(struct field_text, ngram, "0", 0, ANALYSIS_NGRAM_MAX,
+                "text: runs of so many characters instead of words"),
     OPTION_NODE(struct field_text, transform, "for the loader"),
     OPTION_NODE(struct field_text, range, "[low, high]; outside: a bad row"),
     OPTION_END};
 
 struct spec_text {
     const char *weight, *time, *names, *query_file, *item_file, *separator;
-    int latin1;
+    int latin1, catalogue;
     struct yaml_node *label, *quotes, *header, *fields;
 };
 
@@ -60,6 +66,8 @@ static const struct option_spec spec_specs[] = {
     OPTION_TEXT(struct spec_text, separator, "", "between columns"),
     OPTION_NODE(struct spec_text, quotes, "RFC 4180 quotes"),
     OPTION_BOOL(struct spec_text, latin1, "false", "ISO 8859-1"),
+    OPTION_BOOL(struct spec_text, catalogue, "false",
+                "side tables name all queries and items"),
     OPTION_NODE(struct spec_text, header, "names, when the file has none"),
     OPTION_NODE(struct spec_text, fields, "name: {type, side, ...}"),
     OPTION_END};
@@ -169,6 +177,10 @@ static enum fusor_status fill_field(struct source_field *f,
     f->max = (uint32_t)t->max;
     f->weighted = t->weighted;
     f->required = t->required;
+    f->analysis = (struct analysis){t->stem, t->stop, (uint32_t)t->ngram};
+    if (f->type != FIELD_TEXT && (t->stem || t->stop || t->ngram))
+        return yaml_fail(
+            node, err, "%s: stem, stop and ngram are of text fields", f->name);
     if (t->column[0])
         FUSOR_TRY(copy(f->column, sizeof(f->column), t->column, node, err));
     if (t->separator[0])
@@ -358,6 +370,7 @@ static enum fusor_status read_root(struct source_spec *s,
     FUSOR_TRY(copy(s->item_file, sizeof(s->item_file), t.item_file, root, err));
     FUSOR_TRY(copy(s->separator, sizeof(s->separator), t.separator, root, err));
     s->latin1 = t.latin1;
+    s->catalogue = t.catalogue;
     if (t.quotes)
         FUSOR_TRY(yaml_to_bool(t.quotes, &s->quotes, err));
     if (t.header)

@@ -10,12 +10,15 @@
  *     latin1: true           # the file is ISO 8859-1, not UTF-8
  *     query_file: users.csv  # side tables: beside this file; joined by the
  *     item_file: items.csv   # column of the side's key
+ *     catalogue: true        # the side tables name all queries and items there
+ *                            # are; a row that names another is bad
  *     names: title           # item-side column to show to people
  *     fields:
  *       user:  {side: query, type: categorical}   # a side's first categorical
  *       item:  {side: item,  type: categorical, column: item_id}  # is its key
  *       tags:  {side: item,  type: multi, separator: "|", min_count: 2}
- *       title: {side: item,  type: text}
+ *       title: {side: item,  type: text, stem: english, stop: english}
+ *       parts: {side: item,  type: text, column: title, ngram: 4}
  *       age:   {side: query, type: dense, transform: zscore}
  *       C:     {repeat: 1..26, type: categorical, hash: 1M}   # C1 .. C26
  *       H:     {repeat: 1..9, type: categorical, modulo: 40M} # hexadecimal ids
@@ -32,6 +35,7 @@
 
 #include "base/batch.h"
 #include "base/yaml.h"
+#include "data/analysis.h"
 #include "data/schema.h"
 #include "fusor/status.h"
 
@@ -55,6 +59,7 @@ struct source_field {
     enum source_ids ids;        // hashed: what of
     char transform[64];         // dense, as data/dense.h reads it
     int weighted;               // multi: "value:weight"
+    struct analysis analysis;   // text
     int required;               // missing: a bad row
     int has_range;
     double low, high; // dense: outside is a bad row
@@ -70,6 +75,7 @@ struct source_spec {
     char separator[8]; // "": the format's
     int quotes;        // -1: the format's
     int latin1;
+    int catalogue;
     char **header; // [n_header] or NULL: in the first line
     size_t n_header;
     uint32_t n_fields;

@@ -112,20 +112,28 @@ void csr_clear(struct csr *m)
     memset(m, 0, sizeof(*m));
 }
 
+void csr_idf(const struct csr *m, float *idf)
+{
+    for (uint32_t c = 0; c < m->n_cols; c++)
+        idf[c] = 0;
+    for (uint64_t k = 0; k < m->offsets[m->n_rows]; k++)
+        idf[m->cols[k]] += 1; // exact up to 2^24 rows
+    for (uint32_t c = 0; c < m->n_cols; c++) {
+        double rows = 1.0 + m->n_rows, of = 1.0 + (double)idf[c];
+
+        idf[c] = (float)(log(rows / of) + 1.0);
+    }
+}
+
 enum fusor_status csr_weigh_idf(struct csr *m, struct fusor_error *err)
 {
-    uint32_t *count = mem_alloc(m->n_cols, sizeof(*count));
-    uint64_t n = m->offsets[m->n_rows];
+    float *idf = mem_alloc(m->n_cols, sizeof(*idf));
 
-    if (!count)
-        return mem_fail(err, "idf", m->n_cols * sizeof(*count));
-    for (uint64_t k = 0; k < n; k++)
-        count[m->cols[k]]++;
-    for (uint64_t k = 0; k < n; k++) {
-        double rows = 1.0 + m->n_rows, of = 1.0 + count[m->cols[k]];
-
-        m->values[k] *= (float)(log(rows / of) + 1.0);
-    }
-    mem_free(count);
+    if (!idf)
+        return mem_fail(err, "idf", m->n_cols * sizeof(*idf));
+    csr_idf(m, idf);
+    for (uint64_t k = 0; k < m->offsets[m->n_rows]; k++)
+        m->values[k] *= idf[m->cols[k]];
+    mem_free(idf);
     return FUSOR_OK;
 }

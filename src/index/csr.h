@@ -33,9 +33,12 @@ enum fusor_status csr_transpose(const struct csr *m, struct csr *out,
                                 struct fusor_error *err);
 void csr_clear(struct csr *m);
 
-/** Multiply each value by log((1 + n_rows) / (1 + rows of its column)) + 1, so
- * that what few have weighs more (smoothed inverse document frequency, as in
- * Manning, Raghavan and Schuetze 2008, section 6.2.1). */
+/** How much the columns weigh: log((1 + n_rows) / (1 + rows of the column)) +
+ * 1, more for what few have (smoothed inverse document frequency, as in
+ * Manning, Raghavan and Schuetze 2008, section 6.2.1).
+ * @param idf [n_cols] */
+void csr_idf(const struct csr *m, float *idf);
+/** Multiply each value by the weight of its column. */
 enum fusor_status csr_weigh_idf(struct csr *m, struct fusor_error *err);
 
 #endif

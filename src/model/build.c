@@ -309,6 +309,7 @@ enum fusor_status build_lookup(struct model *m, uint32_t table, uint32_t field,
             return FUSOR_OK;
         }
     FUSOR_TRY(check_ids(m, table, field, at, err));
+    build_reads(m, field);
     if (mem_reserve((void **)&m->lookups, n, &m->lookups_cap,
                     sizeof(*m->lookups)) ||
         mem_reserve((void **)&m->lookup_users, n, &m->users_cap,
@@ -321,6 +322,16 @@ enum fusor_status build_lookup(struct model *m, uint32_t table, uint32_t field,
     m->n_lookups = n + 1;
     *lookup = n;
     return FUSOR_OK;
+}
+
+void build_reads(struct model *m, uint32_t field)
+{
+    m->field_use[field] |= USE_BATCH;
+}
+
+void build_indexes(struct model *m, uint32_t field)
+{
+    m->field_use[field] |= USE_INDEX;
 }
 
 uint32_t build_column(struct model *m, uint32_t table)

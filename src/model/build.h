@@ -33,6 +33,8 @@ struct table_def {
     uint32_t n_readers;
 };
 
+enum { USE_BATCH = 1, USE_INDEX = 2 }; // what a field is needed for
+
 enum output_kind { OUTPUT_IDENTITY, OUTPUT_SIGMOID, OUTPUT_RANGE };
 
 struct output {
@@ -121,7 +123,8 @@ struct model {
     uint32_t most_candidates;    // 0: no loss over candidates
     int every;                   // runs hold vectors of all positions
     uint32_t n_dropouts;
-    int owner; // of what is being declared
+    int owner;                // of what is being declared
+    unsigned char *field_use; // [n_fields] USE_..
 };
 
 /** The bit of a tower (its number), an encoder (OWNER_ENCODER + its number) or
@@ -188,6 +191,10 @@ int build_table_lists(const struct model *m, uint32_t t, uint32_t field);
 enum fusor_status build_lookup(struct model *m, uint32_t table, uint32_t field,
                                const struct yaml_node *at, uint32_t *lookup,
                                struct fusor_error *err);
+/** Say that batches must have the values of a field. Look-ups and inputs do. */
+void build_reads(struct model *m, uint32_t field);
+/** Say that what is built from a field is all a tower needs of it. */
+void build_indexes(struct model *m, uint32_t field);
 /** Claim a single float in each row of the table. @return its place */
 uint32_t build_column(struct model *m, uint32_t table);
 /** Declare size floats named "<owner>.<name>". @param block set to its number;

@@ -9,6 +9,10 @@
  *   by item, lists    the same as [2 most]: ids (0: none) as floats, weights
  *   by query          table 0, key a query: [n_items] its scores
  *   factors           table 0 by query, table 1 by item: [dim] each
+ *   texts, lists      table 0 by document: [2 most] terms (0: none) as floats,
+ *                     then what each puts into the score; table 1 by term of
+ *                     the query: [1] the most it can
+ *   texts, factors    table 0 by term of the query, table 1 by document: [dim]
  *
  * Constant after the model was made. */
 #ifndef MODEL_BUILT_H
@@ -19,7 +23,14 @@
 #define BUILT_MAX_FIELDS 16
 #define BUILT_MAX_ID (1u << 24) /* ids up to here are exact as floats */
 
-enum built_method { BUILT_EASE, BUILT_KNN, BUILT_IALS, BUILT_CONTENT };
+enum built_method {
+    BUILT_EASE,
+    BUILT_KNN,
+    BUILT_IALS,
+    BUILT_CONTENT,
+    BUILT_BM25,
+    BUILT_LSA
+};
 
 struct built {
     enum built_method method;
@@ -35,10 +46,14 @@ struct built {
     float lambda;         // ease, ials
     float alpha;          // ials: weight of what nobody saw
     float exponent;       // ials: of the number of events in the regularisation
-    uint32_t dim, sweeps; // ials
+    uint32_t dim, sweeps; // ials, lsa
     int idf;              // content
-    uint32_t fields[BUILT_MAX_FIELDS]; // content: of the item
+    uint32_t fields[BUILT_MAX_FIELDS]; // content, bm25: of the item
     uint32_t n_fields;
+    uint32_t n_terms;                // of texts: ids are below
+    float weights[BUILT_MAX_FIELDS]; // bm25: of the fields
+    float k1, b;                     // bm25
+    int form;                        // bm25: enum bm25_form
 };
 
 struct model;

@@ -124,6 +124,7 @@ static enum fusor_status parse_word(struct model *m, struct yaml_node *at,
     if (length_of(m, word, &field)) {
         struct input item = {.kind = INPUT_LENGTH, .field = field, .width = 1};
 
+        build_reads(m, field);
         return append(out, &item, err);
     }
     for (uint32_t f = 0; f < m->n_fields; f++)

@@ -95,7 +95,9 @@ enum fusor_status model_create(struct yaml_node *job,
     m->fields = fields;
     m->n_fields = (uint32_t)n_fields;
     m->seed = seed;
-    rc = build_all(m, job, err);
+    m->field_use = mem_alloc(n_fields, 1);
+    rc = m->field_use ? build_all(m, job, err)
+                      : mem_fail(err, "fields", n_fields);
     if (rc != FUSOR_OK) {
         model_destroy(m);
         return rc;
@@ -120,7 +122,13 @@ void model_destroy(struct model *m)
     mem_free(m->blocks);
     mem_free(m->tables);
     mem_free(m->table_specs);
+    mem_free(m->field_use);
     mem_free(m);
+}
+
+int model_reads_field(const struct model *m, uint32_t field)
+{
+    return m->field_use[field] != USE_INDEX;
 }
 
 const struct param_spec *model_params(const struct model *m)

@@ -68,6 +68,9 @@ uint64_t model_table_rows(const struct model *m, uint32_t table);
 uint32_t model_table_columns(const struct model *m, uint32_t table);
 /** The fields it was created with. */
 const struct field_spec *model_fields(const struct model *m, uint32_t *n);
+/** Must batches have the field's values? Not when all that is asked of it was
+ * put into tables that are built. */
+int model_reads_field(const struct model *m, uint32_t field);
 /** Labels it predicts, at least 1. */
 uint32_t model_n_labels(const struct model *m);
 /** What the job's `labels` calls it; "" for the only `label`. */

@@ -4,8 +4,8 @@
 #include <string.h>
 
 extern const struct encoder_kind encoder_mlp, encoder_mmoe, encoder_ple;
-extern const struct tower_kind tower_content, tower_ease, tower_ials,
-    tower_knn; // built, not trained
+extern const struct tower_kind tower_bm25, tower_content, tower_ease,
+    tower_ials, tower_knn, tower_lsa; // built, not trained
 extern const struct tower_kind tower_cnn, tower_cross, tower_dot, tower_fm,
     tower_gru, tower_linear, tower_lstm, tower_mlp, tower_rnn,
     tower_transformer;
@@ -18,6 +18,7 @@ extern const struct loss_kind loss_bce, loss_bpr, loss_full_softmax, loss_gbce,
 /* KIND(name, prefix) lines, so that names and pointers cannot differ. */
 #define ENCODERS(X) X(mlp) X(mmoe) X(ple)
 #define TOWERS(X) \
+    X(bm25)       \
     X(cnn)        \
     X(content)    \
     X(cross)      \
@@ -28,6 +29,7 @@ extern const struct loss_kind loss_bce, loss_bpr, loss_full_softmax, loss_gbce,
     X(ials)       \
     X(knn)        \
     X(linear)     \
+    X(lsa)        \
     X(lstm)       \
     X(mlp)        \
     X(rnn)        \

@@ -116,7 +116,7 @@ enum fusor_status recommender_top(struct recommender *r, uint32_t query,
                                   uint32_t *n, uint32_t *n_bad,
                                   struct fusor_error *err)
 {
-    struct batcher_query q = {SPLIT_TRAIN, BATCHER_NO_ROW, query};
+    struct batcher_query q = {.row = BATCHER_NO_ROW, .query = query};
     uint32_t n_seen, some, item = VOCAB_UNKNOWN + 1, bad = 0;
     const uint32_t *seen = dataset_seen(r->ds, SPLIT_TEST, query, &n_seen);
     const uint32_t *end = n_seen ? seen + n_seen : seen;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "train/build_text.h"
 
 #define UNIT_BYTES (8u << 20) /* of rows pushed in one step by all workers */
 #define UNIT_ROWS 1024
@@ -156,6 +157,12 @@ static enum fusor_status compute_tower(const struct workload *w,
 
     if (spec->method == BUILT_CONTENT)
         return build_content(w->data, spec, crew, part[0].values, err);
+    if (spec->method == BUILT_BM25)
+        return build_bm25(w->data, spec, part[0].values,
+                          spec->n_tables > 1 ? part[1].values : NULL, err);
+    if (spec->method == BUILT_LSA)
+        return build_lsa(w->data, spec, w->options.train.seed, crew,
+                         part[0].values, part[1].values, err);
     FUSOR_TRY(build_events(w->data, spec->method != BUILT_KNN, &events, err));
     if (spec->method == BUILT_EASE)
         rc = build_ease(&events, spec, crew, part[0].values, err);

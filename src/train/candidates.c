@@ -60,7 +60,7 @@ void candidate_list_clear(struct candidate_list *l)
 
 static enum fusor_status fill(struct candidate_list *l, struct fusor_error *err)
 {
-    struct batcher_query nobody = {SPLIT_TRAIN, BATCHER_NO_ROW, 0};
+    struct batcher_query nobody = {.row = BATCHER_NO_ROW};
 
     l->added = 0;
     return batcher_fill_pairs(l->batcher, &nobody, l->ids, l->n, &l->batch,

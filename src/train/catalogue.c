@@ -167,7 +167,7 @@ static enum fusor_status take_sets(struct catalogue *c, const struct batch *b,
 static enum fusor_status take_items(struct catalogue *c, const struct field *f,
                                     struct batcher *b, struct fusor_error *err)
 {
-    static const struct batcher_query nobody = {SPLIT_TRAIN, BATCHER_NO_ROW, 0};
+    static const struct batcher_query nobody = {.row = BATCHER_NO_ROW};
     uint32_t items[CHUNK], n, width = f->spec->width;
     size_t used = 0, cap = 0;
 

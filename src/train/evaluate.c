@@ -1,15 +1,14 @@
-/* Scores the queries a worker owns: rows as they stand, or each row among its
- * protocol's candidates. */
-#include "train/evaluate.h"
+/* Scores the queries a worker owns: rows as they stand. Those among candidates
+ * are evaluate_rank.c's. */
+#include "train/evaluate_private.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "data/protocol.h"
 #include "train/catalogue.h"
-#include "train/ranker.h"
-#include "train/slicing.h"
 
 enum fusor_status evaluate_order_build(const struct dataset *ds,
                                        enum split split,
@@ -66,34 +65,7 @@ enum fusor_status evaluate_set_create(const struct workload *w,
     return FUSOR_OK;
 }
 
-/* The rows of one label: those of a micro-batch that have it, or the group that
- * is being gathered. */
-struct judged_rows {
-    float *scores, *labels, *weights;
-    uint32_t *items;
-    size_t n, cap;
-};
-
-/* One share under way. */
-struct share {
-    struct worker *w;
-    const struct dataset *ds;
-    const struct evaluate_order *order;
-    struct metric_set *set;
-    struct evaluate_sink *sink;
-    double *values; // [n_metrics] of one unit
-    uint32_t worker, n_workers;
-    double *part; // [n_metrics] the same of one label
-    uint32_t n_labels;
-    int has_rows, has_groups; // kinds of metric asked for
-    struct judged_rows rows;  // of a micro-batch
-    struct judged_rows groups[BATCH_MAX_LABELS];
-    uint32_t n_group; // rows of the group, with or without labels
-    struct slicer slicer;
-    uint32_t group_slices[SLICING_FIELDS_MAX]; // of that group
-};
-
-static int owns(const struct share *s, uint64_t row)
+int share_owns(const struct share *s, uint64_t row)
 {
     uint64_t key = dataset_n_queries(s->ds)
                        ? dataset_query(s->ds, s->order->split, row)
@@ -102,8 +74,8 @@ static int owns(const struct share *s, uint64_t row)
     return hash_mix(key + 1) % s->n_workers == s->worker;
 }
 
-static enum fusor_status make_room(struct judged_rows *r, size_t n,
-                                   struct fusor_error *err)
+enum fusor_status share_make_room(struct judged_rows *r, size_t n,
+                                  struct fusor_error *err)
 {
     size_t cap = r->cap ? r->cap : 1024;
     float **const columns[] = {&r->scores, &r->labels, &r->weights};
@@ -163,8 +135,7 @@ static uint32_t n_slicings(const struct share *s)
     return s->slicer.slicing ? s->slicer.slicing->n : 0;
 }
 
-/* The gathered group has the slices of row i of those found last. */
-static void slice_group(struct share *s, uint32_t i)
+void share_slice_group(struct share *s, uint32_t i)
 {
     for (uint32_t f = 0; f < n_slicings(s); f++)
         s->group_slices[f] = slicer_of(&s->slicer, f, i);
@@ -191,8 +162,8 @@ static enum fusor_status close_label(struct share *s, uint32_t label,
     return FUSOR_OK;
 }
 
-static enum fusor_status close_group(struct share *s, uint64_t key,
-                                     struct fusor_error *err)
+enum fusor_status share_close_group(struct share *s, uint64_t key,
+                                    struct fusor_error *err)
 {
     uint32_t any = 0;
 
@@ -267,7 +238,7 @@ static enum fusor_status add_rows(struct share *s, const struct batch *b,
 {
     const struct judged_rows *r = &s->rows;
 
-    FUSOR_TRY(make_room(&s->rows, b->n, err));
+    FUSOR_TRY(share_make_room(&s->rows, b->n, err));
     for (uint32_t k = 0; k < s->n_labels; k++) {
         choose_rows(s, k, b);
         metric_set_about(s->set, label_name(s, k));
@@ -306,7 +277,7 @@ static enum fusor_status group_row(struct share *s, uint32_t label,
 
     if (isnan(b->labels[label][i]))
         return FUSOR_OK;
-    FUSOR_TRY(make_room(g, g->n + 1, err));
+    FUSOR_TRY(share_make_room(g, g->n + 1, err));
     /* Outputs may be cut to a range. */
     g->scores[g->n] = model_scores(s->w->run, label)[i];
     g->items[g->n] = dataset_item(s->ds, s->order->split, row);
@@ -322,10 +293,10 @@ static enum fusor_status group_rows(struct share *s, const uint32_t *rows,
         uint32_t q = dataset_query(s->ds, s->order->split, rows[i]);
 
         if (s->n_group && q != *query)
-            FUSOR_TRY(close_group(s, *query, err));
+            FUSOR_TRY(share_close_group(s, *query, err));
         *query = q;
         if (s->n_group++ == 0)
-            slice_group(s, i);
+            share_slice_group(s, i);
         for (uint32_t k = 0; k < s->n_labels; k++)
             FUSOR_TRY(group_row(s, k, rows[i], b, i, err));
     }
@@ -340,7 +311,7 @@ static enum fusor_status judge_rows(struct share *s, int with_groups,
     struct batch b;
 
     for (uint64_t i = 0; i < s->order->n; i++) {
-        if (owns(s, s->order->rows[i]))
+        if (share_owns(s, s->order->rows[i]))
             s->w->rows[n++] = s->order->rows[i];
         if (n == 0 || (n < s->w->micro_rows && i + 1 < s->order->n))
             continue;
@@ -352,138 +323,23 @@ static enum fusor_status judge_rows(struct share *s, int with_groups,
             FUSOR_TRY(group_rows(s, s->w->rows, &b, &query, err));
         n = 0;
     }
-    return s->n_group ? close_group(s, query, err) : FUSOR_OK;
+    return s->n_group ? share_close_group(s, query, err) : FUSOR_OK;
 }
 
-/* Candidates a file gave for this row, or NULL. */
-static const uint32_t *given_of(const struct share *s, uint64_t row,
-                                uint32_t *n)
+/* What the protocol says of ranking; 0 when there is nothing to rank. */
+static unsigned ranks(const struct dataset *ds)
 {
-    *n = 0;
-    return s->order->split == SPLIT_TEST ? dataset_candidates(s->ds, row, n)
-                                         : NULL;
-}
+    const struct protocol_ops *p =
+        protocol_find(dataset_schema(ds)->protocol, NULL);
 
-/* The row's own item, then those it is ranked among. */
-static uint32_t candidates_of(const struct share *s, uint64_t row,
-                              uint32_t *items)
-{
-    uint32_t target = dataset_item(s->ds, s->order->split, row), n = 1;
-    uint32_t n_given, n_seen;
-    const uint32_t *given = given_of(s, row, &n_given), *seen;
-
-    items[0] = target;
-    if (given) {
-        memcpy(items + 1, given, n_given * sizeof(*items));
-        return 1 + n_given;
-    }
-    seen = dataset_seen(s->ds, s->order->split,
-                        dataset_query(s->ds, s->order->split, row), &n_seen);
-    for (uint32_t item = 1, k = 0; item < dataset_n_items(s->ds); item++) {
-        while (k < n_seen && seen[k] < item) // which ascend
-            k++;
-        if (item != target && (k == n_seen || seen[k] != item))
-            items[n++] = item;
-    }
-    return n;
-}
-
-/* The first candidate is the one to find, unless the row says no to one label
- * of several. */
-static void label_candidates(struct share *s, uint32_t label, uint64_t row,
-                             const uint32_t *items, uint32_t n)
-{
-    struct judged_rows *g = &s->groups[label];
-
-    g->n = 0;
-    if (s->n_labels > 1 &&
-        !(dataset_label(s->ds, label, s->order->split, row) > 0))
-        return;
-    memcpy(g->items, items, n * sizeof(*g->items));
-    memset(g->labels, 0, n * sizeof(*g->labels));
-    g->labels[0] = 1;
-    if (items[0] == VOCAB_UNKNOWN) // nobody could have offered it: a miss
-        g->scores[0] = -INFINITY;
-    g->n = n;
-}
-
-static enum fusor_status score_candidates(struct share *s, struct ranker *k,
-                                          uint64_t row, const uint32_t *items,
-                                          uint32_t n, struct fusor_error *err)
-{
-    struct batcher_query query = {s->order->split, row, 0};
-
-    for (uint32_t l = 0; l < s->n_labels; l++)
-        FUSOR_TRY(make_room(&s->groups[l], n, err));
-    for (uint32_t at = 0; at < n; at += s->w->micro_rows) {
-        uint32_t some = n - at < s->w->micro_rows ? n - at : s->w->micro_rows;
-
-        FUSOR_TRY(ranker_score(k, &query, items + at, some,
-                               s->groups[0].scores + at, err));
-        for (uint32_t l = 1; l < s->n_labels; l++)
-            memcpy(s->groups[l].scores + at, model_scores(s->w->run, l),
-                   some * sizeof(float));
-    }
-    for (uint32_t l = 0; l < s->n_labels; l++)
-        label_candidates(s, l, row, items, n);
-    return FUSOR_OK;
-}
-
-/* Of one row, and of this worker's rows together. */
-static size_t count_candidates(const struct share *s, uint64_t *sum)
-{
-    size_t n_items = dataset_n_items(s->ds), most = n_items;
-
-    *sum = 0;
-    for (uint64_t i = 0; i < s->order->n; i++) {
-        uint32_t n;
-
-        if (!given_of(s, i, &n))
-            n = (uint32_t)n_items;
-        if (owns(s, i))
-            *sum += n;
-        if ((size_t)n + 1 > most)
-            most = (size_t)n + 1;
-    }
-    return most + 1;
-}
-
-/* One row among its candidates. */
-static enum fusor_status judge_candidates(struct share *s, struct ranker *k,
-                                          uint32_t row, uint32_t *items,
-                                          struct fusor_error *err)
-{
-    FUSOR_TRY(slicer_find(&s->slicer, s->order->split, &row, 1, err));
-    slice_group(s, 0);
-    FUSOR_TRY(
-        score_candidates(s, k, row, items, candidates_of(s, row, items), err));
-    return close_group(s, dataset_sample_id(s->ds, s->order->split, row), err);
-}
-
-/* Each row among its candidates. */
-static enum fusor_status judge_ranking(struct share *s, struct fusor_error *err)
-{
-    uint64_t n_pairs;
-    size_t room = count_candidates(s, &n_pairs);
-    uint32_t *items = mem_alloc_raw(room, sizeof(*items));
-    struct ranker ranker = {0};
-    enum fusor_status rc;
-
-    if (!items)
-        return mem_fail(err, "candidates", room * sizeof(*items));
-    rc = ranker_create(&ranker, s->w, n_pairs, err);
-    for (uint64_t i = 0; rc == FUSOR_OK && i < s->order->n; i++)
-        if (owns(s, s->order->rows[i]))
-            rc = judge_candidates(s, &ranker, s->order->rows[i], items, err);
-    ranker_clear(&ranker);
-    mem_free(items);
-    return rc;
+    if (!p || dataset_n_items(ds) == 0)
+        return 0;
+    return p->flags & (PROTOCOL_RANKS_ROWS | PROTOCOL_RANKS_QUERIES);
 }
 
 int evaluate_ranks_candidates(const struct dataset *ds)
 {
-    return strncmp(dataset_schema(ds)->protocol, "loo-", 4) == 0 &&
-           dataset_n_items(ds) > 0;
+    return ranks(ds) == PROTOCOL_RANKS_ROWS;
 }
 
 enum fusor_status
@@ -499,7 +355,7 @@ evaluate_share(struct worker *w, const struct evaluate_order *order,
                       .worker = worker,
                       .n_workers = n_workers,
                       .n_labels = model_n_labels(w->workload->model)};
-    int ranking = evaluate_ranks_candidates(s.ds);
+    unsigned ranking = ranks(s.ds);
     enum fusor_status rc = FUSOR_OK;
 
     for (uint32_t i = 0; i < w->workload->n_metrics; i++)
@@ -513,8 +369,10 @@ evaluate_share(struct worker *w, const struct evaluate_order *order,
         rc = slicer_init(&s.slicer, w->workload->slicing, w->micro_rows, err);
     if (rc == FUSOR_OK && (s.has_rows || (s.has_groups && !ranking)))
         rc = judge_rows(&s, s.has_groups && !ranking, err);
-    if (rc == FUSOR_OK && s.has_groups && ranking)
-        rc = judge_ranking(&s, err);
+    if (rc == FUSOR_OK && s.has_groups && ranking == PROTOCOL_RANKS_ROWS)
+        rc = share_rank_rows(&s, err);
+    if (rc == FUSOR_OK && s.has_groups && ranking == PROTOCOL_RANKS_QUERIES)
+        rc = share_rank_queries(&s, err);
     slicer_clear(&s.slicer);
     mem_free(s.values);
     mem_free(s.part);

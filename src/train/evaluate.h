@@ -5,7 +5,8 @@
  * Rows of the split are judged as they stand (rows metrics, gauc, and ranking
  * among the rows of a query). Where the protocol asks for more candidates
  * (loo-full: every item the query has not seen; loo-given: those of the
- * candidates file), each row is ranked among them instead.
+ * candidates file), each row is ranked among them instead. With qrels each
+ * query is ranked among all items, of which those of its rows have labels.
  *
  * With w->slicing rows and groups also go to the slices they belong to
  * (slicing.h).

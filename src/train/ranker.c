@@ -20,7 +20,7 @@ static enum fusor_status fill(struct ranker *k,
 static enum fusor_status make_items(struct ranker *k, uint32_t n_items,
                                     struct fusor_error *err)
 {
-    struct batcher_query nobody = {SPLIT_TRAIN, BATCHER_NO_ROW, 0};
+    struct batcher_query nobody = {.row = BATCHER_NO_ROW};
     struct worker *w = k->worker;
 
     for (uint32_t first = 0; first < n_items; first += w->micro_rows) {
@@ -80,7 +80,7 @@ static enum fusor_status make_query(struct ranker *k,
     FUSOR_TRY(worker_peek(k->worker, m, &k->step, err));
     FUSOR_TRY(model_forward(k->worker->run, &k->step, NULL, NULL, err));
     k->query = *query;
-    k->known = 1;
+    k->known = query->n_texts == 0; // whose texts may change under us
     return FUSOR_OK;
 }
 

@@ -76,6 +76,9 @@ static enum fusor_status build_model(struct workload *w, struct yaml_node *root,
     FUSOR_TRY(
         model_create(root, fields, n, w->options.train.seed, &w->model, err));
     w->params = model_params(w->model);
+    for (uint32_t f = 0; f < n; f++)
+        if (!model_reads_field(w->model, f))
+            dataset_leave_out(w->data, f);
     return FUSOR_OK;
 }
 

@@ -268,8 +268,8 @@ static void a_missing_key_is_the_unknown_one(void)
 static void pairs_are_one_query_with_many_items(void)
 {
     static const uint32_t items[] = {5, 1, 0};
-    struct batcher_query as_of = {SPLIT_TEST, 0, 0};
-    struct batcher_query user = {SPLIT_TRAIN, BATCHER_NO_ROW, 1};
+    struct batcher_query as_of = {.split = SPLIT_TEST, .row = 0};
+    struct batcher_query user = {.row = BATCHER_NO_ROW, .query = 1};
     struct dataset *ds = open_small("user: {}\nitem: {}\nprice: {}\nhour: {}\n"
                                     "history: {type: sequence, of: item}\n"
                                     "rated: {type: bag, of: item}\n");
@@ -298,8 +298,10 @@ static void pairs_are_one_query_with_many_items(void)
 static void what_does_not_fit_is_refused(void)
 {
     static const uint32_t rows[] = {0, 1, 2}, outside[] = {6}, items[] = {6};
-    struct batcher_query q = {SPLIT_TEST, 0, 0}, bad_row = {SPLIT_TEST, 3, 0};
-    struct batcher_query bad_user = {SPLIT_TEST, BATCHER_NO_ROW, 4};
+    struct batcher_query q = {.split = SPLIT_TEST, .row = 0},
+                         bad_row = {.split = SPLIT_TEST, .row = 3};
+    struct batcher_query bad_user = {
+        .split = SPLIT_TEST, .row = BATCHER_NO_ROW, .query = 4};
     struct dataset *ds = open_small(NULL);
     struct batcher *b = make(ds, 2);
     struct batch out;

@@ -59,7 +59,7 @@ static enum fusor_status open_field(const char *dir, const char *more,
 static void check_rows(struct dataset *ds, const int want[6])
 {
     static const uint32_t items[] = {0, 1, 2, 3, 4, 5};
-    struct batcher_query q = {SPLIT_TRAIN, BATCHER_NO_ROW, 1};
+    struct batcher_query q = {.row = BATCHER_NO_ROW, .query = 1};
     struct batcher *b;
     struct batch out;
 

@@ -132,13 +132,13 @@ static void both_ways_give_the_same_bits(void)
         CHECK(plain.items == NULL);
         CHECK((fast.items != NULL) == jobs[j].ranks);
         for (uint64_t q = 0; q < 2 * FIXTURE_USERS - 1; q++) {
-            struct batcher_query query = {SPLIT_TEST, q, 0};
+            struct batcher_query query = {.split = SPLIT_TEST, .row = q};
             float want[FIXTURE_ITEMS], got[FIXTURE_ITEMS];
 
             if (q >= FIXTURE_USERS - 1) // users, as they are recommended to
-                query =
-                    (struct batcher_query){SPLIT_TRAIN, BATCHER_NO_ROW,
-                                           (uint32_t)(q - (FIXTURE_USERS - 1))};
+                query = (struct batcher_query){
+                    .row = BATCHER_NO_ROW,
+                    .query = (uint32_t)(q - (FIXTURE_USERS - 1))};
             score_all(&plain, &query, want);
             score_all(&fast, &query, got);
             CHECK(memcmp(want, got, sizeof(want)) == 0);
@@ -155,7 +155,7 @@ static void both_ways_give_the_same_bits(void)
 
 static void a_query_is_encoded_once(void)
 {
-    struct batcher_query query = {SPLIT_TEST, 3, 0};
+    struct batcher_query query = {.split = SPLIT_TEST, .row = 3};
     float scores[FIXTURE_ITEMS];
     struct ranker k;
     struct desk d;
@@ -176,7 +176,7 @@ static void a_query_is_encoded_once(void)
 
 static void an_item_there_is_not_is_refused(void)
 {
-    struct batcher_query query = {SPLIT_TEST, FIXTURE_USERS, 0};
+    struct batcher_query query = {.split = SPLIT_TEST, .row = FIXTURE_USERS};
     struct fusor_error err;
     uint32_t item = 1;
     struct ranker k;

@@ -12,6 +12,7 @@ extern const struct protocol_ops protocol_loo_full;
 extern const struct protocol_ops protocol_loo_given;
 extern const struct protocol_ops protocol_loo_popular;
 extern const struct protocol_ops protocol_loo_sampled;
+extern const struct protocol_ops protocol_qrels;
 extern const struct protocol_ops protocol_time_split;
 extern const struct protocol_ops protocol_user_split;
 

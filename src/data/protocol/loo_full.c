@@ -13,6 +13,6 @@ static enum fusor_status assign(const struct split_facts *facts,
 const struct protocol_ops protocol_loo_full = {
     .name = "loo-full",
     .version = 1,
-    .flags = PROTOCOL_QUERY | PROTOCOL_ITEM,
+    .flags = PROTOCOL_QUERY | PROTOCOL_ITEM | PROTOCOL_RANKS_ROWS,
     .help = "each user's last row is the test row, the one before validates",
     .assign = assign};

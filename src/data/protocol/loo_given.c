@@ -184,6 +184,6 @@ static enum fusor_status assign(const struct split_facts *facts,
 const struct protocol_ops protocol_loo_given = {
     .name = "loo-given",
     .version = 1,
-    .flags = PROTOCOL_QUERY | PROTOCOL_ITEM,
+    .flags = PROTOCOL_QUERY | PROTOCOL_ITEM | PROTOCOL_RANKS_ROWS,
     .help = "leave one out against --candidates, or --negatives drawn items",
     .assign = assign};

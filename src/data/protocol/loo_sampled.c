@@ -172,13 +172,13 @@ static enum fusor_status assign_popular(const struct split_facts *facts,
 const struct protocol_ops protocol_loo_sampled = {
     .name = "loo-sampled",
     .version = 1,
-    .flags = PROTOCOL_QUERY | PROTOCOL_ITEM,
+    .flags = PROTOCOL_QUERY | PROTOCOL_ITEM | PROTOCOL_RANKS_ROWS,
     .help = "leave one out against --negatives items drawn alike, by --seed",
     .assign = assign_uniform};
 
 const struct protocol_ops protocol_loo_popular = {
     .name = "loo-popular",
     .version = 1,
-    .flags = PROTOCOL_QUERY | PROTOCOL_ITEM,
+    .flags = PROTOCOL_QUERY | PROTOCOL_ITEM | PROTOCOL_RANKS_ROWS,
     .help = "the same, drawn in proportion to their train rows",
     .assign = assign_popular};

@@ -8,6 +8,7 @@
 
 extern const struct reader_ops reader_movielens;
 extern const struct reader_ops reader_criteo;
+extern const struct reader_ops reader_beir;
 extern const struct reader_ops reader_csv;
 extern const struct reader_ops reader_tsv;
 extern const struct reader_ops reader_libfm;

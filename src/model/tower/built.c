@@ -34,10 +34,9 @@ enum fusor_status built_begin(struct tower *t, struct yaml_node *at,
     return FUSOR_OK;
 }
 
-static enum fusor_status find_field(const struct model *m,
-                                    const struct tower *t, struct yaml_node *at,
-                                    const char *key, uint32_t *field,
-                                    struct fusor_error *err)
+static enum fusor_status find_field(struct model *m, const struct tower *t,
+                                    struct yaml_node *at, const char *key,
+                                    uint32_t *field, struct fusor_error *err)
 {
     struct yaml_node *node = yaml_get(at, key);
     const char *name;
@@ -50,6 +49,7 @@ static enum fusor_status find_field(const struct model *m,
     if (f < 0)
         return yaml_fail(node, err, "%s: no field is named %s", key, name);
     *field = (uint32_t)f;
+    build_reads(m, *field);
     return FUSOR_OK;
 }
 
@@ -93,6 +93,54 @@ enum fusor_status built_history(struct model *m, struct tower *t,
                          "it with fields: {NAME: {side: query, type: bag, of: "
                          "%s}}",
                          f->name, m->fields[b->item].name);
+    return FUSOR_OK;
+}
+
+static enum fusor_status add_text(struct model *m, struct tower *t,
+                                  struct yaml_node *at, struct fusor_error *err)
+{
+    struct built_tower *b = t->self;
+    const struct field_spec *query = &m->fields[b->history];
+    const char *name;
+    int f;
+
+    FUSOR_TRY(yaml_to_text(at, &name, err));
+    f = field_find(m->fields, m->n_fields, name);
+    if (f < 0 || m->fields[f].side != SIDE_ITEM ||
+        m->fields[f].type != FIELD_TEXT || m->fields[f].vocab != query->vocab)
+        return yaml_fail(at, err,
+                         "fields: %s %s: want texts of side item that share "
+                         "their vocab with %s",
+                         name, f < 0 ? "is no field" : "is none", query->name);
+    b->spec.fields[b->spec.n_fields++] = (uint32_t)f;
+    build_indexes(m, (uint32_t)f);
+    return FUSOR_OK;
+}
+
+enum fusor_status built_texts(struct model *m, struct tower *t,
+                              struct yaml_node *at, struct fusor_error *err)
+{
+    struct yaml_node *list = yaml_get(at, "fields");
+    struct built_tower *b = t->self;
+    const struct field_spec *query;
+
+    FUSOR_TRY(find_field(m, t, at, "query", &b->history, err));
+    query = &m->fields[b->history];
+    if (query->type != FIELD_TEXT || query->side == SIDE_ITEM ||
+        query->cardinality == 0 || query->cardinality > BUILT_MAX_ID)
+        return yaml_fail(yaml_get(at, "query"), err,
+                         "query: %s is no text of the query with a vocabulary "
+                         "of at most %u",
+                         query->name, BUILT_MAX_ID);
+    b->spec.n_terms = (uint32_t)query->cardinality;
+    if (!list || list->kind != YAML_LIST || list->n == 0 ||
+        list->n > BUILT_MAX_FIELDS)
+        return yaml_fail(list ? list : at, err,
+                         "tower %s wants fields: a list of 1 to %d texts of "
+                         "the item",
+                         t->name, BUILT_MAX_FIELDS);
+    for (size_t i = 0; i < list->n; i++)
+        FUSOR_TRY(add_text(m, t, list->items[i], err));
     return FUSOR_OK;
 }
 
@@ -148,24 +196,27 @@ const float *built_row(const struct built_tower *b, uint32_t k,
     return u == UINT32_MAX ? NULL : s->tables[l->table].rows[u];
 }
 
-/* A history as it stands in the batch. */
-struct events {
-    const uint64_t *ids;
-    const float *weights; // or NULL
-    uint32_t n;
-};
-
-static struct events events_of(const struct built_tower *b,
-                               const struct model *m, const struct batch *batch,
-                               uint32_t i)
+struct built_list built_list(const struct built_tower *b, const struct model *m,
+                             const struct batch *batch, uint32_t i)
 {
     const struct batch_field *f = &batch->fields[b->history];
     uint32_t row = run_field_row(m, batch, b->history, i);
     uint32_t first = f->offsets[row];
 
-    return (struct events){f->ids + first,
-                           f->weights ? f->weights + first : NULL,
-                           f->offsets[row + 1] - first};
+    return (struct built_list){f->ids + first,
+                               f->weights ? f->weights + first : NULL,
+                               f->offsets[row + 1] - first, first};
+}
+
+uint32_t built_same_until(const struct built_tower *b, const struct model *m,
+                          const struct batch *batch, uint32_t i)
+{
+    uint32_t end = i + 1;
+
+    while (end < batch->n && batch->query_of[end] == batch->query_of[i] &&
+           m->fields[b->history].side == SIDE_QUERY)
+        end++;
+    return end;
 }
 
 static int counts(const struct built_tower *b, uint64_t id)
@@ -173,13 +224,14 @@ static int counts(const struct built_tower *b, uint64_t id)
     return id != 0 && id < b->spec.n_items; // 0: the unknown item
 }
 
-static float weight_of(const struct events *e, uint32_t k)
+static float weight_of(const struct built_list *e, uint32_t k)
 {
     return e->weights ? e->weights[k] : 1.0f;
 }
 
-static float score_dense(const struct built_tower *b, const struct events *e,
-                         const float *row, uint64_t own)
+static float score_dense(const struct built_tower *b,
+                         const struct built_list *e, const float *row,
+                         uint64_t own)
 {
     float sum = 0;
 
@@ -204,7 +256,7 @@ static float score_list(const struct built_tower *b, const float *mark,
     return sum;
 }
 
-static void set_marks(const struct built_tower *b, const struct events *e,
+static void set_marks(const struct built_tower *b, const struct built_list *e,
                       float *mark, int on)
 {
     for (uint32_t k = 0; k < e->n; k++) {
@@ -225,12 +277,9 @@ void built_forward(const struct tower *t, struct model_run *r,
 
     (void)train; // nothing here behaves otherwise in training
     for (uint32_t i = 0; i < batch->n; i = end) {
-        struct events e = events_of(b, r->model, batch, i);
+        struct built_list e = built_list(b, r->model, batch, i);
 
-        for (end = i + 1; end < batch->n; end++)
-            if (batch->query_of[end] != batch->query_of[i] ||
-                r->model->fields[b->history].side != SIDE_QUERY)
-                break;
+        end = built_same_until(b, r->model, batch, i);
         if (st->mark)
             set_marks(b, &e, st->mark, 1);
         for (uint32_t k = i; k < end; k++) {

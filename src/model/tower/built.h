@@ -10,7 +10,9 @@
 
 struct built_tower {
     struct built spec;             // first
-    uint32_t item, query, history; // fields, or BUILT_NO_FIELD
+    uint32_t item, query, history; // fields, or BUILT_NO_FIELD; of texts the
+                                   // query's is the history
+    int by_query;                  // bm25: as a share of the most there can be
     uint32_t lookups[2];
 };
 
@@ -25,6 +27,10 @@ enum fusor_status built_id_field(struct model *m, struct tower *t,
                                  struct yaml_node *at, const char *key,
                                  uint32_t *field, uint32_t *cardinality,
                                  struct fusor_error *err);
+/** The text of the query under `query` (b->history, spec.n_terms) and the texts
+ * of the item in the list `fields`, all of one vocabulary. */
+enum fusor_status built_texts(struct model *m, struct tower *t,
+                              struct yaml_node *at, struct fusor_error *err);
 /** The list of items under `history`: a bag, sequence or multi field. */
 enum fusor_status built_history(struct model *m, struct tower *t,
                                 struct yaml_node *at, struct fusor_error *err);
@@ -45,6 +51,21 @@ void built_forward(const struct tower *t, struct model_run *r,
 void built_backward(const struct tower *t, struct model_run *r,
                     const struct model_step *s);
 const struct built *built_spec(const struct tower *t);
+/* What a list field says of a sample, as it stands in the batch. */
+struct built_list {
+    const uint64_t *ids;
+    const float *weights; // or NULL
+    uint32_t n;
+    uint32_t first; // of ids, in the batch
+};
+
+/** The history of sample i. */
+struct built_list built_list(const struct built_tower *b, const struct model *m,
+                             const struct batch *batch, uint32_t i);
+/** Behind the last sample from i on that has the same history. */
+uint32_t built_same_until(const struct built_tower *b, const struct model *m,
+                          const struct batch *batch, uint32_t i);
+
 /** The row that sample i reads of table number k. */
 const float *built_row(const struct built_tower *b, uint32_t k,
                        const struct model *m, const struct model_step *s,

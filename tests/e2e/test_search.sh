@@ -1,0 +1,106 @@
+#!/bin/sh
+# Documents, queries and judgements: prepared, searched by BM25, judged, under
+# mpirun too, and what goes wrong is told.
+. "$(dirname "$0")/lib.sh"
+
+# corpus FOLDER : 60 documents about ten subjects each, and 40 queries, which
+# name words of the documents that are judged to answer them.
+corpus() {
+    mkdir -p "$1/qrels"
+    awk -v dir="$1" 'BEGIN {
+        srand(3)
+        for (d = 0; d < 60; d++) {
+            text = ""
+            for (k = 0; k < 30; k++)
+                text = text " " word(int(rand() * 50), d % 10)
+            printf "{\"_id\": \"d%d\", \"title\": \"%s\", \"text\": \"%s\"}\n",
+                d, word(d % 7, d % 10), text >(dir "/corpus.jsonl")
+        }
+        print "query-id\tcorpus-id\tscore" >(dir "/qrels/test.tsv")
+        for (q = 0; q < 40; q++) {
+            printf "{\"_id\": \"q%d\", \"text\": \"Which %ss have %s?\"}\n", q,
+                word(q % 50, q % 10), word((q + 1) % 50, q % 10) \
+                >(dir "/queries.jsonl")
+            printf "q%d\td%d\t1\nq%d\td%d\t2\n", q, q % 10, q, q % 10 + 50 \
+                >(dir "/qrels/test.tsv")
+        }
+    }
+    # One word in three is of the subject.
+    function word(k, subject) {
+        return k % 3 ? "common" k : "about" subject "x" k
+    }'
+}
+
+corpus docs
+ok "prepare" "$FUSOR" prepare docs --protocol qrels --train-share 0.5 \
+    --valid-share 0 -o parts/docs
+says '40 queries, 60 items'
+cat >job.yaml <<'END'
+data: {prepared: parts/docs, protocol: qrels}
+label: {map: threshold, at: 0.5}
+fields:
+  query_words: {side: query, type: text}
+  query_chars: {side: query, type: text}
+  doc:         {side: item, type: categorical}
+  title:       {side: item, type: text}
+  body:        {side: item, type: text}
+  body_chars:  {side: item, type: text}
+towers:
+  words: {type: bm25, query: query_words, item: doc, fields: [title, body],
+          weights: {title: 1.5}, scale: query}
+  chars: {type: bm25, query: query_chars, item: doc, fields: [body_chars],
+          form: fields, k1: 1.2}
+  lsa:   {type: lsa, query: query_words, item: doc, fields: [title, body],
+          dim: 12}
+fusion: {type: weighted, over: logits, weights: ones}
+stages: [{build: [words, chars, lsa]}]
+evaluate: [ndcg@10, recall@10]
+cluster: {staleness: 0}
+END
+ok "graph" "$FUSOR" train job.yaml --check
+shows 'query_words found in title, body of 61 documents'
+shows 'query_words beside title, body of 61 documents in 12 dimensions'
+ok "train" "$FUSOR" train job.yaml --run-dir one -q
+ok "judge" "$FUSOR" evaluate one --split test
+cp out one.txt
+awk '$1 == "ndcg@10" { found = $2 > 0.3 } END { exit !found }' one.txt ||
+    die "a search that finds nothing"
+ok "with more threads" "$FUSOR" train job.yaml --run-dir threads -q --threads 3
+ok "judge" "$FUSOR" evaluate threads --split test
+cmp out one.txt || die "threads change what is found"
+if mpirun --oversubscribe -n 2 true 2>/dev/null; then
+    ok "two ranks" mpirun --oversubscribe -n 3 "$FUSOR" train job.yaml \
+        --run-dir ranks -q --servers 1
+    ok "judge" "$FUSOR" evaluate ranks --split test
+    cmp out one.txt || die "ranks change what is found"
+fi
+
+# What goes wrong.
+cp -r docs broken
+sed '3s/.*/{"_id": "d2", "title": /' docs/corpus.jsonl >broken/corpus.jsonl
+ok "a broken line is left out" "$FUSOR" prepare broken --protocol qrels \
+    -o parts/broken
+says 'corpus.jsonl:3:'
+says 'no JSON object'
+says 'not in the catalogue: doc'
+fails 3 'corpus.jsonl:3:' "$FUSOR" prepare broken --protocol qrels \
+    -o parts/broken --max-bad 0
+cp docs/corpus.jsonl broken/corpus.jsonl
+echo 'q1	nowhere	1' >>broken/qrels/test.tsv
+code=0
+"$FUSOR" prepare broken --protocol qrels -o parts/broken --max-bad 0 \
+    >out 2>err || code=$?
+[ "$code" = 3 ] || die "a judgement of no document: exit code $code"
+tail -1 err >last && mv last err
+says 'test.tsv:82:4: not in the catalogue: doc'
+rm broken/queries.jsonl
+fails 4 'no queries.jsonl' "$FUSOR" prepare broken --format beir \
+    --protocol qrels -o parts/broken
+sed 's/fields: \[body_chars\]/fields: [body]/' job.yaml >bad.yaml
+fails 2 'share their vocab with query_chars' "$FUSOR" train bad.yaml --check
+sed 's/weights: {title: 1.5}/weights: {titel: 1.5}/' job.yaml >bad.yaml
+fails 2 'did you mean title' "$FUSOR" train bad.yaml --check
+sed 's/dim: 12/dim: 61/' job.yaml >bad.yaml
+fails 3 'lsa: dim is 61' "$FUSOR" train bad.yaml --run-dir bad -q
+sed 's/query: query_words/query: doc/' job.yaml >bad.yaml
+fails 2 'no text of the query' "$FUSOR" train bad.yaml --check

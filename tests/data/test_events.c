@@ -135,7 +135,7 @@ static uint32_t check_rows(const struct dataset *ds)
 
     REQUIRE(batcher_create(ds, 4, &b, NULL) == FUSOR_OK);
     for (uint32_t e = 0; e < N_EVENTS; e++) {
-        struct batcher_query q = {split_of[e], row_of[e], 0};
+        struct batcher_query q = {.split = split_of[e], .row = row_of[e]};
         struct batch out;
         int saw = 0;
 
@@ -231,7 +231,8 @@ static void rows_of_a_held_fold_see_what_train_rows_see(void)
 /* As recommend asks: like a test row after all train and valid events. */
 static void a_query_without_a_row_has_all_train_and_valid_events(void)
 {
-    struct batcher_query q = {SPLIT_TRAIN, BATCHER_NO_ROW, 4};
+    struct batcher_query q = {
+        .split = SPLIT_TRAIN, .row = BATCHER_NO_ROW, .query = 4};
     struct dataset_options o = {.fold = -1};
     uint32_t want[N_EVENTS], n, item = 7;
     struct batcher *b = NULL;

@@ -168,7 +168,7 @@ static enum fusor_status close_epoch(struct course *c, struct fusor_error *err)
     return journal_append(c->config.run_dir, &line, err);
 }
 
-/* Go to the next stage that has epochs. */
+/* Go to the next stage that has epochs, or values to take. */
 static void next_stage(struct course *c)
 {
     if (c->position.has_best) {
@@ -180,7 +180,7 @@ static void next_stage(struct course *c)
     c->has_best_valid = 0;
     do
         c->position.stage++;
-    while (!is_over(c) && stage_of(c)->epochs == 0);
+    while (!is_over(c) && stage_of(c)->epochs == 0 && !stage_of(c)->init_from);
     c->position.epoch = 0;
     c->position.lr_factor = 1;
     c->position.has_best = 0;

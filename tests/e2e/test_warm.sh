@@ -84,3 +84,14 @@ if mpirun --oversubscribe -n 3 "$FUSOR" train wider.yaml -q --servers 1 \
     die "mpirun trains what does not fit"
 fi
 says "rows of table item have 8 floats"
+
+# A stage without epochs takes its values wherever it stands.
+sequences late.yaml "blocks: 1" "stages:
+  - {train: [seq], epochs: 1}
+  - {train: [seq], epochs: 0, init_from: {checkpoint: runs/one}}"
+ok "later stage without epochs" "$FUSOR" train late.yaml --run-dir runs/late
+says "stage 2 begins with"
+ndcg() {
+    sed -n 's/.*"ndcg@10": *\([0-9.]*\).*/\1/p' "$1/result.json" | tail -1
+}
+[ "$(ndcg runs/late)" = "$(ndcg runs/one)" ] || die "late values do not count"

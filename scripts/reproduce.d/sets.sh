@@ -14,6 +14,13 @@ set_frappe() {
     protocol="given: train.libfm less a tenth to stop on, judged on valid.libfm"
 }
 
+# The same with all train rows: the job says how long it trains.
+set_frappe_all() {
+    set_frappe
+    also=()
+    protocol="given: all of train.libfm, judged on valid.libfm"
+}
+
 set_ml100k() {
     needs="ml-100k/u.data ml-100k/u1.base"
     prepare=("$data/ml-100k" --protocol kfold-official)
@@ -34,6 +41,12 @@ set_ml1m_loo() {
         --validation=false)
     also=()
     protocol="loo-given: the last event there is of each user among 99 drawn items"
+}
+
+# The event before the last is for validation.
+set_ml1m_loo_valid() {
+    set_ml1m_loo
+    prepare=("${prepare[@]:0:5}")
 }
 
 set_ml1m_seq() {

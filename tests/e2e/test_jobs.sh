@@ -92,7 +92,7 @@ for file in "$jobs"/*.yaml; do
     name=$(basename "$file" .yaml)
     case $name in
     ml1m_ease | ml1m_ials | ml1m_itemknn) parts=parts/loo-full ;;
-    ml1m_fused | ml1m_fused_copies) parts=parts/loo-full ;;
+    ml1m_fused | ml1m_fused_copies | ml1m_sequence) parts=parts/loo-full ;;
     ml1m_sasrec | ml1m_bert4rec | beauty_*) parts=parts/loo-full ;;
     demo | order) parts=parts/loo-full ;;
     frappe_stacked | frappe_fused*) parts=parts/frappe-stacked ;;

@@ -47,29 +47,31 @@ END
     rm "$work/w2-train.tsv" "$work/w2-test.tsv"
 }
 
-# Staleness 0: over servers the same bits come out, so this is judged once.
+# w2_judge COMMAND... : of the model that it trains.
 w2_judge() {
-    local run=$work/run-w2 json
+    local run=$work/run-w2 metric json said=
     rm -rf "$run"
-    "$fusor" train "$work/w2.yaml" --run-dir "$run" --quiet >/dev/null
-    json=$("$fusor" evaluate "$run" --split test --metrics auc --json)
-    our_quality="AUC $(scaled "$(value value <<<"$json")" 1 4)"
-    json=$("$fusor" evaluate "$run" --split test --metrics logloss --json)
-    our_quality+=", logloss $(scaled "$(value value <<<"$json")" 1 4)"
+    "$@" --run-dir "$run" --quiet >"$work/judge.log" 2>&1 || return 0
+    for metric in auc logloss; do
+        json=$("$fusor" evaluate "$run" --split test --metrics $metric --json)
+        said+="${metric/auc/AUC} $(scaled "$(value value <<<"$json")" 1 4), "
+    done
+    printf '%s' "${said%, }"
 }
 
-# w2_ours KIND [OPTION...]
+# w2_ours KIND [OPTION...] : the median of three epochs; the first makes rows that
+# the peer makes before its clock starts.
 w2_ours() {
     local kind=$1 json
     shift
-    json=$("$fusor" bench train "$work/w2.yaml" --epochs 1 "$@" --json)
+    json=$("$fusor" bench train "$work/w2.yaml" --epochs 3 "$@" --json)
     kernel=$(text blas_kernel <<<"$json")
     record "$kind" fusor "$(scaled "$(value samples_per_s <<<"$json")" 1 0)" \
         samples/s "$our_quality,\
  $(scaled "$(value rss_bytes <<<"$json")" 1e-9 2) GB" \
         "staleness 0, batch 4096, $(threads "$(value threads <<<"$json")"),\
  durability none, security none, $kernel" \
-        "fusor bench train w2.yaml --epochs 1${*:+ $*}"
+        "fusor bench train w2.yaml --epochs 3${*:+ $*}"
 }
 
 # w2_ranks KIND [OPTION...] : a server and two workers; the second of two epochs
@@ -78,10 +80,8 @@ w2_ranks() {
     local kind=$1 run=$work/run-w2-ranks rate
     shift
     rm -rf "$run"
-    if ! OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
-        mpirun -n 3 --oversubscribe "$fusor" train "$work/w2.yaml" \
-        --run-dir "$run" --set cluster.servers=1 --set train.epochs=2 \
-        --quiet "$@" >"$work/ranks.log" 2>&1; then
+    if ! "${ranks[@]}" --run-dir "$run" --set train.epochs=2 --quiet "$@" \
+        >"$work/ranks.log" 2>&1; then
         say "over servers: $(tail -n 1 "$work/ranks.log")"
         return 0
     fi
@@ -94,8 +94,9 @@ w2_ranks() {
 }
 
 # w2_peer NAME SAMPLES OPTION... : the first time a whole epoch, for its AUC.
+# Both of our rows stand beside it.
 w2_peer() {
-    local name=$1 samples=$2 json
+    local name=$1 samples=$2 json f32=$row
     shift 2
     if [ -z "${peer_quality[$name]-}" ]; then
         samples=$train
@@ -105,12 +106,26 @@ w2_peer() {
         peer_quality[$name]="AUC $(value test_auc <<<"$json"),\
  $(scaled "$(value rss_peak_mb <<<"$json")" 1e-3 2) GB"
     fi
-    record peer "$name" "$(value samples_per_s <<<"$json")" samples/s \
-        "${peer_quality[$name]}" "$(text blas <<<"$json")" "torch_peer.py w2 $*"
+    for row in "$f32" "$f32, bf16"; do
+        record peer "$name" "$(value samples_per_s <<<"$json")" samples/s \
+            "${peer_quality[$name]}" "$(text blas <<<"$json")" \
+            "torch_peer.py w2 $*"
+    done
+    row=$f32
 }
 
+# Staleness 0: in f32 the same bits come out over servers. Products of bf16 and
+# messages of bf16 are judged for themselves.
 w2_turn() {
-    row="W2 click-through rate, 1 process"
+    local one="W2 click-through rate, 1 process"
+    local three="W2 click-through rate, server and 2 workers"
+    local bf16=(--set train.matmul=bf16) wire=(--set cluster.wire=bf16)
+
+    row="$one, bf16"
+    our_quality=$quality_bf16
+    w2_ours fusor --threads 2 "${bf16[@]}"
+    row=$one
+    our_quality=$quality
     w2_ours fusor --threads 2
     w2_ours defaults
     if [ $with_torch = 1 ]; then
@@ -118,7 +133,11 @@ w2_turn() {
         w2_peer "torch, 2 threads" 300000 --emb merged --threads 2
     fi
     command -v mpirun >/dev/null || { say "no mpirun: no servers"; return 0; }
-    row="W2 click-through rate, server and 2 workers"
+    row="$three, bf16"
+    our_quality=$quality_wire
+    w2_ranks fusor --set cluster.threads=1 "${bf16[@]}" "${wire[@]}"
+    row=$three
+    our_quality=$quality
     w2_ranks fusor --set cluster.threads=1
     w2_ranks defaults
     if [ $with_torch = 1 ]; then
@@ -128,8 +147,13 @@ w2_turn() {
 }
 
 bench_w2() {
-    local our_quality='' train=1800000 held=100000 data
+    local our_quality quality quality_bf16 quality_wire=''
+    local train=1800000 held=100000 data
     local -A peer_quality
+    local alone=("$fusor" train "$work/w2.yaml")
+    local ranks=(env OMPI_ALLOW_RUN_AS_ROOT=1
+        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun -n 3 --oversubscribe
+        "${alone[@]}" --set cluster.servers=1)
     if [ $quick = 1 ]; then
         train=90000
         held=10000
@@ -141,7 +165,10 @@ bench_w2() {
     w2_prepare
     sed "s|^data:.*|data: {prepared: $data}|" cluster/jobs/ctr_deepfm.yaml \
         >"$work/w2.yaml"
-    w2_judge
+    quality=$(w2_judge "${alone[@]}")
+    quality_bf16=$(w2_judge "${alone[@]}" --set train.matmul=bf16)
+    command -v mpirun >/dev/null && quality_wire=$(w2_judge "${ranks[@]}" \
+        --set train.matmul=bf16 --set cluster.wire=bf16)
     for _ in $(seq 1 "$repeats"); do
         w2_turn
     done

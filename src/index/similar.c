@@ -136,8 +136,12 @@ static void look(const struct similar *s, struct similar_scratch *x,
     for (uint32_t i = 0; i < x->n_touched; i++) {
         struct shared *sum = &x->sums[x->touched[i]];
 
-        sum->xy = s->kind == SIMILAR_COSINE ? cosine(s, sum, row, x->touched[i])
-                                            : pearson(s, sum);
+        if (sum->n < s->least)
+            sum->xy = 0;
+        else
+            sum->xy = s->kind == SIMILAR_COSINE
+                          ? cosine(s, sum, row, x->touched[i])
+                          : pearson(s, sum);
     }
 }
 

@@ -6,6 +6,9 @@
  *   pearson   correlation over the columns both have, times n / (n + shrink)
  *             with n such columns; below 2 of them 0
  *
+ * Rows that share fewer than `least` columns have nothing to do with each
+ * other.
+ *
  * (Koren 2010, "Factor in the neighbors", section 2.2; Aiolli 2013 for sets.)
  *
  * Threads: a struct similar is read-only; a scratch belongs to one thread. Sums
@@ -22,11 +25,12 @@ extern const char *const similar_names[]; // NULL-terminated, by kind
 struct similar {
     const struct csr *rows, *by_col; // the caller's; one is the other turned
     enum similar_kind kind;
-    double shrink; // at least 0
-    double *norms; // [n_rows]
+    double shrink;  // at least 0
+    double *norms;  // [n_rows]
+    uint32_t least; // columns that two rows must share
 };
 
-/** @param s rows, by_col, kind and shrink set; norms are made */
+/** @param s all but norms set; they are made */
 enum fusor_status similar_init(struct similar *s, struct fusor_error *err);
 void similar_clear(struct similar *s);
 

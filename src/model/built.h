@@ -7,7 +7,8 @@
  *   by item, dense    table 0, key an item: [n_items] the weight of each item
  *                     of the history
  *   by item, lists    the same as [2 most]: ids (0: none) as floats, weights
- *   by query          table 0, key a query: [n_items] its scores
+ *   by query          table 0, key a query: [n_items] its scores (or what it
+ *                     is expected to rate them)
  *   factors           table 0 by query, table 1 by item: [dim] each
  *   texts, lists      table 0 by document: [2 most] terms (0: none) as floats,
  *                     then what each puts into the score; table 1 by term of
@@ -32,6 +33,11 @@ enum built_method {
     BUILT_LSA
 };
 
+/* What ratings are measured from: not at all (neighbours tell what was had), or
+ * the mean of the query's (item's), or what the query and the item add to the
+ * mean of all. */
+enum built_centre { CENTRE_NONE, CENTRE_MEAN, CENTRE_BASELINE };
+
 struct built {
     enum built_method method;
     uint32_t n_items, n_queries; // ids are below; queries 0: not asked
@@ -43,6 +49,9 @@ struct built {
     int by_query;         // knn: queries are neighbours, not items
     int similarity;       // knn, content: enum similar_kind of the index layer
     float shrink;         // knn, content
+    int centre;           // knn: enum built_centre
+    uint32_t overlap;     // knn: what neighbours must share
+    const char *edges;    // knn: file of weights between queries, or NULL
     float lambda;         // ease, ials
     float alpha;          // ials: weight of what nobody saw
     float exponent;       // ials: of the number of events in the regularisation

@@ -163,7 +163,11 @@ static enum fusor_status compute_tower(const struct workload *w,
     if (spec->method == BUILT_LSA)
         return build_lsa(w->data, spec, w->options.train.seed, crew,
                          part[0].values, part[1].values, err);
-    FUSOR_TRY(build_events(w->data, spec->method != BUILT_KNN, &events, err));
+    if (spec->centre != CENTRE_NONE)
+        return build_ratings(w->data, spec, crew, part[0].values, err);
+    FUSOR_TRY(build_events(w->data,
+                           spec->method == BUILT_KNN ? TAKE_LIKED : TAKE_HAD,
+                           &events, err));
     if (spec->method == BUILT_EASE)
         rc = build_ease(&events, spec, crew, part[0].values, err);
     else if (spec->method == BUILT_IALS)

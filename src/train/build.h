@@ -8,7 +8,8 @@
  *
  * An event is a train row whose label, after the job's map, is above 0; its
  * value is that label, or 1 for methods over what was had and not how it was
- * liked (ease, ials). The unknown query and the unknown item have none.
+ * liked (ease, ials); ratings (knn with centre) are labels of any value. The
+ * unknown query and the unknown item have none.
  *
  * Threads: build_compute() starts its own; the result is read-only, but for the
  * rows, which the store may scribble on once they are pushed. */
@@ -58,9 +59,15 @@ enum fusor_status build_check_stages(const struct workload *w,
 
 /* ---- the methods; values [rows, width] zeroed ---- */
 
-/** Events by query.
- * @param binary 1 for each */
-enum fusor_status build_events(const struct dataset *ds, int binary,
+/* What is taken of train rows. */
+enum build_take {
+    TAKE_LIKED, // labels above 0
+    TAKE_HAD,   // 1 for each of them
+    TAKE_RATED  // every label, whatever its value
+};
+
+/** Events by query. */
+enum fusor_status build_events(const struct dataset *ds, enum build_take take,
                                struct csr *out, struct fusor_error *err);
 enum fusor_status build_ease(const struct csr *events, const struct built *spec,
                              const struct crew *crew, float *values,
@@ -72,6 +79,11 @@ enum fusor_status build_ials(const struct csr *events, const struct built *spec,
 enum fusor_status build_knn(const struct csr *events, const struct built *spec,
                             const struct crew *crew, float *values,
                             struct fusor_error *err);
+/** Expected ratings, when spec->centre says how. Of neighbours by query or by
+ * item, [n_queries, n_items]. */
+enum fusor_status build_ratings(struct dataset *ds, const struct built *spec,
+                                const struct crew *crew, float *values,
+                                struct fusor_error *err);
 enum fusor_status build_content(const struct dataset *ds,
                                 const struct built *spec,
                                 const struct crew *crew, float *values,

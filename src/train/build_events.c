@@ -1,8 +1,10 @@
 /* Who had what, from the train rows of a data set. */
+#include <math.h>
+
 #include "base/mem.h"
 #include "train/build.h"
 
-static uint64_t collect(const struct dataset *ds, int binary,
+static uint64_t collect(const struct dataset *ds, enum build_take take,
                         struct csr_entry *out)
 {
     uint64_t n = dataset_rows(ds, SPLIT_TRAIN), n_queries, n_items, kept = 0;
@@ -15,14 +17,15 @@ static uint64_t collect(const struct dataset *ds, int binary,
         float label = dataset_label(ds, 0, SPLIT_TRAIN, i);
 
         if (query == 0 || query >= n_queries || item == 0 || item >= n_items ||
-            !(label > 0))
+            !(take == TAKE_RATED ? isfinite(label) : label > 0))
             continue;
-        out[kept++] = (struct csr_entry){query, item, binary ? 1.0f : label};
+        out[kept++] =
+            (struct csr_entry){query, item, take == TAKE_HAD ? 1.0f : label};
     }
     return kept;
 }
 
-enum fusor_status build_events(const struct dataset *ds, int binary,
+enum fusor_status build_events(const struct dataset *ds, enum build_take take,
                                struct csr *out, struct fusor_error *err)
 {
     uint64_t n = dataset_rows(ds, SPLIT_TRAIN);
@@ -31,11 +34,12 @@ enum fusor_status build_events(const struct dataset *ds, int binary,
 
     if (!entries)
         return mem_fail(err, "events", n * sizeof(*entries));
-    n = collect(ds, binary, entries);
+    n = collect(ds, take, entries);
     if (n == 0)
         rc = fusor_fail(err, FUSOR_EDATA,
-                        "no train row has a query, an item and a label above "
-                        "0: see label.map");
+                        "no train row has a query, an item and a label%s: see "
+                        "label.map",
+                        take == TAKE_RATED ? "" : " above 0");
     else
         rc = csr_build(entries, n, (uint32_t)dataset_n_queries(ds),
                        (uint32_t)dataset_n_items(ds), 1, out, err);

@@ -74,7 +74,7 @@ static double pearson(uint32_t a, uint32_t b, double shrink)
 static void check_kind(enum similar_kind kind,
                        double (*want)(uint32_t, uint32_t, double))
 {
-    struct similar s = {&rows, &by_col, kind, 2.5, NULL};
+    struct similar s = {&rows, &by_col, kind, 2.5, NULL, 0};
     struct similar_scratch *x;
     float out[ROWS];
 
@@ -115,7 +115,7 @@ static uint32_t better(const float *all, uint32_t id)
 
 static void the_best_are_those_of_all(void)
 {
-    struct similar s = {&rows, &by_col, SIMILAR_PEARSON, 0, NULL};
+    struct similar s = {&rows, &by_col, SIMILAR_PEARSON, 0, NULL, 0};
     struct similar_scratch *x;
     float all[ROWS], weights[ROWS];
     uint32_t ids[ROWS];
@@ -146,7 +146,7 @@ static void the_best_are_those_of_all(void)
 
 static void no_memory_is_an_error(void)
 {
-    struct similar s = {&rows, &by_col, SIMILAR_COSINE, 0, NULL};
+    struct similar s = {&rows, &by_col, SIMILAR_COSINE, 0, NULL, 0};
     struct similar_scratch *x;
     size_t before;
 

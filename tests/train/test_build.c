@@ -76,7 +76,7 @@ static void ease_solves_its_equations(void)
     uint32_t n;
 
     REQUIRE(build_compute(w, 0, &crew, &b, NULL) == FUSOR_OK);
-    REQUIRE(build_events(w->data, 1, &events, NULL) == FUSOR_OK);
+    REQUIRE(build_events(w->data, TAKE_HAD, &events, NULL) == FUSOR_OK);
     REQUIRE(b.n_parts == 1 && b.parts[0].rows == b.parts[0].width);
     n = b.parts[0].rows;
     for (uint32_t i = 0; i < n; i++)
@@ -109,7 +109,7 @@ static void ials_ends_where_items_are_best(void)
     uint32_t users, items;
 
     REQUIRE(build_compute(w, 0, &crew, &b, NULL) == FUSOR_OK);
-    REQUIRE(build_events(w->data, 1, &events, NULL) == FUSOR_OK);
+    REQUIRE(build_events(w->data, TAKE_HAD, &events, NULL) == FUSOR_OK);
     p = b.parts[0].values;
     q = b.parts[1].values;
     users = b.parts[0].rows;
@@ -148,7 +148,7 @@ static void neighbours_by_query_score_what_they_had(void)
     float weights[5];
 
     REQUIRE(build_compute(w, 0, &crew, &b, NULL) == FUSOR_OK);
-    REQUIRE(build_events(w->data, 0, &events, NULL) == FUSOR_OK);
+    REQUIRE(build_events(w->data, TAKE_LIKED, &events, NULL) == FUSOR_OK);
     REQUIRE(csr_transpose(&events, &by_item, NULL) == FUSOR_OK);
     s.rows = &events;
     s.by_col = &by_item;

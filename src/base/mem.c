@@ -3,6 +3,8 @@
 #define _GNU_SOURCE /* madvise */
 #include "base/mem.h"
 
+#include <limits.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +124,17 @@ void mem_free(void *p)
     head = (struct block_head *)p - 1;
     atomic_fetch_sub(&used_bytes, head->size);
     free(head);
+}
+
+void mem_keep_freed(size_t bytes)
+{
+#ifdef __GLIBC__
+    /* Setting one of them ends glibc's own adjusting of both. */
+    mallopt(M_MMAP_THRESHOLD, (int)MEM_KEEP_BLOCK);
+    mallopt(M_TRIM_THRESHOLD, bytes < INT_MAX ? (int)bytes : INT_MAX);
+#else
+    (void)bytes;
+#endif
 }
 
 size_t mem_used(void)

@@ -30,6 +30,14 @@ void *mem_grow(void *p, size_t old_n, size_t n, size_t size);
 char *mem_strdup(const char *s);
 void mem_free(void *p);
 
+/** From now on blocks below MEM_KEEP_BLOCK that this process frees, libraries
+ * included, stay with it, up to `bytes` at the end of each heap, where they
+ * would go back to the kernel: a page that is fetched again costs more than
+ * copying it. Larger blocks still go back at once. Nothing where the C library
+ * has no such setting. */
+void mem_keep_freed(size_t bytes);
+#define MEM_KEEP_BLOCK ((size_t)4 << 20)
+
 /** Bytes now allocated through this module. */
 size_t mem_used(void);
 

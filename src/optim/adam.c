@@ -10,7 +10,7 @@ OPTIM_LOOP adam_loop(const struct optim_call *call, enum optim_mode mode)
 {
     struct optim_terms t = optim_terms(call);
     const float *grad = call->grad;
-    float *w = call->values, *m = call->state, *v = call->state + call->width;
+    float *w = call->values, *m = call->state, *v = call->state + call->apart;
     float b1 = call->o->beta1, a1 = call->o->beta1_rest;
     float b2 = call->o->beta2, a2 = call->o->beta2_rest;
     float lr = call->step->adam_lr, eps = call->step->adam_eps;

@@ -10,7 +10,7 @@ OPTIM_LOOP ftrl_loop(const struct optim_call *call, enum optim_mode mode)
     struct optim_terms t = optim_terms(call);
     const struct optim *o = call->o;
     const float *grad = call->grad;
-    float *w = call->values, *n = call->state, *z = call->state + call->width;
+    float *w = call->values, *n = call->state, *z = call->state + call->apart;
     float inverse = o->alpha_inverse, beta = o->beta, l2 = o->ftrl_l2;
     size_t width = call->width;
 

@@ -180,6 +180,20 @@ static float clip_scale(double most, const float *grad, size_t width)
     return norm > most ? (float)(most / norm) : 1.0f; // NaN is not above most
 }
 
+static void run_kernel(struct optim_call *call)
+{
+    const struct optim *o = call->o;
+
+    if (!call->grad) {
+        o->kernels->run[OPTIM_NONE](call);
+    } else if (o->full) {
+        call->scale = clip_scale(o->spec.clip_row, call->grad, call->width);
+        o->kernels->run[OPTIM_FULL](call);
+    } else {
+        o->kernels->run[OPTIM_BARE](call);
+    }
+}
+
 void optim_apply(const struct optim *o, float *values, float *state,
                  const float *grad, size_t width, const struct optim_step *step)
 {
@@ -187,18 +201,30 @@ void optim_apply(const struct optim *o, float *values, float *state,
                               .state = state,
                               .grad = grad,
                               .width = width,
+                              .apart = width,
                               .scale = 1.0f,
                               .o = o,
                               .step = step};
 
-    if (!grad) {
-        o->kernels->run[OPTIM_NONE](&call);
-    } else if (o->full) {
-        call.scale = clip_scale(o->spec.clip_row, grad, width);
-        o->kernels->run[OPTIM_FULL](&call);
-    } else {
-        o->kernels->run[OPTIM_BARE](&call);
-    }
+    run_kernel(&call);
+}
+
+void optim_apply_part(const struct optim *o, float *values, float *state,
+                      const float *grad, size_t width, size_t from, size_t n,
+                      const struct optim_step *step)
+{
+    struct optim_call call = {.values = values + from,
+                              .state = o->rule->state_per_value ? state + from
+                                                                : state,
+                              .grad = grad,
+                              .width = n,
+                              .apart = width,
+                              .scale = 1.0f,
+                              .o = o,
+                              .step = step};
+
+    assert(optim_elementwise(&o->spec));
+    run_kernel(&call);
 }
 
 int optim_needs_catch_up(const struct optim *o)

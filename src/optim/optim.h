@@ -195,6 +195,14 @@ void optim_apply(const struct optim *o, float *values, float *state,
                  const float *grad, size_t width,
                  const struct optim_step *step);
 
+/** The same for floats [from, from + n) of a slice of `width` whose rule is
+ * elementwise: in parts it comes to the same bits as at once.
+ * @param values, state of the whole slice
+ * @param grad [n] of the part */
+void optim_apply_part(const struct optim *o, float *values, float *state,
+                      const float *grad, size_t width, size_t from, size_t n,
+                      const struct optim_step *step);
+
 /** Does a row need optim_catch_up() before it is read? (l2 scope: table) */
 int optim_needs_catch_up(const struct optim *o);
 

@@ -30,7 +30,8 @@ struct optim_call {
     float *state;
     const float *grad;
     size_t width;
-    float scale; // from clip_row
+    size_t apart; // floats from the first array of state to the second
+    float scale;  // from clip_row
     const struct optim *o;
     const struct optim_step *step;
 };

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "ps/consistency.h"
 
 enum fusor_status lane_init(struct lane *l, uint32_t n_tables, int keep_keys,
@@ -16,22 +17,98 @@ void lane_clear(struct lane *l)
 {
     lane_reset(l);
     ticket_book_clear(&l->tickets);
+    mem_free(l->push.buffers);
+    mem_free(l->push.refs);
+    l->push = (struct push_body){0};
 }
 
-struct payload_buffer *lane_keep(struct messenger *m, const struct message *msg,
+void push_body_drop(struct push_body *b)
+{
+    while (b->n)
+        payload_buffer_unref(b->buffers[--b->n]);
+    b->view = (struct payload_view){0};
+}
+
+static enum fusor_status buffers_room(struct push_body *b, uint32_t n,
+                                      struct fusor_error *err)
+{
+    struct payload_buffer **fresh;
+
+    if (n <= b->cap)
+        return FUSOR_OK;
+    fresh = mem_alloc(n, sizeof(struct payload_buffer *));
+    if (!fresh)
+        return mem_fail(err, "push", n * sizeof(struct payload_buffer *));
+    mem_free(b->buffers);
+    b->buffers = fresh;
+    b->cap = n;
+    return FUSOR_OK;
+}
+
+enum fusor_status push_body_put(struct push_body *b, struct payload_buffer *in,
+                                struct fusor_error *err)
+{
+    push_body_drop(b);
+    if (buffers_room(b, 1, err) != FUSOR_OK) {
+        payload_buffer_unref(in);
+        return FUSOR_ENOMEM;
+    }
+    b->buffers[b->n++] = in;
+    b->view = (struct payload_view){.data = in->data, .size = in->size};
+    return FUSOR_OK;
+}
+
+static enum fusor_status keep_pieces(struct push_body *b,
+                                     const struct message *msg,
+                                     struct fusor_error *err)
+{
+    FUSOR_TRY(buffers_room(b, msg->n_pieces, err));
+    while (b->n < msg->n_pieces) {
+        b->buffers[b->n] = payload_buffer_ref(msg->pieces[b->n]);
+        b->n++;
+    }
+    b->view = (struct payload_view){
+        .pieces = b->buffers, .n_pieces = b->n, .size = msg->size};
+    return FUSOR_OK;
+}
+
+enum fusor_status push_body_keep(struct push_body *b, struct messenger *m,
+                                 const struct message *msg, int to_write,
                                  struct fusor_error *err)
 {
-    struct payload_buffer *b;
+    struct payload_view view = message_view(msg);
+    struct payload_buffer *copy;
 
-    if (msg->buffer && !msg->buffer->give_back)
-        return payload_buffer_ref(msg->buffer);
-    if (payload_buffer_take(messenger_pool(m), msg->size ? msg->size : 1, &b,
-                            err) != FUSOR_OK)
-        return NULL;
-    if (msg->size)
-        memcpy(b->data, msg->data, msg->size);
-    b->size = msg->size;
-    return b;
+    push_body_drop(b);
+    if (msg->pieces)
+        return keep_pieces(b, msg, err);
+    if (msg->buffer && !(to_write && msg->buffer->read_only))
+        return push_body_put(b, payload_buffer_ref(msg->buffer), err);
+    if (!to_write) {
+        b->view = view;
+        return FUSOR_OK;
+    }
+    FUSOR_TRY(payload_view_join(&view, messenger_pool(m), &copy, err));
+    return push_body_put(b, copy, err);
+}
+
+enum fusor_status push_body_room(struct push_body *b, size_t n,
+                                 struct fusor_error *err)
+{
+    size_t cap = b->refs_cap ? b->refs_cap : 1024;
+    uint32_t *fresh;
+
+    if (n <= b->refs_cap)
+        return FUSOR_OK;
+    while (cap < n)
+        cap *= 2;
+    fresh = mem_alloc_raw(cap, sizeof(*fresh));
+    if (!fresh)
+        return mem_fail(err, "row references", cap * sizeof(*fresh));
+    mem_free(b->refs);
+    b->refs = fresh;
+    b->refs_cap = cap;
+    return FUSOR_OK;
 }
 
 struct ticket_name lane_ticket_name(struct peer from,
@@ -107,11 +184,14 @@ void lane_reset(struct lane *l)
 {
     struct peer peer = l->last_peer;
     struct ticket_book tickets = l->tickets;
+    struct push_body push;
     uint64_t request = l->last_request;
 
     ticket_book_close_all(&tickets);
-    payload_buffer_unref(l->push);
+    push_body_drop(&l->push);
+    push = l->push;
     memset(l, 0, sizeof(*l));
+    l->push = push;
     l->tickets = tickets;
     l->last_peer = peer;
     l->last_request = request;

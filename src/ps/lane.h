@@ -17,6 +17,16 @@ struct lane_pull {
     int64_t came_ns;           // when
 };
 
+/* What a push lies in, and its rows. The arrays outlive it. */
+struct push_body {
+    struct payload_view view;
+    struct payload_buffer **buffers; // [cap] the first n hold references
+    uint32_t n;
+    size_t cap;
+    uint32_t *refs; // [refs_cap]
+    size_t refs_cap;
+};
+
 struct lane {
     uint32_t term; // newest seen
     uint64_t next; // lowest index not yet taken
@@ -27,8 +37,9 @@ struct lane {
     uint32_t next_read;                 // where the next one is noted
     struct peer push_peer;              // staleness 0: the push that waits
     struct wire_header push_header;
-    struct payload_buffer *push; // NULL: none
-    struct ticket *push_ticket;  // its rows; NULL: it brought keys
+    int has_push;
+    struct push_body push;      // of that, or of the one being looked at
+    struct ticket *push_ticket; // its rows; NULL: it brought keys
     struct ticket_book tickets;
     /* Requests of one process only rise: a copy of a push of an epoch that is
      * over is known by them. They outlive an epoch. */
@@ -42,11 +53,22 @@ enum fusor_status lane_init(struct lane *l, uint32_t n_tables, int keep_keys,
 /** A lane of zeros is fine. */
 void lane_clear(struct lane *l);
 
-/** A private copy of a message's payload, or one more reference to it; in
- * either case it may be written to.
- * @return NULL: no memory, *err filled */
-struct payload_buffer *lane_keep(struct messenger *m, const struct message *msg,
+/** Keep the payload of a message: by references, or copied where that would
+ * not do.
+ * @param to_write it will be written to; else it may be the one that was lent,
+ *        or even borrowed until the next receive
+ * @return FUSOR_ENOMEM */
+enum fusor_status push_body_keep(struct push_body *b, struct messenger *m,
+                                 const struct message *msg, int to_write,
                                  struct fusor_error *err);
+/** The same with a buffer, whose reference is taken over. */
+enum fusor_status push_body_put(struct push_body *b, struct payload_buffer *in,
+                                struct fusor_error *err);
+/** Room for n references in b->refs; what is in it is lost. */
+enum fusor_status push_body_room(struct push_body *b, size_t n,
+                                 struct fusor_error *err);
+/** Let the payload go; arrays are kept. */
+void push_body_drop(struct push_body *b);
 /** What a pull's ticket is called.
  * @param id its KEYS' request */
 struct ticket_name lane_ticket_name(struct peer from,

@@ -7,25 +7,17 @@ static enum fusor_status read_rows(struct payload_reader *r, int ticket,
                                    uint32_t width, struct push_rows *out,
                                    struct fusor_error *err)
 {
-    const uint64_t *keys = NULL;
-    const uint32_t *places = NULL;
-    size_t n_named, n_floats, n;
-    const float *grads;
+    size_t n_named, n_floats, n, names, grads;
 
-    if (ticket)
-        places = payload_get_u32s(r, &n_named);
-    else
-        keys = payload_get_u64s(r, &n_named);
-    grads = payload_get_f32s(r, &n_floats);
+    names = payload_skip_section(r, ticket ? sizeof(uint32_t) : 8, &n_named);
+    grads = payload_skip_section(r, sizeof(float), &n_floats);
     n = ticket && n_named == 0 ? n_floats / width : n_named;
     if (r->failed || n > UINT32_MAX || n_floats != n * width)
         return fusor_fail(err, FUSOR_EPROTO,
                           "push: %zu floats for %zu rows of %u", n_floats, n,
                           width);
-    *out = (struct push_rows){.n = (uint32_t)n,
-                              .keys = keys,
-                              .places = n_named ? places : NULL,
-                              .grads = (float *)(uintptr_t)grads};
+    *out = (struct push_rows){
+        .n = (uint32_t)n, .all = n_named == 0, .names = names, .grads = grads};
     return FUSOR_OK;
 }
 
@@ -50,27 +42,28 @@ static enum fusor_status read_node(const struct param_spec *params,
                           (unsigned long long)lo, (unsigned long long)span);
     out->lo = (uint32_t)lo;
     out->span = (uint32_t)span;
-    out->dense = payload_get_f32s(r, &n_dense);
+    out->dense = payload_skip_section(r, sizeof(float), &n_dense);
     if (r->failed || (n_dense != 0 && n_dense != dense_size))
         return fusor_fail(err, FUSOR_EPROTO,
                           "push: %zu dense floats instead of %llu", n_dense,
                           (unsigned long long)dense_size);
-    if (n_dense == 0)
-        out->dense = NULL;
+    out->has_dense = n_dense != 0;
     for (uint32_t t = 0; t < params->n_tables; t++)
         FUSOR_TRY(read_rows(r, ticket, params->tables[t].width, &out->tables[t],
                             err));
     return FUSOR_OK;
 }
 
-enum fusor_status push_view_read(const struct param_spec *params, void *data,
-                                 size_t size, int ticket, uint64_t dense_size,
-                                 struct push_view *out, struct fusor_error *err)
+enum fusor_status push_view_read(const struct param_spec *params,
+                                 const struct payload_view *in, int ticket,
+                                 uint64_t dense_size, struct push_view *out,
+                                 struct fusor_error *err)
 {
     struct payload_reader r;
     uint64_t n_nodes, next = 0;
 
-    payload_reader_init(&r, data, size);
+    payload_reader_init_view(&r, in);
+    out->of = *in;
     n_nodes = payload_get_u64(&r);
     if (r.failed || n_nodes > PARAM_MAX_NODES)
         return fusor_fail(err, FUSOR_EPROTO, "push: %llu nodes",

@@ -29,37 +29,40 @@
 /* Bits 4 and 5 of header.flags of KEYS (wanted), VALUES and PUSH: how floats
  * are encoded, recode.h. */
 
-/* One table of one node of a push, in place in the payload. */
+/* One table of one node of a push, in place in the payload: where its sections
+ * begin. */
 struct push_rows {
     uint32_t n;
-    const uint64_t *keys;   // [n]; NULL with a ticket
-    const uint32_t *places; // [n] with a ticket; NULL: all in order
-    const uint32_t *refs;   // [n] the server's: the rows; else NULL
-    float *grads;           // [n, width]
+    int all;                // with a ticket: no places, all are in order
+    size_t names;           // u64 keys [n], or with a ticket u32 places [n]
+    size_t grads;           // f32 [n, width]
+    const uint32_t *places; // [n] the server's, with a ticket: or NULL
+    const uint32_t *refs;   // [n] the server's: the rows
 };
 
 struct push_node {
     uint32_t lo, span;
-    const float *dense; // NULL: none
+    int has_dense;
+    size_t dense; // where its floats begin
     struct push_rows *tables;
 };
 
 /* A push read from a payload. tables is one array for all nodes. */
 struct push_view {
+    struct payload_view of;
     uint32_t n_nodes;
-    int only_read; // the payload must not be written to
     struct push_node nodes[PARAM_MAX_NODES];
     struct push_rows *tables; // [PARAM_MAX_NODES * n_tables], the caller's
 };
 
 /** Read a push.
- * @param data writable: gradients may be combined in place
+ * @param in must stay as long as the view is used
  * @param ticket it has places instead of keys
  * @param dense_size floats a dense section must have
  * @return FUSOR_EPROTO: sizes do not fit, nodes not aligned or not ascending */
-enum fusor_status push_view_read(const struct param_spec *params, void *data,
-                                 size_t size, int ticket, uint64_t dense_size,
-                                 struct push_view *out,
+enum fusor_status push_view_read(const struct param_spec *params,
+                                 const struct payload_view *in, int ticket,
+                                 uint64_t dense_size, struct push_view *out,
                                  struct fusor_error *err);
 
 #endif

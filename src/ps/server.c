@@ -24,18 +24,15 @@ static int keeps_keys(const struct server_config *c)
 static enum fusor_status take_memory(struct server *s, struct fusor_error *err)
 {
     uint32_t w = s->config.n_workers, tables = s->config.params->n_tables;
-    size_t n = (size_t)w * PARAM_MAX_NODES;
 
     s->lanes = mem_alloc(w, sizeof(*s->lanes));
     s->views = mem_alloc(w, sizeof(*s->views));
-    s->pushes = mem_alloc(n, sizeof(*s->pushes));
-    s->rows = mem_alloc(n * (tables + 1), sizeof(*s->rows));
     s->load = mem_alloc(BUCKET_COUNT, sizeof(*s->load));
     s->piece = mem_alloc_raw(SERVER_PIECE_BYTES / sizeof(float) + ROW_WIDTH_MAX,
                              sizeof(*s->piece));
-    if (!s->piece || !s->lanes || !s->views || !s->pushes || !s->rows ||
-        !s->load)
-        return mem_fail(err, "server", n * sizeof(*s->rows));
+    if (!s->piece || !s->lanes || !s->views || !s->load)
+        return mem_fail(err, "server", w * sizeof(*s->lanes));
+    FUSOR_TRY(server_unit_create(&s->config, &s->unit, err));
     FUSOR_TRY(ticket_book_init(&s->peeks, tables, keeps_keys(&s->config),
                                shard_budget(s->config.shard), err));
     for (uint32_t i = 0; i < w; i++) {
@@ -44,7 +41,8 @@ static enum fusor_status take_memory(struct server *s, struct fusor_error *err)
         s->views[i].tables = mem_alloc((size_t)PARAM_MAX_NODES * (tables + 1),
                                        sizeof(*s->views[i].tables));
         if (!s->views[i].tables)
-            return mem_fail(err, "server", n * sizeof(struct push_rows));
+            return mem_fail(err, "server",
+                            PARAM_MAX_NODES * sizeof(struct push_rows));
     }
     return FUSOR_OK;
 }
@@ -63,6 +61,7 @@ enum fusor_status server_create(const struct server_config *config,
         server_destroy(s);
         return rc;
     }
+    messenger_keep_pieces(s->config.messenger, WIRE_PUSH);
     *out = s;
     return FUSOR_OK;
 }
@@ -77,9 +76,7 @@ void server_destroy(struct server *s)
         mem_free(s->views[i].tables);
     mem_free(s->lanes);
     mem_free(s->views);
-    mem_free(s->pushes);
-    mem_free(s->rows);
-    mem_free(s->refs);
+    server_unit_destroy(s->unit);
     mem_free(s->load);
     mem_free(s->piece);
     ticket_book_clear(&s->peeks);
@@ -101,25 +98,6 @@ struct wire_header server_answer(const struct server *s,
     };
 }
 
-enum fusor_status server_refs_room(struct server *s, size_t n,
-                                   struct fusor_error *err)
-{
-    uint32_t *fresh;
-    size_t cap = s->refs_cap ? s->refs_cap : 4096;
-
-    if (n <= s->refs_cap)
-        return FUSOR_OK;
-    while (cap < n)
-        cap *= 2;
-    fresh = mem_alloc_raw(cap, sizeof(*fresh));
-    if (!fresh)
-        return mem_fail(err, "row references", cap * sizeof(*fresh));
-    mem_free(s->refs);
-    s->refs = fresh;
-    s->refs_cap = cap;
-    return FUSOR_OK;
-}
-
 void server_set_floor(struct server *s)
 {
     /* Between a cut and BEGIN the edge is the last epoch's, the clock is not.
@@ -127,20 +105,24 @@ void server_set_floor(struct server *s)
     shard_set_floor(s->config.shard, s->clock + (s->open ? s->edge : 0));
 }
 
-const uint32_t *server_resolve(struct server *s, uint32_t table,
-                               const uint64_t *keys, size_t n, uint64_t unit,
-                               struct fusor_error *err)
+enum fusor_status server_resolve(struct server *s, uint32_t table,
+                                 const struct payload_view *in, size_t at,
+                                 size_t n, uint64_t unit, uint32_t *refs,
+                                 struct fusor_error *err)
 {
-    void *place = (void *)(uintptr_t)keys;
+    size_t m;
 
     server_set_floor(s);
-    if (server_refs_room(s, n, err) != FUSOR_OK ||
-        shard_resolve(s->config.shard, table, keys, n, RESOLVE_PUSH,
-                      s->clock + unit, s->refs, err) != FUSOR_OK)
-        return NULL;
-    if (n)
-        memcpy(place, s->refs, n * sizeof(*s->refs));
-    return place;
+    for (; n; n -= m, refs += m, at += m * sizeof(uint64_t)) {
+        size_t together;
+        const void *keys = payload_view_at(in, at, &together);
+
+        m = together / sizeof(uint64_t);
+        m = m < n ? m : n;
+        FUSOR_TRY(shard_resolve(s->config.shard, table, keys, m, RESOLVE_PUSH,
+                                s->clock + unit, refs, err));
+    }
+    return FUSOR_OK;
 }
 
 enum fusor_status server_admit(struct server *s, const struct ticket *ticket,
@@ -281,7 +263,7 @@ struct member_progress server_progress(const struct server *s)
     if (!s->open || s->config.staleness != 0 || s->edge == s->n_units)
         return p;
     for (uint32_t w = 0; w < s->config.n_workers; w++) {
-        if (s->lanes[w].push)
+        if (s->lanes[w].has_push)
             continue;
         p.reason = WAIT_PUSHES;
         p.waits_for = w;

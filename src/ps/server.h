@@ -10,6 +10,11 @@
  * tree of micro-batches. Otherwise each push is one unit and one step.
  * Units are counted from 0 in every epoch; the optimizer's clock goes on.
  *
+ * A push of several chunks is applied out of the memory they arrived in, when
+ * all of them are here and not as they come: its worker may die in between, and
+ * whoever has the lease next computes other gradients, from newer values, so it
+ * could neither finish the half that was begun nor take it back.
+ *
  * What clients can make a shard hold is bounded, without counting credits, by
  * what each may have outstanding: 16 announced steps and one push a lease
  * (lane.h), their rows within the shard's memory cap, chunks in the transport's

@@ -15,16 +15,13 @@ struct server {
     struct lane *lanes; // [n_workers]
     uint64_t edge;      // units of the epoch: all below it are applied
     uint64_t epoch;
-    uint64_t clock;          // units applied before this epoch
-    uint64_t n_units;        // of the epoch
-    uint64_t n_applied;      // in this epoch
-    uint64_t samples;        // in this epoch
-    int open;                // between begin and cut
-    struct push_view *views; // [n_workers]
-    struct shard_push *pushes;
-    struct shard_rows *rows; // [n_workers * PARAM_MAX_NODES * n_tables]
-    uint32_t *refs;          // scratch of one look-up
-    size_t refs_cap;
+    uint64_t clock;           // units applied before this epoch
+    uint64_t n_units;         // of the epoch
+    uint64_t n_applied;       // in this epoch
+    uint64_t samples;         // in this epoch
+    int open;                 // between begin and cut
+    struct push_view *views;  // [n_workers]
+    struct server_unit *unit; // what the store is to apply
     float *piece; // [SERVER_PIECE_BYTES / 4 + ROW_WIDTH_MAX] to be encoded
     struct ticket_book peeks; // one ticket: a peek is answered at once
     struct server_counters counters;
@@ -50,14 +47,15 @@ static inline uint64_t server_now(const struct server *s)
  * for others may go for them. */
 void server_set_floor(struct server *s);
 
-/** Look up the rows of the keys of a push that stand in a payload and put the
- * references in the keys' place.
+/** Look up the rows of the keys of a push that stand in a payload.
+ * @param at where the keys begin in it
  * @param unit of the epoch that the keys are for
- * @return where they are now, [n]; NULL with *err: FUSOR_EINVAL (a key of
- * another shard), FUSOR_ENOMEM */
-const uint32_t *server_resolve(struct server *s, uint32_t table,
-                               const uint64_t *keys, size_t n, uint64_t unit,
-                               struct fusor_error *err);
+ * @param refs [n] filled
+ * @return FUSOR_EINVAL (a key of another shard), FUSOR_ENOMEM */
+enum fusor_status server_resolve(struct server *s, uint32_t table,
+                                 const struct payload_view *in, size_t at,
+                                 size_t n, uint64_t unit, uint32_t *refs,
+                                 struct fusor_error *err);
 /** Before server_use_ticket(): where the table admits, the keys of these rows
  * that had no row when they were pulled count, and may get one.
  * @return FUSOR_ENOMEM */
@@ -65,15 +63,12 @@ enum fusor_status server_admit(struct server *s, const struct ticket *ticket,
                                uint32_t table, const struct push_rows *rows,
                                struct fusor_error *err);
 /** The rows of a push whose ticket knows them.
- * @param out [rows->n] where references go if the push has places; may be where
- *        these stand
+ * @param out [rows->n] where references go if the push has places; may be those
+ *        themselves
  * @return FUSOR_EPROTO: places that the ticket does not have */
 enum fusor_status server_use_ticket(const struct ticket *ticket, uint32_t table,
                                     struct push_rows *rows, uint32_t *out,
                                     struct fusor_error *err);
-/** Room for n references in s->refs; what is in it is lost. */
-enum fusor_status server_refs_room(struct server *s, size_t n,
-                                   struct fusor_error *err);
 /** The header of an answer. */
 struct wire_header server_answer(const struct server *s,
                                  const struct wire_header *h,
@@ -89,6 +84,15 @@ enum fusor_status server_on_keys(struct server *s, const struct message *msg,
                                  struct fusor_error *err);
 /** Answer what the clock now allows. */
 void server_serve_pulls(struct server *s);
+
+/* server_apply.c */
+enum fusor_status server_unit_create(const struct server_config *c,
+                                     struct server_unit **out,
+                                     struct fusor_error *err);
+void server_unit_destroy(struct server_unit *u); // NULL is fine
+/** Apply what views [first, first + n) show as one unit. */
+enum fusor_status server_apply(struct server *s, uint32_t first, uint32_t n,
+                               struct fusor_error *err);
 
 /* server_push.c */
 enum fusor_status server_on_push(struct server *s, const struct message *msg,

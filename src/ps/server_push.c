@@ -18,43 +18,6 @@ static void count_staleness(struct server *s, const struct lane *l,
     s->counters.staleness_count[stale < 63 ? stale : 63]++;
 }
 
-/* What the store is to apply for leases [first, first + n). Nodes come out in
- * ascending order, because leases are numbered in the order of their
- * micro-batches. */
-static size_t gather_pushes(struct server *s, uint32_t first, uint32_t n)
-{
-    uint32_t n_tables = s->config.params->n_tables;
-    size_t out = 0;
-
-    for (uint32_t w = first; w < first + n; w++) {
-        for (uint32_t i = 0; i < s->views[w].n_nodes; i++) {
-            const struct push_node *node = &s->views[w].nodes[i];
-            struct shard_rows *rows = s->rows + out * n_tables;
-
-            for (uint32_t t = 0; t < n_tables; t++)
-                rows[t] = (struct shard_rows){.n = node->tables[t].n,
-                                              .refs = node->tables[t].refs,
-                                              .packed = node->tables[t].grads};
-            s->pushes[out++] = (struct shard_push){node->lo, node->dense, rows};
-        }
-    }
-    return out;
-}
-
-static enum fusor_status apply(struct server *s, uint32_t first, uint32_t n,
-                               struct fusor_error *err)
-{
-    size_t n_pushes = gather_pushes(s, first, n);
-
-    profile_enter(s->config.profile, PROFILE_APPLY);
-    FUSOR_TRY(
-        shard_apply(s->config.shard, s->pushes, n_pushes, server_now(s), err));
-    profile_enter(s->config.profile, PROFILE_OTHER);
-    profile_step(s->config.profile);
-    s->n_applied++;
-    return FUSOR_OK;
-}
-
 static void acknowledge(struct server *s, struct peer to,
                         const struct wire_header *h)
 {
@@ -70,7 +33,7 @@ static enum fusor_status apply_unit(struct server *s, struct fusor_error *err)
 {
     for (uint32_t w = 0; w < s->config.n_workers; w++)
         count_staleness(s, &s->lanes[w], s->lanes[w].push_header.clock);
-    FUSOR_TRY(apply(s, 0, s->config.n_workers, err));
+    FUSOR_TRY(server_apply(s, 0, s->config.n_workers, err));
     s->edge++;
     for (uint32_t w = 0; w < s->config.n_workers; w++) {
         struct lane *l = &s->lanes[w];
@@ -78,8 +41,8 @@ static enum fusor_status apply_unit(struct server *s, struct fusor_error *err)
         s->samples += l->push_header.samples;
         acknowledge(s, l->push_peer, &l->push_header);
         s->counters.pushes++;
-        payload_buffer_unref(l->push);
-        l->push = NULL;
+        push_body_drop(&l->push);
+        l->has_push = 0;
         if (l->push_ticket)
             l->push_ticket->in_use = 0;
         ticket_book_close_upto(&l->tickets, l->push_header.clock);
@@ -91,7 +54,7 @@ static enum fusor_status apply_unit(struct server *s, struct fusor_error *err)
 static int all_parts_here(const struct server *s)
 {
     for (uint32_t w = 0; w < s->config.n_workers; w++)
-        if (!s->lanes[w].push)
+        if (!s->lanes[w].has_push)
             return 0;
     return 1;
 }
@@ -132,23 +95,42 @@ static enum fusor_status check_nodes(const struct server *s,
     return FUSOR_OK;
 }
 
-/* References of places go over these, or beside a push that may only be read.
- * @param out NULL: over them */
-static enum fusor_status room_beside(struct server *s,
-                                     const struct push_view *view,
-                                     uint32_t **out, struct fusor_error *err)
+/* The ticket of a push that has one.
+ * @return FUSOR_EAGAIN: it is gone; FUSOR_EPROTO: of another unit */
+static enum fusor_status find_ticket(struct server *s,
+                                     const struct message *msg,
+                                     struct ticket **out,
+                                     struct fusor_error *err)
 {
-    uint32_t n_tables = s->config.params->n_tables;
-    size_t n = 0;
+    const struct wire_header *h = &msg->header;
+    struct ticket_name name = lane_ticket_name(msg->from, h, h->a);
 
-    *out = NULL;
-    for (uint32_t i = 0; view->only_read && i < view->n_nodes * n_tables; i++)
-        n += view->nodes[i / n_tables].tables[i % n_tables].n;
-    if (!view->only_read)
-        return FUSOR_OK;
-    FUSOR_TRY(server_refs_room(s, n, err));
-    *out = s->refs;
+    *out = h->a ? ticket_find(&s->lanes[h->lease].tickets, &name) : NULL;
+    if (h->a && !*out)
+        return fusor_fail(err, FUSOR_EAGAIN, "push: its ticket is gone");
+    if (h->a && (*out)->clock != h->clock)
+        return fusor_fail(err, FUSOR_EPROTO, "push: a ticket of unit %llu",
+                          (unsigned long long)(*out)->clock);
     return FUSOR_OK;
+}
+
+/* The rows of one table of one node.
+ * @param out [rows->n] for references */
+static enum fusor_status
+find_table_rows(struct server *s, const struct payload_view *in,
+                const struct ticket *ticket, uint32_t table, uint64_t unit,
+                struct push_rows *rows, uint32_t *out, struct fusor_error *err)
+{
+    if (!ticket) {
+        rows->refs = out;
+        return server_resolve(s, table, in, rows->names, rows->n, unit, out,
+                              err);
+    }
+    rows->places = rows->all ? NULL : out;
+    if (!rows->all)
+        payload_view_copy(in, rows->names, rows->n * sizeof(*out), out);
+    FUSOR_TRY(server_admit(s, ticket, table, rows, err));
+    return server_use_ticket(ticket, table, rows, out, err);
 }
 
 /* @return as read_push() */
@@ -157,36 +139,21 @@ static enum fusor_status find_rows(struct server *s, const struct message *msg,
                                    struct ticket **ticket,
                                    struct fusor_error *err)
 {
-    const struct wire_header *h = &msg->header;
-    struct ticket_name name = lane_ticket_name(msg->from, h, h->a);
-    uint32_t n_tables = s->config.params->n_tables, *beside;
+    struct push_body *body = &s->lanes[msg->header.lease].push;
+    uint32_t n_tables = s->config.params->n_tables, *refs;
+    size_t n = 0;
 
-    *ticket = h->a ? ticket_find(&s->lanes[h->lease].tickets, &name) : NULL;
-    if (h->a && !*ticket)
-        return fusor_fail(err, FUSOR_EAGAIN, "push: its ticket is gone");
-    if (h->a && (*ticket)->clock != h->clock)
-        return fusor_fail(err, FUSOR_EPROTO, "push: a ticket of unit %llu",
-                          (unsigned long long)(*ticket)->clock);
-    FUSOR_TRY(room_beside(s, view, &beside, err));
+    FUSOR_TRY(find_ticket(s, msg, ticket, err));
+    for (uint32_t i = 0; i < view->n_nodes * n_tables; i++)
+        n += view->tables[i].n;
+    FUSOR_TRY(push_body_room(body, n, err));
+    refs = body->refs;
     for (uint32_t i = 0; i < view->n_nodes * n_tables; i++) {
-        struct push_rows *rows =
-            &view->nodes[i / n_tables].tables[i % n_tables];
+        struct push_rows *rows = &view->tables[i];
 
-        if (*ticket) {
-            uint32_t *refs =
-                beside ? beside : (uint32_t *)(uintptr_t)rows->places;
-
-            FUSOR_TRY(server_admit(s, *ticket, i % n_tables, rows, err));
-            FUSOR_TRY(
-                server_use_ticket(*ticket, i % n_tables, rows, refs, err));
-            if (beside)
-                beside += rows->n;
-            continue;
-        }
-        rows->refs =
-            server_resolve(s, i % n_tables, rows->keys, rows->n, h->clock, err);
-        if (!rows->refs)
-            return err->status;
+        FUSOR_TRY(find_table_rows(s, &view->of, *ticket, i % n_tables,
+                                  msg->header.clock, rows, refs, err));
+        refs += rows->n;
     }
     return FUSOR_OK;
 }
@@ -196,12 +163,11 @@ static enum fusor_status find_rows(struct server *s, const struct message *msg,
  * @return FUSOR_EPROTO, FUSOR_EINVAL: malformed; FUSOR_EAGAIN: its ticket is
  * gone; FUSOR_ENOMEM: the shard is full */
 static enum fusor_status read_push(struct server *s, const struct message *msg,
-                                   struct payload_buffer *body,
-                                   struct push_view *view,
                                    struct ticket **ticket,
                                    struct fusor_error *err)
 {
     const struct wire_header *h = &msg->header;
+    struct push_view *view = &s->views[h->lease];
     uint64_t unit = consistency_unit(s->config.staleness, h->lease,
                                      s->config.n_workers, h->index);
 
@@ -210,17 +176,15 @@ static enum fusor_status read_push(struct server *s, const struct message *msg,
                           "push: number %llu of lease %u says unit %llu",
                           (unsigned long long)h->index, h->lease,
                           (unsigned long long)h->clock);
-    FUSOR_TRY(push_view_read(s->config.params, body->data, body->size,
+    FUSOR_TRY(push_view_read(s->config.params, &s->lanes[h->lease].push.view,
                              h->a != 0, shard_dense_size(s->config.shard), view,
                              err));
-    view->only_read = body->give_back != NULL;
     FUSOR_TRY(check_nodes(s, h, view, err));
     return find_rows(s, msg, view, ticket, err);
 }
 
 /* The push is good: from here on it counts. */
 static enum fusor_status take_push(struct server *s, const struct message *msg,
-                                   struct payload_buffer *body,
                                    struct ticket *ticket,
                                    struct fusor_error *err)
 {
@@ -233,7 +197,7 @@ static enum fusor_status take_push(struct server *s, const struct message *msg,
     l->last_peer = msg->from;
     l->last_request = h->request;
     if (s->config.staleness == 0) {
-        l->push = payload_buffer_ref(body);
+        l->has_push = 1;
         l->push_ticket = ticket;
         if (ticket)
             ticket->in_use = 1;
@@ -242,7 +206,8 @@ static enum fusor_status take_push(struct server *s, const struct message *msg,
         return all_parts_here(s) ? apply_unit(s, err) : FUSOR_OK;
     }
     count_staleness(s, l, h->clock);
-    rc = apply(s, h->lease, 1, err);
+    rc = server_apply(s, h->lease, 1, err);
+    push_body_drop(&l->push);
     if (rc != FUSOR_OK)
         return rc;
     ticket_book_close_upto(&l->tickets, h->clock);
@@ -263,37 +228,54 @@ static void ask_for_keys(struct server *s, const struct message *msg)
     messenger_send(s->config.messenger, msg->from, &need, NULL, NULL);
 }
 
-/* Is it applied as it stands? Else its gradients are combined in place, its
- * keys give way to references, or it waits for others. */
+/* Is it applied as it stands, and now? Else its gradients are combined in
+ * place, or it waits for others. */
 static int is_applied_alone(const struct server *s, const struct message *msg)
 {
+    struct payload_view view = message_view(msg);
     uint64_t n_nodes = 0;
 
     if (msg->size >= sizeof(n_nodes))
-        memcpy(&n_nodes, msg->data, sizeof(n_nodes));
-    return n_nodes == 1 && msg->header.a != 0 &&
+        payload_view_copy(&view, 0, sizeof(n_nodes), &n_nodes);
+    return n_nodes == 1 &&
            (s->config.staleness != 0 || s->config.n_workers == 1);
 }
 
-/* The push, its floats as f32: a copy to write into, or as it was lent. */
+/* A push whose floats are in fewer bytes, as f32. */
+static enum fusor_status decode_push(struct server *s,
+                                     const struct message *msg,
+                                     struct push_body *body,
+                                     struct fusor_error *err)
+{
+    const struct wire_header *h = &msg->header;
+    struct payload_pool *pool = messenger_pool(s->config.messenger);
+    struct payload_view view = message_view(msg);
+    struct payload_buffer *whole = NULL, *out;
+    struct recode r = server_recode(s);
+    enum fusor_status rc;
+
+    if (msg->pieces)
+        FUSOR_TRY(payload_view_join(&view, pool, &whole, err));
+    rc = recode_push_decode(&r, h->flags, h->a != 0,
+                            whole ? whole->data : msg->data, msg->size, pool,
+                            &out, err);
+    payload_buffer_unref(whole);
+    return rc == FUSOR_OK ? push_body_put(body, out, err) : rc;
+}
+
+/* Have the push in its lane, its floats as f32. */
 static enum fusor_status open_push(struct server *s, const struct message *msg,
-                                   struct payload_buffer **body,
                                    struct fusor_error *err)
 {
     const struct wire_header *h = &msg->header;
-    struct recode r = server_recode(s);
+    struct push_body *body = &s->lanes[h->lease].push;
 
     if (recode_encoding(h->flags) >= ENCODING_END)
         return fusor_fail(err, FUSOR_EPROTO, "push: an unknown encoding");
     if (recode_encoding(h->flags) != ENCODING_F32)
-        return recode_push_decode(&r, h->flags, h->a != 0, msg->data, msg->size,
-                                  messenger_pool(s->config.messenger), body,
-                                  err);
-    if (msg->buffer && is_applied_alone(s, msg))
-        *body = payload_buffer_ref(msg->buffer);
-    else
-        *body = lane_keep(s->config.messenger, msg, err);
-    return *body ? FUSOR_OK : FUSOR_ENOMEM;
+        return decode_push(s, msg, body, err);
+    return push_body_keep(body, s->config.messenger, msg,
+                          !is_applied_alone(s, msg), err);
 }
 
 static enum fusor_status on_new_push(struct server *s,
@@ -301,34 +283,34 @@ static enum fusor_status on_new_push(struct server *s,
                                      struct fusor_error *err)
 {
     struct lane *l = &s->lanes[msg->header.lease];
-    struct payload_buffer *body;
     struct ticket *ticket = NULL;
     struct fusor_error why;
     enum fusor_status rc;
 
-    if (l->push || lane_is_late(l, msg->from, &msg->header))
+    if (l->has_push || lane_is_late(l, msg->from, &msg->header))
         return FUSOR_OK; // before its time, or after
     profile_enter(s->config.profile, PROFILE_PUSH);
-    rc = open_push(s, msg, &body, &why);
+    rc = open_push(s, msg, &why);
     if (rc == FUSOR_ENOMEM)
         s->counters.no_room++; // it is sent again
     else if (rc != FUSOR_OK)
         server_drop(s, msg, &why);
     if (rc != FUSOR_OK)
         return FUSOR_OK;
-    rc = read_push(s, msg, body, &s->views[msg->header.lease], &ticket, &why);
-    if (rc == FUSOR_OK) {
-        rc = take_push(s, msg, body, ticket, err);
-    } else if (rc == FUSOR_EAGAIN) {
+    rc = read_push(s, msg, &ticket, &why);
+    if (rc == FUSOR_OK)
+        return take_push(s, msg, ticket, err);
+    push_body_drop(&l->push);
+    if (rc == FUSOR_EAGAIN) {
         ask_for_keys(s, msg);
-        rc = FUSOR_OK;
-    } else if (rc == FUSOR_EPROTO || rc == FUSOR_EINVAL) {
-        server_drop(s, msg, &why);
-        rc = FUSOR_OK;
-    } else if (err) {
-        *err = why;
+        return FUSOR_OK;
     }
-    payload_buffer_unref(body);
+    if (rc == FUSOR_EPROTO || rc == FUSOR_EINVAL) {
+        server_drop(s, msg, &why);
+        return FUSOR_OK;
+    }
+    if (err)
+        *err = why;
     return rc;
 }
 
@@ -338,7 +320,7 @@ static void on_duplicate(struct server *s, const struct message *msg)
     struct lane *l = &s->lanes[h->lease];
 
     s->counters.duplicates++;
-    if (!l->push || h->index + 1 != l->next) {
+    if (!l->has_push || h->index + 1 != l->next) {
         acknowledge(s, msg->from, h);
         return;
     }

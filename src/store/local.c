@@ -190,8 +190,9 @@ static enum fusor_status collect_pushes(struct local_store *s, unsigned o,
             for (; at && pushes[at - 1].lo > w->pushed->nodes[k].lo; at--)
                 pushes[at] = pushes[at - 1];
             pushes[at] = (struct shard_push){
-                w->pushed->nodes[k].lo, w->pushed->nodes[k].dense,
-                w->rows + ((size_t)k * s->n + o) * n_tables};
+                .lo = w->pushed->nodes[k].lo,
+                .dense = w->pushed->nodes[k].dense,
+                .tables = w->rows + ((size_t)k * s->n + o) * n_tables};
             ++*n;
         }
     }

@@ -87,6 +87,13 @@ struct shard_rows {
     const uint32_t *refs; // [n]; a 0 (not admitted) is dropped and counted
     float *const *grads;  // [n] each [width], or NULL: see packed. Scribbled on
     float *packed;        // [n, width] when grads is NULL. Scribbled on
+    const struct shard_rows *more; // of the same table, elsewhere; or NULL
+};
+
+/* Some of the floats of a dense gradient that lies in several places. */
+struct shard_part {
+    const float *at;
+    uint64_t n; // > 0
 };
 
 /* One node of the tree of micro-batches (params.h) as one shard sees it. */
@@ -94,6 +101,9 @@ struct shard_push {
     uint32_t lo;                     // first micro-batch of the node
     const float *dense;              // flat or packed (above), or NULL: none
     const struct shard_rows *tables; // [n_tables]
+    /* Or, with dense NULL, a packed one in parts, in order. */
+    const struct shard_part *parts;
+    size_t n_parts; // 0: none
 };
 
 struct shard_counters {

@@ -137,6 +137,15 @@ static void apply_rows(const struct unit *unit, const struct table *t,
     unit->s->counters.rows_applied += rows->n - dropped;
 }
 
+static uint64_t count_rows(const struct shard_rows *rows)
+{
+    uint64_t n = 0;
+
+    for (; rows; rows = rows->more)
+        n += rows->n;
+    return n;
+}
+
 static void combine_rows(struct shard *s, const struct table *t, unsigned lo,
                          const struct shard_rows *rows)
 {
@@ -158,7 +167,9 @@ static void apply_combined(const struct unit *unit, const struct table *t,
 
     c->n = 0;
     for (size_t i = 0; i < n; i++)
-        combine_rows(unit->s, t, pushes[i].lo, &pushes[i].tables[t->number]);
+        for (const struct shard_rows *r = &pushes[i].tables[t->number]; r;
+             r = r->more)
+            combine_rows(unit->s, t, pushes[i].lo, r);
     for (size_t i = 0; i < c->n; i++) {
         if (i + AHEAD < c->n)
             prefetch_row(t, c->entries[i + AHEAD].ref);
@@ -176,46 +187,15 @@ static void apply_table(const struct unit *unit, const struct table *t,
     for (size_t i = 0; i < n; i++) {
         const struct shard_rows *rows = &pushes[i].tables[t->number];
 
-        if (rows->n == 0)
+        if (rows->n == 0 && !rows->more)
             continue;
         only = rows;
         with_rows++;
     }
-    if (with_rows == 1)
+    for (; with_rows == 1 && only; only = only->more)
         apply_rows(unit, t, only);
-    else if (with_rows > 1)
+    if (with_rows > 1)
         apply_combined(unit, t, pushes, n);
-}
-
-static void apply_dense(const struct unit *unit,
-                        const struct shard_push *pushes, size_t n)
-{
-    struct shard *s = unit->s;
-    const struct optim_step *steps = s->steps + s->params->n_tables;
-
-    for (size_t i = 0; i < s->n_segments; i++) {
-        const struct block_segment *seg = &s->segments[i];
-        uint64_t at = s->flat ? seg->offset : seg->packed;
-        const float *in[TREE_LEAVES_MAX];
-        uint32_t lo[TREE_LEAVES_MAX];
-        size_t n_in = 0;
-
-        if (s->frozen[seg->block])
-            continue;
-        for (size_t p = 0; p < n; p++) {
-            if (!pushes[p].dense)
-                continue;
-            in[n_in] = pushes[p].dense + at;
-            lo[n_in++] = pushes[p].lo;
-        }
-        if (n_in == 0)
-            return;
-        if (n_in > 1)
-            combine_vectors(in, lo, n_in, s->dense_sum, (size_t)seg->n);
-        optim_apply(&s->block_optim[seg->block], s->segment_values[i],
-                    s->segment_state[i], n_in > 1 ? s->dense_sum : in[0],
-                    (size_t)seg->n, &steps[seg->block]);
-    }
 }
 
 void shard_set_frozen(struct shard *s, const unsigned char *frozen)
@@ -239,29 +219,18 @@ static enum fusor_status make_room(struct shard *s,
                                    const struct shard_push *pushes, size_t n,
                                    struct fusor_error *err)
 {
-    uint64_t most = 0, largest = 0;
+    uint64_t most = 0;
 
-    if (n < 2)
-        return FUSOR_OK;
-    for (uint32_t t = 0; t < s->params->n_tables; t++) {
+    for (uint32_t t = 0; n > 1 && t < s->params->n_tables; t++) {
         uint64_t rows = 0;
 
         for (size_t i = 0; i < n; i++)
-            rows += pushes[i].tables[t].n;
+            rows += count_rows(&pushes[i].tables[t]);
         most = rows > most ? rows : most;
     }
-    FUSOR_TRY(combine_reserve(&s->combine, (size_t)most, &s->budget, err));
-    if (s->dense_sum || s->n_segments == 0)
-        return FUSOR_OK;
-    for (size_t i = 0; i < s->n_segments; i++)
-        largest = s->segments[i].n > largest ? s->segments[i].n : largest;
-    FUSOR_TRY(budget_take(&s->budget, largest * sizeof(float),
-                          "the dense edge buffer", err));
-    s->dense_sum = mem_alloc_raw((size_t)largest, sizeof(float));
-    if (s->dense_sum)
-        return FUSOR_OK;
-    budget_give(&s->budget, largest * sizeof(float));
-    return mem_fail(err, "dense edge buffer", (size_t)largest * sizeof(float));
+    if (n > 1)
+        FUSOR_TRY(combine_reserve(&s->combine, (size_t)most, &s->budget, err));
+    return shard_dense_room(s, pushes, n, err);
 }
 
 static enum fusor_status check_pushes(const struct shard *s,
@@ -312,7 +281,7 @@ enum fusor_status shard_apply(struct shard *s, const struct shard_push *pushes,
                s->steps + n_tables);
     for (uint32_t t = 0; t < n_tables; t++)
         apply_table(&unit, &s->tables[t], pushes, n);
-    apply_dense(&unit, pushes, n);
+    shard_apply_dense(s, pushes, n);
     s->counters.units_applied++;
     return FUSOR_OK;
 }

@@ -26,7 +26,7 @@ struct shard {
     float **segment_state;        // [n_segments]
     unsigned char *frozen;        // [n_blocks] this block is not trained
     unsigned char *frozen_tables; // [n_tables]
-    float *dense_sum; // [largest segment] scratch, made when first needed
+    float *dense_sum; // scratch of shard_dense.c, made when first needed
     float *wide;      // [largest width] a row's values as floats
     enum store_when_full when_full;
     uint64_t idle, floor;
@@ -44,6 +44,17 @@ static inline int table_has_stubs(const struct table *t)
 {
     return t->spec->admit_count > 1;
 }
+
+/* shard_dense.c */
+
+/** Before a unit is applied: memory for its dense gradients.
+ * @return FUSOR_ENOMEM */
+enum fusor_status shard_dense_room(struct shard *s,
+                                   const struct shard_push *pushes, size_t n,
+                                   struct fusor_error *err);
+/** One step of each segment that has a dense gradient; s->steps are made. */
+void shard_apply_dense(struct shard *s, const struct shard_push *pushes,
+                       size_t n);
 
 /* shard_room.c */
 

@@ -55,6 +55,22 @@ static void share_pool(struct messenger *m)
                                   });
 }
 
+/* The chunk just delivered, kept in the transport's memory. */
+static enum fusor_status take_piece(void *context, struct payload_buffer **out)
+{
+    struct messenger *m = context;
+    enum fusor_status rc;
+    struct payload p;
+
+    if (transport_take(m->transport, &p) != 0)
+        return FUSOR_EUSAGE;
+    rc = payload_buffer_adopt(m->pool, (void *)(uintptr_t)p.data, p.size,
+                              p.release, p.hint, out, NULL);
+    if (rc != FUSOR_OK)
+        p.release((void *)(uintptr_t)p.data, p.hint);
+    return rc;
+}
+
 enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
                                    struct messenger **out,
                                    struct fusor_error *err)
@@ -66,6 +82,8 @@ enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
         .max_open_per_sender = 256,
         .max_open = 4096,
         .timeout_ms = ASSEMBLE_TIMEOUT_MS,
+        .take = take_piece,
+        .context = m,
     };
     enum fusor_status rc;
 
@@ -86,6 +104,11 @@ enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
     share_pool(m);
     *out = m;
     return FUSOR_OK;
+}
+
+void messenger_keep_pieces(struct messenger *m, enum wire_kind kind)
+{
+    assembler_keep_pieces(m->assembler, kind);
 }
 
 static size_t size_of(const struct chunk_source *source)
@@ -342,7 +365,11 @@ static enum fusor_status take_loan(struct messenger *m,
                           (unsigned long long)h.total_bytes);
     FUSOR_TRY(payload_buffer_borrow(m->pool, loan->data, loan->size,
                                     loan->release, loan->hint, &m->held, err));
-    *out = (struct message){d->from, h, loan->data, loan->size, m->held};
+    *out = (struct message){.from = d->from,
+                            .header = h,
+                            .data = loan->data,
+                            .size = loan->size,
+                            .buffer = m->held};
     return FUSOR_OK;
 }
 
@@ -363,8 +390,9 @@ static enum fusor_status take_chunk(struct messenger *m,
     if (rc != FUSOR_OK)
         return rc;
     m->held = whole.buffer;
-    *out = (struct message){d->from, whole.header, whole.payload, whole.size,
-                            whole.buffer};
+    *out =
+        (struct message){d->from,      whole.header, whole.payload, whole.size,
+                         whole.buffer, whole.pieces, whole.n_pieces};
     return FUSOR_OK;
 }
 
@@ -411,6 +439,7 @@ enum fusor_status messenger_receive(struct messenger *m, struct message *out,
     }
     payload_buffer_unref(m->held);
     m->held = NULL;
+    assembler_let_go(m->assembler);
     if (start >= m->expire_ms) {
         assembler_expire(m->assembler, start);
         m->expire_ms = start + ASSEMBLE_TIMEOUT_MS / 10;

@@ -23,13 +23,25 @@ struct messenger;
 struct message {
     struct peer from;
     struct wire_header header;
-    const void *data; // whole payload, until the next receive
+    const void *data; // whole payload, until the next receive; or see pieces
     size_t size;
-    struct payload_buffer
-        *buffer; // what data lies in when it came in several
-                 // chunks, or was lent (give_back: only to
-                 // be read): a reference may be taken; or NULL
+    /* What data lies in when it came in several chunks, or was lent
+     * (read_only): a reference may be taken; or NULL. */
+    struct payload_buffer *buffer;
+    /* Of a kind that is kept in pieces, when it came in several: chunk i, to
+     * which references may be taken. data is NULL then. */
+    struct payload_buffer *const *pieces; // [n_pieces] until the next receive
+    uint32_t n_pieces;
 };
+
+/** The payload of a message, wherever it lies. */
+static inline struct payload_view message_view(const struct message *m)
+{
+    return (struct payload_view){.data = m->data,
+                                 .pieces = m->pieces,
+                                 .n_pieces = m->n_pieces,
+                                 .size = m->size};
+}
 
 /** @param max_bytes most a message and all halves of messages may hold
  * @param t stays the caller's and outlives the messenger */
@@ -37,6 +49,9 @@ enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
                                    struct messenger **out,
                                    struct fusor_error *err);
 void messenger_destroy(struct messenger *m);
+/** From now on messages of this kind that come in several chunks are not put
+ * together: their chunks stay in the memory they arrived in. */
+void messenger_keep_pieces(struct messenger *m, enum wire_kind kind);
 
 /** Send, now or as soon as the pipe takes it.
  * @param payload NULL: none; a reference is taken, the caller keeps its own

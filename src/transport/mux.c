@@ -11,6 +11,7 @@
 struct mux {
     struct transport base;
     struct transport *shm, *zmq;
+    struct transport *last; // gave the last delivery
     atomic_int woken;
     int zmq_next; // which is looked at first: they take turns
     struct spin spin;
@@ -68,6 +69,20 @@ static enum fusor_status mux_lend(struct transport *t, struct peer to,
     return home->ops->lend(home, to, header, header_size, payload, err);
 }
 
+static int mux_take(struct transport *t, struct payload *out)
+{
+    return transport_take(mux_of(t)->last, out);
+}
+
+/* A receive of one of both. */
+static enum fusor_status receive_from(struct mux *m, struct transport *t,
+                                      struct delivery *d, int timeout_ms,
+                                      struct fusor_error *err)
+{
+    m->last = t;
+    return transport_receive(t, d, timeout_ms, err);
+}
+
 /* Look at both, without waiting. */
 static enum fusor_status look(struct mux *m, struct delivery *d,
                               struct fusor_error *err)
@@ -77,7 +92,7 @@ static enum fusor_status look(struct mux *m, struct delivery *d,
 
     m->zmq_next = !m->zmq_next;
     for (int i = 0; i < 2 && rc == FUSOR_EAGAIN; i++)
-        rc = transport_receive(order[i ^ m->zmq_next], d, 0, err);
+        rc = receive_from(m, order[i ^ m->zmq_next], d, 0, err);
     return rc;
 }
 
@@ -92,7 +107,7 @@ static enum fusor_status look_longer(struct mux *m, struct delivery *d,
     while (rc == FUSOR_EAGAIN && !atomic_load(&m->woken) &&
            spin_again(&m->spin))
         if (transport_shm_has_message(m->shm))
-            rc = transport_receive(m->shm, d, 0, err);
+            rc = receive_from(m, m->shm, d, 0, err);
     if (rc != FUSOR_EAGAIN)
         spin_hit(&m->spin);
     return rc;
@@ -104,7 +119,7 @@ static enum fusor_status wait_both(struct mux *m, struct delivery *d,
                                    int timeout_ms, struct fusor_error *err)
 {
     int wait_ms = transport_shm_sleep(m->shm, timeout_ms);
-    enum fusor_status rc = transport_receive(m->zmq, d, wait_ms, err);
+    enum fusor_status rc = receive_from(m, m->zmq, d, wait_ms, err);
 
     transport_shm_awake(m->shm);
     return rc;
@@ -179,6 +194,7 @@ static const struct transport_ops mux_ops = {
     .may_lend = mux_may_lend,
     .lend = mux_lend,
     .receive = mux_receive,
+    .take = mux_take,
     .cut = mux_cut,
     .wake = mux_wake,
     .destroy = mux_destroy,

@@ -114,6 +114,11 @@ struct transport_ops {
      * Old incarnations of a peer that has a newer one are not heard. */
     enum fusor_status (*receive)(struct transport *t, struct delivery *d,
                                  int timeout_ms, struct fusor_error *err);
+    /** Keep the payload of the last delivery, which is then the caller's alone
+     * to write to: out->release() frees it, from any thread, even after this
+     * endpoint's end. Once a delivery. NULL: this transport cannot.
+     * @return 0, or -1: not this one, it has to be copied */
+    int (*take)(struct transport *t, struct payload *out);
     /** Ignore a peer that spoke to us (its incarnation, 0: the newest) from
      * now on: what it sent was no sense. Sends to it give ECLOSED. */
     void (*cut)(struct transport *t, struct peer who);
@@ -161,6 +166,11 @@ static inline enum fusor_status transport_receive(struct transport *t,
                                                   struct fusor_error *err)
 {
     return t->ops->receive(t, d, timeout_ms, err);
+}
+
+static inline int transport_take(struct transport *t, struct payload *out)
+{
+    return t->ops->take ? t->ops->take(t, out) : -1;
 }
 
 static inline void transport_cut(struct transport *t, struct peer who)

@@ -51,7 +51,8 @@ struct transport_zmq_stats {
 };
 
 /** Make an endpoint; with bind it listens when this returns. Strings and keys
- * are copied.
+ * are copied. Memory of messages that were read stays with the process from
+ * then on: mem_keep_freed().
  * @return FUSOR_OK; FUSOR_ECLUSTER: the address is in use or not ours (the
  * text names it and the cure); FUSOR_EINVAL; FUSOR_ENOMEM */
 enum fusor_status

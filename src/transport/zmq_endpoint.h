@@ -94,6 +94,9 @@ enum fusor_status zmq_frames_receive(struct zmq_endpoint *e,
                                      struct delivery *d,
                                      struct fusor_error *err);
 
+/** Take the payload frame given out last. @return as transport take() */
+int zmq_frame_take(struct zmq_endpoint *e, struct payload *out);
+
 /* zmq_security.c */
 /** Start answering who may come in. Before any bind. */
 enum fusor_status zmq_gate_open(void *context, const char *const *allowed,

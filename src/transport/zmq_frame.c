@@ -9,6 +9,7 @@
 #include "base/mem.h"
 
 #define COPY_BELOW 1024 /* a copy costs less than a hold */
+#define TAKE_FROM 16384 /* smaller ones share libzmq's read buffer of 8 KiB */
 #define ROUTING_MAGIC 'F'
 #define ROUTING_VERSION 1
 
@@ -304,4 +305,32 @@ enum fusor_status zmq_frames_receive(struct zmq_endpoint *e,
     d->payload = payload_aligned(e);
     d->payload_size = zmq_msg_size(&e->frames[1]);
     return FUSOR_OK;
+}
+
+static void taken_free(void *data, void *hint)
+{
+    zmq_msg_t *m = hint;
+
+    (void)data;
+    zmq_msg_close(m);
+    mem_free(m);
+}
+
+int zmq_frame_take(struct zmq_endpoint *e, struct payload *out)
+{
+    zmq_msg_t *from = &e->frames[1], *m;
+
+    if (zmq_msg_size(from) < TAKE_FROM ||
+        ((uintptr_t)zmq_msg_data(from) & 7) != 0)
+        return -1;
+    m = mem_alloc_raw(1, sizeof(*m));
+    if (!m)
+        return -1;
+    zmq_msg_init(m);
+    zmq_msg_move(m, from);
+    *out = (struct payload){.data = zmq_msg_data(m),
+                            .size = zmq_msg_size(m),
+                            .release = taken_free,
+                            .hint = m};
+    return 0;
 }

@@ -15,10 +15,18 @@ struct message_key {
     enum wire_kind kind;
 };
 
+/* Chunks that stay where they arrived. The array outlives its message. */
+struct piece_list {
+    struct payload_buffer **at; // [cap] the first n, NULL: not here yet
+    uint32_t n;
+    size_t cap;
+};
+
 struct open_message {
     struct message_key key;
-    struct wire_header header; // of its first chunk
-    struct payload_buffer *buffer;
+    struct wire_header header;     // of its first chunk
+    struct payload_buffer *buffer; // NULL: in pieces
+    struct piece_list pieces;
     uint32_t n_had;
     int64_t last_ms; // when it last got a new chunk
     uint64_t had[WIRE_CHUNKS_MAX / 64];
@@ -33,6 +41,7 @@ struct assembler {
     struct assembler_options options;
     struct open_message *open; // [options.max_open], the first n_open in use
     unsigned n_open;
+    struct piece_list whole; // handed out last
     struct done_message done[N_DONE];
     unsigned next_done;
     struct assembler_stats stats;
@@ -52,11 +61,42 @@ static struct open_message *open_find(struct assembler *a,
     return NULL;
 }
 
+static void pieces_drop(struct piece_list *l)
+{
+    for (uint32_t i = 0; i < l->n; i++)
+        payload_buffer_unref(l->at[i]);
+    l->n = 0;
+}
+
+/* @return 0, or -1: no memory */
+static int pieces_begin(struct piece_list *l, uint32_t n)
+{
+    if (l->cap < n) {
+        struct payload_buffer **fresh = mem_alloc(n, sizeof(*fresh));
+
+        if (!fresh)
+            return -1;
+        mem_free(l->at);
+        l->at = fresh;
+        l->cap = n;
+    }
+    memset(l->at, 0, n * sizeof(*l->at));
+    l->n = n;
+    return 0;
+}
+
 static void open_remove(struct assembler *a, struct open_message *m)
 {
+    struct open_message *last = &a->open[--a->n_open];
+    struct piece_list spare;
+
     payload_buffer_unref(m->buffer);
+    pieces_drop(&m->pieces);
     a->stats.open_bytes -= (size_t)m->header.total_bytes;
-    *m = a->open[--a->n_open];
+    spare = m->pieces;
+    *m = *last;
+    last->pieces = spare;
+    last->buffer = NULL;
 }
 
 static int done_before(const struct assembler *a, struct message_key key,
@@ -116,11 +156,15 @@ static struct open_message *open_add(struct assembler *a,
                                      const struct wire_header *h)
 {
     struct open_message *m = &a->open[a->n_open];
-    struct payload_buffer *buffer;
+    struct piece_list pieces = m->pieces;
+    struct payload_buffer *buffer = NULL;
+    size_t size = (size_t)h->total_bytes;
+    int kept = a->options.kept >> h->kind & 1;
 
-    if (!room_for(a, key.sender, h->total_bytes) ||
-        payload_buffer_take(a->options.pool, (size_t)h->total_bytes, &buffer,
-                            NULL) != FUSOR_OK) {
+    if (!room_for(a, key.sender, size) ||
+        (kept ? pieces_begin(&pieces, h->n_chunks)
+              : payload_buffer_take(a->options.pool, size, &buffer, NULL) !=
+                    FUSOR_OK)) {
         a->stats.refused++;
         return NULL;
     }
@@ -128,9 +172,11 @@ static struct open_message *open_add(struct assembler *a,
     m->key = key;
     m->header = *h;
     m->buffer = buffer;
-    buffer->size = (size_t)h->total_bytes;
+    m->pieces = pieces;
+    if (buffer)
+        buffer->size = size;
     a->n_open++;
-    a->stats.open_bytes += buffer->size;
+    a->stats.open_bytes += size;
     return m;
 }
 
@@ -163,10 +209,9 @@ static struct open_message *open_for(struct assembler *a,
 
 static enum fusor_status whole(struct assembler *a, struct wire_message *out,
                                const struct wire_header *h, const void *data,
-                               size_t size, struct payload_buffer *buffer)
+                               size_t size)
 {
-    *out = (struct wire_message){
-        .header = *h, .payload = data, .size = size, .buffer = buffer};
+    *out = (struct wire_message){.header = *h, .payload = data, .size = size};
     a->stats.completed++;
     return FUSOR_OK;
 }
@@ -195,8 +240,67 @@ void assembler_destroy(struct assembler *a)
         return;
     while (a->n_open)
         open_remove(a, &a->open[0]);
+    pieces_drop(&a->whole);
+    mem_free(a->whole.at);
+    for (unsigned i = 0; i < a->options.max_open; i++)
+        mem_free(a->open[i].pieces.at);
     mem_free(a->open);
     mem_free(a);
+}
+
+void assembler_let_go(struct assembler *a)
+{
+    pieces_drop(&a->whole);
+}
+
+/* The chunk as a piece of its own: where it is, or a copy. */
+static struct payload_buffer *piece_make(struct assembler *a, const void *data,
+                                         size_t size)
+{
+    const struct assembler_options *o = &a->options;
+    struct payload_buffer *b = NULL;
+    enum fusor_status rc = o->take ? o->take(o->context, &b) : FUSOR_EUSAGE;
+
+    if (rc != FUSOR_EUSAGE ||
+        payload_buffer_take(o->pool, size, &b, NULL) != FUSOR_OK)
+        return b;
+    memcpy(b->data, data, size);
+    b->size = size;
+    return b;
+}
+
+/* @return 0, or -1: no room for it now */
+static int chunk_store(struct assembler *a, struct open_message *m,
+                       uint32_t chunk, const void *data, size_t size)
+{
+    if (m->buffer) {
+        memcpy(m->buffer->data + (size_t)chunk * WIRE_CHUNK_BYTES, data, size);
+        return 0;
+    }
+    m->pieces.at[chunk] = piece_make(a, data, size);
+    return m->pieces.at[chunk] ? 0 : -1;
+}
+
+/* All chunks are here: the message is the caller's. */
+static enum fusor_status hand_out(struct assembler *a, struct open_message *m,
+                                  const struct wire_header *h,
+                                  struct wire_message *out)
+{
+    struct payload_buffer *buffer = m->buffer;
+    struct piece_list spare;
+
+    assembler_let_go(a);
+    spare = a->whole;
+    done_add(a, m->key, h->attempt);
+    a->whole = m->pieces;
+    m->pieces = spare;
+    m->buffer = NULL;
+    open_remove(a, m);
+    whole(a, out, h, buffer ? buffer->data : NULL, (size_t)h->total_bytes);
+    out->buffer = buffer;
+    out->pieces = buffer ? NULL : a->whole.at;
+    out->n_pieces = a->whole.n;
+    return FUSOR_OK;
 }
 
 static enum fusor_status open_fill(struct assembler *a, struct open_message *m,
@@ -205,22 +309,25 @@ static enum fusor_status open_fill(struct assembler *a, struct open_message *m,
                                    struct wire_message *out)
 {
     uint64_t bit = (uint64_t)1 << (h->chunk % 64);
-    struct payload_buffer *buffer = m->buffer;
 
     if (m->had[h->chunk / 64] & bit) {
         a->stats.duplicates++;
         return FUSOR_EAGAIN;
     }
-    memcpy(buffer->data + (size_t)h->chunk * WIRE_CHUNK_BYTES, data,
-           chunk_bytes(h));
+    if (chunk_store(a, m, h->chunk, data, chunk_bytes(h)) != 0) {
+        a->stats.refused++;
+        return FUSOR_EAGAIN;
+    }
     m->had[h->chunk / 64] |= bit;
     m->last_ms = now_ms;
     if (++m->n_had < h->n_chunks)
         return FUSOR_EAGAIN;
-    done_add(a, m->key, h->attempt);
-    payload_buffer_ref(buffer);
-    open_remove(a, m);
-    return whole(a, out, h, buffer->data, buffer->size, buffer);
+    return hand_out(a, m, h, out);
+}
+
+void assembler_keep_pieces(struct assembler *a, enum wire_kind kind)
+{
+    a->options.kept |= 1u << kind;
 }
 
 enum fusor_status assembler_add(struct assembler *a, uint64_t sender,
@@ -239,7 +346,7 @@ enum fusor_status assembler_add(struct assembler *a, uint64_t sender,
                           wire_kind_name(h->kind), h->chunk, h->n_chunks, size,
                           chunk_bytes(h));
     if (h->n_chunks == 1)
-        return whole(a, out, h, data, size, NULL);
+        return whole(a, out, h, data, size);
     if (h->total_bytes > a->options.max_bytes_per_sender)
         return fusor_fail(err, FUSOR_EPROTO,
                           "%s: a message of %llu bytes, at most %zu are taken",

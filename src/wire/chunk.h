@@ -47,13 +47,16 @@ int chunk_source_peek(const struct chunk_source *s, struct chunk *out);
 /** Move on to the next chunk. */
 void chunk_source_advance(struct chunk_source *s);
 
-/* A whole message. buffer holds payload when it came in several chunks: the
- * caller owns that reference; NULL: payload is borrowed from the delivery. */
+/* A whole message. One that came in a single chunk is borrowed from the
+ * delivery. One of several is put together in `buffer`, or, if its kind is kept
+ * in pieces, stays in those: chunk i is pieces[i]. */
 struct wire_message {
     struct wire_header header; // of the chunk that completed it
-    const void *payload;
+    const void *payload;       // NULL: in pieces
     size_t size;
-    struct payload_buffer *buffer;
+    struct payload_buffer *buffer;  // the caller owns this reference; or NULL
+    struct payload_buffer **pieces; // [n_pieces] the assembler's; or NULL
+    uint32_t n_pieces;
 };
 
 struct assembler;
@@ -65,6 +68,13 @@ struct assembler_options {
     unsigned max_open_per_sender; // unfinished messages of one sender
     unsigned max_open;            // unfinished messages in all
     int64_t timeout_ms;           // without a new chunk: abandoned
+    uint32_t kept;                // kinds that stay in pieces: 1 << kind
+    /* Keep the chunk just added where it is: *out is a buffer of pool's, the
+     * assembler's. NULL: chunks are copied.
+     * @return FUSOR_OK; FUSOR_EUSAGE: not this one, it is copied; FUSOR_ENOMEM:
+     * the pool has no room, the chunk is lost */
+    enum fusor_status (*take)(void *context, struct payload_buffer **out);
+    void *context;
 };
 
 struct assembler_stats {
@@ -83,6 +93,11 @@ enum fusor_status assembler_create(const struct assembler_options *o,
                                    struct fusor_error *err);
 void assembler_destroy(struct assembler *a);
 
+/** From now on messages of this kind stay in the pieces they came in. */
+void assembler_keep_pieces(struct assembler *a, enum wire_kind kind);
+/** The pieces handed out last are not needed any more; who wants them longer
+ * holds references. The next message that is whole does the same. */
+void assembler_let_go(struct assembler *a);
 /** Add one chunk. A message of a single chunk passes through uncopied.
  * @param sender any number that names the sender (peer_key())
  * @return FUSOR_OK: *out is whole; FUSOR_EAGAIN: not yet, or the chunk was

@@ -142,21 +142,42 @@ float *payload_reserve_f32s(struct payload_writer *w, size_t n)
 void payload_reader_init(struct payload_reader *r, const void *data,
                          size_t size)
 {
-    *r = (struct payload_reader){.data = data, .size = size};
+    *r = (struct payload_reader){.of = {.data = data, .size = size}};
     r->failed = ((uintptr_t)data & 7) != 0;
 }
 
+void payload_reader_init_view(struct payload_reader *r,
+                              const struct payload_view *v)
+{
+    *r = (struct payload_reader){.of = *v};
+    r->failed = !v->pieces && ((uintptr_t)v->data & 7) != 0;
+}
+
+/* Move over n bytes. @return 0: they are not there, the reader has failed */
+static int reader_skip(struct payload_reader *r, size_t n)
+{
+    if (r->failed || n > r->of.size - r->used) {
+        r->failed = 1;
+        return 0;
+    }
+    r->used += n;
+    return 1;
+}
+
+/* The next n bytes, which must stand together. */
 static const uint8_t *reader_bytes(struct payload_reader *r, size_t n)
 {
+    size_t at = r->used, together = n;
     const uint8_t *p;
 
-    if (r->failed || n > r->size - r->used) {
-        r->failed = 1;
+    if (!reader_skip(r, n))
         return NULL;
-    }
-    p = r->data + r->used;
-    r->used += n;
-    return p;
+    p = r->of.pieces && n ? payload_view_at(&r->of, at, &together)
+                          : r->of.data + at;
+    if (together >= n)
+        return p;
+    r->failed = 1;
+    return NULL;
 }
 
 uint64_t payload_get_u64(struct payload_reader *r)
@@ -179,21 +200,44 @@ double payload_get_f64(struct payload_reader *r)
     return v;
 }
 
+/* The head of a section: how many elements it says and has room for. */
+static int reader_count(struct payload_reader *r, size_t element, size_t *n)
+{
+    uint64_t count = payload_get_u64(r);
+
+    *n = 0;
+    if (r->failed || count > (r->of.size - r->used) / element) {
+        r->failed = 1;
+        return 0;
+    }
+    *n = (size_t)count;
+    return 1;
+}
+
 static const void *reader_section(struct payload_reader *r, size_t element,
                                   size_t *n)
 {
-    uint64_t count = payload_get_u64(r);
     const uint8_t *p;
 
-    *n = 0;
-    if (r->failed || count > (r->size - r->used) / element) {
-        r->failed = 1;
+    if (!reader_count(r, element, n))
         return NULL;
-    }
-    p = reader_bytes(r, round_up8((size_t)count * element));
-    if (p)
-        *n = (size_t)count;
+    p = reader_bytes(r, round_up8(*n * element));
+    if (!p)
+        *n = 0;
     return p;
+}
+
+size_t payload_skip_section(struct payload_reader *r, size_t element, size_t *n)
+{
+    size_t at;
+
+    if (!reader_count(r, element, n))
+        return 0;
+    at = r->used;
+    if (reader_skip(r, round_up8(*n * element)))
+        return at;
+    *n = 0;
+    return 0;
 }
 
 const void *payload_get_bytes(struct payload_reader *r, size_t *n)
@@ -223,10 +267,10 @@ enum fusor_status payload_reader_finish(const struct payload_reader *r,
     if (r->failed)
         return fusor_fail(err, FUSOR_EPROTO,
                           "%s: the payload ends early (%zu bytes)", what,
-                          r->size);
-    if (r->used != r->size)
+                          r->of.size);
+    if (r->used != r->of.size)
         return fusor_fail(err, FUSOR_EPROTO,
                           "%s: %zu bytes left behind the payload", what,
-                          r->size - r->used);
+                          r->of.size - r->used);
     return FUSOR_OK;
 }

@@ -33,10 +33,11 @@ struct payload_buffer {
     size_t capacity;
     atomic_uint refs;
     unsigned size_class;
-    /* Borrowed memory: called once, when the last reference is dropped. It may
-     * only be read. NULL: the pool's own. */
+    /* Memory of somebody else's: called once, when the last reference is
+     * dropped. NULL: the pool's own. */
     void (*give_back)(void *data, void *hint);
     void *hint;
+    int read_only; // others see the same bytes
     struct payload_pool *pool;
     struct payload_buffer *next;
 };
@@ -67,7 +68,7 @@ enum fusor_status payload_buffer_take(struct payload_pool *pool,
                                       struct payload_buffer **out,
                                       struct fusor_error *err);
 /** A buffer around memory of somebody else's, of this size, with one
- * reference. It counts nothing towards the bound.
+ * reference. It may only be read, and counts nothing towards the bound.
  * @param give_back see struct payload_buffer; not called on failure
  * @return FUSOR_ENOMEM */
 enum fusor_status payload_buffer_borrow(struct payload_pool *pool,
@@ -75,6 +76,13 @@ enum fusor_status payload_buffer_borrow(struct payload_pool *pool,
                                         void (*give_back)(void *, void *),
                                         void *hint, struct payload_buffer **out,
                                         struct fusor_error *err);
+/** The same for memory that is handed over for good: it counts towards the
+ * bound, and may be written to. */
+enum fusor_status payload_buffer_adopt(struct payload_pool *pool, void *data,
+                                       size_t size,
+                                       void (*give_back)(void *, void *),
+                                       void *hint, struct payload_buffer **out,
+                                       struct fusor_error *err);
 struct payload_buffer *payload_buffer_ref(struct payload_buffer *b);
 /** Drop one reference; NULL is fine. */
 void payload_buffer_unref(struct payload_buffer *b);
@@ -114,9 +122,32 @@ uint32_t *payload_reserve_u32s(struct payload_writer *w, size_t n);
 uint64_t *payload_reserve_u64s(struct payload_writer *w, size_t n);
 float *payload_reserve_f32s(struct payload_writer *w, size_t n);
 
-struct payload_reader {
-    const uint8_t *data;
+/* A payload as it came: in one place, or in pieces of WIRE_CHUNK_BYTES (the
+ * last may be shorter) that stay where they arrived. Elements of 8 bytes and
+ * less are never cut. Borrowed. */
+struct payload_view {
+    const uint8_t *data;                  // when pieces is NULL
+    struct payload_buffer *const *pieces; // [n_pieces]
+    uint32_t n_pieces;
     size_t size;
+};
+
+/** Where byte `at` (below size) stands.
+ * @param n set to the bytes that follow it in the same place */
+const uint8_t *payload_view_at(const struct payload_view *v, size_t at,
+                               size_t *n);
+/** Copy bytes [at, at + n), which are there. */
+void payload_view_copy(const struct payload_view *v, size_t at, size_t n,
+                       void *out);
+/** All of it in one buffer of the pool.
+ * @return FUSOR_ENOMEM */
+enum fusor_status payload_view_join(const struct payload_view *v,
+                                    struct payload_pool *pool,
+                                    struct payload_buffer **out,
+                                    struct fusor_error *err);
+
+struct payload_reader {
+    struct payload_view of;
     size_t used;
     int failed;
 };
@@ -124,6 +155,9 @@ struct payload_reader {
 /** @param data a multiple of 8, or the reader fails at once */
 void payload_reader_init(struct payload_reader *r, const void *data,
                          size_t size);
+/** The same in pieces: scalars and payload_skip_section() only. */
+void payload_reader_init_view(struct payload_reader *r,
+                              const struct payload_view *v);
 uint64_t payload_get_u64(struct payload_reader *r);
 double payload_get_f64(struct payload_reader *r);
 /* One section, borrowed from the payload; *n is its count. */
@@ -131,6 +165,10 @@ const void *payload_get_bytes(struct payload_reader *r, size_t *n);
 const uint32_t *payload_get_u32s(struct payload_reader *r, size_t *n);
 const uint64_t *payload_get_u64s(struct payload_reader *r, size_t *n);
 const float *payload_get_f32s(struct payload_reader *r, size_t *n);
+/** Go over one section. @return where its elements begin, counted from the
+ * payload's beginning */
+size_t payload_skip_section(struct payload_reader *r, size_t element,
+                            size_t *n);
 /** @return FUSOR_OK when nothing failed and all bytes were read, else
  * FUSOR_EPROTO naming what */
 enum fusor_status payload_reader_finish(const struct payload_reader *r,

@@ -188,6 +188,15 @@ static struct payload_buffer *pool_pop(struct payload_pool *pool, unsigned c)
     return b;
 }
 
+static enum fusor_status no_room(struct payload_pool *pool, size_t want,
+                                 struct fusor_error *err)
+{
+    return fusor_fail(err, FUSOR_ENOMEM,
+                      "payload pool: no room for %zu bytes (%zu of %zu "
+                      "held): raise its share of the memory cap",
+                      want, payload_pool_bytes(pool), pool->max_bytes);
+}
+
 enum fusor_status payload_buffer_take(struct payload_pool *pool,
                                       size_t capacity,
                                       struct payload_buffer **out,
@@ -195,7 +204,6 @@ enum fusor_status payload_buffer_take(struct payload_pool *pool,
 {
     unsigned c = class_of(capacity);
     struct payload_buffer *b = NULL;
-    size_t held;
 
     pthread_mutex_lock(&pool->lock);
     if (c < N_CLASSES) {
@@ -207,16 +215,44 @@ enum fusor_status payload_buffer_take(struct payload_pool *pool,
             pool->n_live++;
         }
     }
-    held = pool->bytes;
     pthread_mutex_unlock(&pool->lock);
     if (!b)
-        return fusor_fail(err, FUSOR_ENOMEM,
-                          "payload pool: no room for %zu bytes (%zu of %zu "
-                          "held): raise its share of the memory cap",
-                          capacity, held, pool->max_bytes);
+        return no_room(pool, capacity, err);
     atomic_init(&b->refs, 1);
     b->size = 0;
     b->next = NULL;
+    *out = b;
+    return FUSOR_OK;
+}
+
+/* @param counted bytes it takes of the bound */
+static enum fusor_status shell_take(struct payload_pool *pool,
+                                    const struct payload_buffer *is,
+                                    size_t counted, struct payload_buffer **out,
+                                    struct fusor_error *err)
+{
+    struct payload_buffer *b = NULL;
+    int fits;
+
+    pthread_mutex_lock(&pool->lock);
+    fits = counted == 0 || pool_make_room(pool, counted);
+    if (fits)
+        b = list_take(&pool->shells);
+    if (fits && !b)
+        b = mem_alloc(1, sizeof(*b));
+    if (b) {
+        pool->n_live++;
+        pool->bytes += counted;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (!fits)
+        return no_room(pool, counted, err);
+    if (!b)
+        return mem_fail(err, "borrowed payload", sizeof(*b));
+    *b = *is;
+    b->pool = pool;
+    b->capacity = counted;
+    atomic_init(&b->refs, 1);
     *out = b;
     return FUSOR_OK;
 }
@@ -227,25 +263,25 @@ enum fusor_status payload_buffer_borrow(struct payload_pool *pool,
                                         void *hint, struct payload_buffer **out,
                                         struct fusor_error *err)
 {
-    struct payload_buffer *b;
+    struct payload_buffer is = {.data = (void *)(uintptr_t)data,
+                                .size = size,
+                                .give_back = give_back,
+                                .hint = hint,
+                                .read_only = 1};
 
-    pthread_mutex_lock(&pool->lock);
-    b = list_take(&pool->shells);
-    if (!b)
-        b = mem_alloc(1, sizeof(*b));
-    if (b)
-        pool->n_live++;
-    pthread_mutex_unlock(&pool->lock);
-    if (!b)
-        return mem_fail(err, "borrowed payload", sizeof(*b));
-    *b = (struct payload_buffer){.data = (void *)(uintptr_t)data,
-                                 .size = size,
-                                 .give_back = give_back,
-                                 .hint = hint,
-                                 .pool = pool};
-    atomic_init(&b->refs, 1);
-    *out = b;
-    return FUSOR_OK;
+    return shell_take(pool, &is, 0, out, err);
+}
+
+enum fusor_status payload_buffer_adopt(struct payload_pool *pool, void *data,
+                                       size_t size,
+                                       void (*give_back)(void *, void *),
+                                       void *hint, struct payload_buffer **out,
+                                       struct fusor_error *err)
+{
+    struct payload_buffer is = {
+        .data = data, .size = size, .give_back = give_back, .hint = hint};
+
+    return shell_take(pool, &is, size, out, err);
 }
 
 struct payload_buffer *payload_buffer_ref(struct payload_buffer *b)
@@ -272,10 +308,14 @@ void payload_buffer_unref(struct payload_buffer *b)
     pthread_mutex_lock(&pool->lock);
     pool->n_live--;
     last = pool->closed && pool->n_live == 0;
-    if (pool->closed)
+    if (pool->closed) {
         buffer_free(pool, b);
-    else
-        list_add(b->give_back ? &pool->shells : &pool->idle[b->size_class], b);
+    } else if (b->give_back) {
+        pool->bytes -= b->capacity;
+        list_add(&pool->shells, b);
+    } else {
+        list_add(&pool->idle[b->size_class], b);
+    }
     pthread_mutex_unlock(&pool->lock);
     if (last)
         pool_free(pool);

@@ -1,6 +1,7 @@
 /* Allocation. */
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/mem.h"
 
@@ -116,6 +117,39 @@ static void exhaustion_is_said(void)
     CHECK(strcmp(err.text, "table: no memory for 64 bytes") == 0);
 }
 
+/* Blocks of a mebibyte that come and go, as messages do. */
+static long faults_of_a_round(void)
+{
+    struct rusage before, after;
+    void *blocks[16];
+
+    getrusage(RUSAGE_SELF, &before);
+    for (int i = 0; i < 16; i++) {
+        blocks[i] = mem_alloc_raw(1 << 20, 1);
+        REQUIRE(blocks[i] != NULL);
+        memset(blocks[i], 1, 1 << 20);
+    }
+    for (int i = 0; i < 16; i++)
+        mem_free(blocks[i]);
+    getrusage(RUSAGE_SELF, &after);
+    return after.ru_minflt - before.ru_minflt;
+}
+
+static void what_is_freed_may_stay(void)
+{
+    long faults = 0;
+
+    mem_keep_freed((size_t)64 << 20);
+    for (int i = 0; i < 8; i++) // the heap finds its shape
+        faults = faults_of_a_round();
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+    CHECK(faults < 100); // of 4096 pages
+#else
+    CHECK(faults >= 0);
+#endif
+}
+
 static void resident_memory_follows_what_is_touched(void)
 {
     size_t size = (size_t)32 << 20;
@@ -143,6 +177,7 @@ int main(void)
         {"resident memory follows what is touched",
          resident_memory_follows_what_is_touched},
         {"exhaustion names what and how much", exhaustion_is_said},
+        {"what is freed may stay", what_is_freed_may_stay},
     };
 
     return TEST_RUN("base.mem", cases);

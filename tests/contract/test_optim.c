@@ -153,6 +153,20 @@ static void row_step(struct row *r, const struct optim *o, uint64_t clock)
                 r->grad + r->shift, r->width, &step);
 }
 
+static void row_step_in_parts(struct row *r, const struct optim *o,
+                              uint64_t clock)
+{
+    struct optim_step step = optim_step_make(&o->spec, clock, 0, 10, 1);
+    size_t n;
+
+    for (size_t at = 0; at < r->width; at += n) {
+        n = at % 3 * 7 + 1;
+        n = n < r->width - at ? n : r->width - at;
+        optim_apply_part(o, r->values + r->shift, r->state + r->shift,
+                         r->grad + r->shift + at, r->width, at, n, &step);
+    }
+}
+
 static void check_same_bits(const struct row *a, const struct row *b,
                             const struct optim *o)
 {
@@ -355,7 +369,7 @@ static void a_block_may_be_cut_if_elementwise(void)
 {
     for (int kind = 0; kind < OPTIM_N_KINDS; kind++) {
         struct optim o = prepare(kind, 0);
-        struct row whole, left, right;
+        struct row whole, left, right, parts;
 
         CHECK(optim_elementwise(&o.spec) == (kind != OPTIM_ROWWISE_ADAGRAD));
         if (!optim_elementwise(&o.spec))
@@ -369,11 +383,14 @@ static void a_block_may_be_cut_if_elementwise(void)
         row_start(&whole, &o);
         row_start(&left, &o);
         row_start(&right, &o);
+        parts = whole;
         for (uint64_t clock = 0; clock < 3; clock++) {
             row_step(&whole, &o, clock);
             row_step(&left, &o, clock);
             row_step(&right, &o, clock);
+            row_step_in_parts(&parts, &o, clock);
         }
+        check_same_bits(&whole, &parts, &o);
         CHECK(!memcmp(whole.values, left.values, 23 * sizeof(float)));
         CHECK(!memcmp(whole.values + 23, right.values, 41 * sizeof(float)));
     }

@@ -50,10 +50,43 @@ static size_t sample(void)
     return w.used;
 }
 
+static enum fusor_status read_at(const void *at, size_t size,
+                                 struct push_view *v)
+{
+    struct payload_view in = {.data = at, .size = size};
+
+    v->tables = rows;
+    return push_view_read(&params, &in, ticket, DENSE, v, NULL);
+}
+
 static enum fusor_status read_it(size_t size, struct push_view *v)
 {
-    v->tables = rows;
-    return push_view_read(&params, room, size, ticket, DENSE, v, NULL);
+    return read_at(room, size, v);
+}
+
+/* Element i of what begins at `at`. */
+static float float_of(const struct push_view *v, size_t at, uint32_t i)
+{
+    float x;
+
+    payload_view_copy(&v->of, at + i * sizeof(x), sizeof(x), &x);
+    return x;
+}
+
+static uint64_t key_of(const struct push_view *v, size_t at, uint32_t i)
+{
+    uint64_t x;
+
+    payload_view_copy(&v->of, at + i * sizeof(x), sizeof(x), &x);
+    return x;
+}
+
+static uint32_t place_of(const struct push_view *v, size_t at, uint32_t i)
+{
+    uint32_t x;
+
+    payload_view_copy(&v->of, at + i * sizeof(x), sizeof(x), &x);
+    return x;
 }
 
 static void a_push_reads_back(void)
@@ -62,10 +95,11 @@ static void a_push_reads_back(void)
 
     REQUIRE(read_it(sample(), &v) == FUSOR_OK);
     CHECK(v.n_nodes == 3 && v.nodes[2].lo == 8 && v.nodes[2].span == 8);
-    CHECK(v.nodes[0].dense && !v.nodes[1].dense && v.nodes[0].dense[1] == 2);
+    CHECK(v.nodes[0].has_dense && !v.nodes[1].has_dense &&
+          float_of(&v, v.nodes[0].dense, 1) == 2);
     CHECK(v.nodes[0].tables[0].n == 3 && v.nodes[1].tables[1].n == 0);
-    CHECK(v.nodes[2].tables[1].keys[2] == 9 &&
-          v.nodes[2].tables[0].grads[2] == 3);
+    CHECK(key_of(&v, v.nodes[2].tables[1].names, 2) == 9 &&
+          float_of(&v, v.nodes[2].tables[0].grads, 2) == 3);
 }
 
 static void a_push_with_a_ticket_reads_back(void)
@@ -74,11 +108,11 @@ static void a_push_with_a_ticket_reads_back(void)
 
     ticket = 1;
     REQUIRE(read_it(sample(), &v) == FUSOR_OK);
-    CHECK(v.nodes[0].tables[0].n == 3 && v.nodes[0].tables[0].keys == NULL &&
-          v.nodes[0].tables[0].places[2] == 1);
+    CHECK(v.nodes[0].tables[0].n == 3 && !v.nodes[0].tables[0].all &&
+          place_of(&v, v.nodes[0].tables[0].names, 2) == 1);
     CHECK(v.nodes[1].tables[0].n == 0);
-    CHECK(v.nodes[2].tables[1].n == 5 && v.nodes[2].tables[1].places == NULL &&
-          v.nodes[2].tables[0].grads[2] == 3);
+    CHECK(v.nodes[2].tables[1].n == 5 && v.nodes[2].tables[1].all &&
+          float_of(&v, v.nodes[2].tables[0].grads, 2) == 3);
     ticket = 0;
 }
 
@@ -145,14 +179,15 @@ static double touch(const struct push_view *v)
 
         CHECK(n->lo >= end && n->lo + n->span <= TREE_LEAVES_MAX);
         end = n->lo + n->span;
-        for (int j = 0; n->dense && j < DENSE; j++)
-            sum += (double)n->dense[j];
+        for (uint32_t j = 0; n->has_dense && j < DENSE; j++)
+            sum += (double)float_of(v, n->dense, j);
         for (int t = 0; t < 2; t++)
             for (uint32_t r = 0; r < n->tables[t].n; r++)
-                sum += (n->tables[t].keys     ? (double)n->tables[t].keys[r]
-                        : n->tables[t].places ? n->tables[t].places[r]
-                                              : 0) +
-                       (double)n->tables[t].grads[r * tables[t].width];
+                sum += (!ticket ? (double)key_of(v, n->tables[t].names, r)
+                        : !n->tables[t].all ? place_of(v, n->tables[t].names, r)
+                                            : 0) +
+                       (double)float_of(v, n->tables[t].grads,
+                                        r * tables[t].width);
     }
     return sum;
 }
@@ -181,8 +216,7 @@ static void mutate(void)
                 copy[at + rng_below(&r, 8)] ^=
                     (uint8_t)(1 + rng_below(&r, 255));
         }
-        if (push_view_read(&params, copy, n, ticket, DENSE, &v, NULL) ==
-            FUSOR_OK) {
+        if (read_at(copy, n, &v) == FUSOR_OK) {
             sink += touch(&v);
             n_good++;
         }

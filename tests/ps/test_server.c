@@ -460,6 +460,8 @@ static void memory_that_is_out_at_the_start_is_reported(void)
                                         .block_optim = optims,
                                         .n_shards = 1,
                                         .fd = -1};
+    struct peer self = {PEER_SHARD, 0, 1};
+    struct transport *t;
     struct server *s;
     size_t used;
     long nth = 1;
@@ -467,6 +469,9 @@ static void memory_that_is_out_at_the_start_is_reported(void)
     optim_spec_default(OPTIM_SGD, &optims[0]);
     optim_spec_default(OPTIM_SGD, &optims[1]);
     REQUIRE(!shard_create(&shard_config, &config.shard, NULL));
+    REQUIRE(!sim_create(1, &sim, NULL));
+    REQUIRE(!sim_endpoint(sim, self, &t, NULL));
+    REQUIRE(!messenger_create(t, 1 << 20, &config.messenger, NULL));
     used = mem_used();
 
     for (; nth < 100; nth++) {
@@ -479,6 +484,8 @@ static void memory_that_is_out_at_the_start_is_reported(void)
     CHECK(nth > 3 && nth < 100);
     server_destroy(s);
     shard_destroy(config.shard);
+    messenger_destroy(config.messenger);
+    sim_destroy(sim);
     CHECK(mem_used() == 0);
 }
 

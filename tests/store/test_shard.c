@@ -128,7 +128,8 @@ static void one_step_per_key_and_segment(void)
             dense[p][j] = (float)(p + 1);
         rows[p][0] =
             (struct shard_rows){.n = 2, .refs = refs, .packed = grad[p][0]};
-        pushes[p] = (struct shard_push){(uint32_t)p, dense[p], rows[p]};
+        pushes[p] = (struct shard_push){
+            .lo = (uint32_t)p, .dense = dense[p], .tables = rows[p]};
     }
     rows[1][0].n = 1; // key 1 only
     rows[2][0].refs = swapped;
@@ -156,7 +157,7 @@ static void frozen_blocks_keep_values_and_state(void)
     static float grad[20017], before[20017];
     unsigned char frozen[3] = {0, 1, 0};
     struct shard_rows none[2] = {{0}, {0}};
-    struct shard_push push = {0, grad, none};
+    struct shard_push push = {.dense = grad, .tables = none};
     struct bench b;
     struct shard *s;
 
@@ -186,7 +187,7 @@ static void combining_gives_the_bits_of_one_push(void)
     uint32_t refs[2][50], some[4][50];
     float grad[4][50][WIDTH], sum[50][WIDTH];
     struct shard_rows rows[4][2], one[2];
-    struct shard_push pushes[4], single = {0, NULL, one};
+    struct shard_push pushes[4], single = {.tables = one};
     struct bench b;
     struct shard *s[2];
 
@@ -209,7 +210,7 @@ static void combining_gives_the_bits_of_one_push(void)
         memcpy(some[p], refs[0], sizeof(some[p]));
         rows[p][0] =
             (struct shard_rows){.n = 50, .refs = some[p], .packed = grad[p][0]};
-        pushes[p] = (struct shard_push){p, NULL, rows[p]};
+        pushes[p] = (struct shard_push){.lo = p, .tables = rows[p]};
     }
     for (int k = 0; k < 50; k++)
         for (int j = 0; j < WIDTH; j++)
@@ -247,7 +248,7 @@ static void untouched_rows_are_caught_up(void)
     for (uint64_t clock = 0; clock < 5; clock++) {
         struct shard_rows rows[2] = {{.n = 1, .refs = &ref[0], .packed = zero},
                                      {0}};
-        struct shard_push push = {0, NULL, rows};
+        struct shard_push push = {.tables = rows};
 
         REQUIRE(!shard_apply(s[0], &push, 1, clock, NULL));
     }
@@ -329,7 +330,8 @@ static void a_slab_handed_over_goes_on(void)
 static void pushes_out_of_order_are_refused(void)
 {
     struct shard_rows rows[2] = {{0}, {0}};
-    struct shard_push pushes[2] = {{3, NULL, rows}, {3, NULL, rows}};
+    struct shard_push pushes[2] = {{.lo = 3, .tables = rows},
+                                   {.lo = 3, .tables = rows}};
     struct optim_span back = {0, 0, 1.0}, later = {10, 1, 1.0};
     struct bench b;
     struct shard *s = NULL;
@@ -369,7 +371,7 @@ static void a_key_twice_in_a_push_is_added_up(void)
     for (uint32_t p = 0; p < 2; p++) {
         rows[p][0] =
             (struct shard_rows){.n = 3, .refs = refs, .packed = grad[p][0]};
-        pushes[p] = (struct shard_push){p, NULL, rows[p]};
+        pushes[p] = (struct shard_push){.lo = p, .tables = rows[p]};
     }
     REQUIRE(!shard_apply(s, pushes, 2, 0, NULL));
     CHECK_CLOSE(shard_row_values(shard_base(s), refs[0])[0], before - 0.5 * 63,

@@ -66,7 +66,7 @@ static enum fusor_status train(struct shard *s, uint64_t first, uint32_t n,
     static uint64_t keys[4096];
     static uint32_t refs[4096];
     struct shard_rows rows = {.n = n, .refs = refs, .packed = grads};
-    struct shard_push push = {0, NULL, &rows};
+    struct shard_push push = {.tables = &rows};
 
     for (uint32_t i = 0; i < n * WIDTH; i++)
         grads[i] = grad;

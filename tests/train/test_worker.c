@@ -151,7 +151,7 @@ static void apply(struct plain *p, uint64_t clock)
 {
     const struct param_spec *spec = p->w->params;
     struct shard_rows rows[TABLES_MAX] = {0};
-    struct shard_push push = {0, NULL, rows};
+    struct shard_push push = {.tables = rows};
     struct leaves leaves = {.n = spec->n_dense};
     float *dense = mem_alloc(spec->n_dense, sizeof(float));
     uint32_t refs[TABLES_MAX][KEYS_MAX];

@@ -91,6 +91,28 @@ static void messages_of_any_size_arrive_whole(void)
     close_all();
 }
 
+static void a_kind_may_stay_in_pieces(void)
+{
+    struct message m;
+    struct payload_view v;
+    uint8_t some[3000];
+
+    open_all();
+    messenger_keep_pieces(ends[0], WIRE_PUSH);
+    REQUIRE(say(1, shard, 3, 2500000) == FUSOR_OK);
+    REQUIRE(say(1, shard, 4, 100) == FUSOR_OK);
+    pass(2);
+    REQUIRE(messenger_receive(ends[0], &m, 0, NULL) == FUSOR_OK);
+    CHECK(!m.data && m.n_pieces == 3 && m.size == 2500000);
+    v = message_view(&m);
+    payload_view_copy(&v, (1 << 20) - 1000, sizeof(some), some);
+    for (size_t i = 0; i < sizeof(some); i++)
+        CHECK(some[i] == (uint8_t)(((1 << 20) - 1000 + i) * 7 + 3));
+    REQUIRE(messenger_receive(ends[0], &m, 0, NULL) == FUSOR_OK);
+    CHECK(m.data && !m.pieces && m.size == 100 && is_intact(&m));
+    close_all();
+}
+
 static void a_full_pipe_keeps_the_order(void)
 {
     struct message m;
@@ -412,6 +434,7 @@ int main(void)
     static const struct test_case cases[] = {
         {"messages of any size arrive whole",
          messages_of_any_size_arrive_whole},
+        {"a kind may stay in pieces", a_kind_may_stay_in_pieces},
         {"a full pipe keeps the order", a_full_pipe_keeps_the_order},
         {"a message leaves while it is written",
          a_message_leaves_while_it_is_written},

@@ -225,6 +225,79 @@ static void contradictions_are_errors(void)
     finish();
 }
 
+static int n_taken, n_ended;
+
+static void end_piece(void *data, void *hint)
+{
+    (void)data;
+    (void)hint;
+    n_ended++;
+}
+
+/* Full chunks are taken where they are, the last one is copied. */
+static enum fusor_status take(void *context, struct payload_buffer **out)
+{
+    if (n_taken == 2)
+        return FUSOR_EUSAGE;
+    n_taken++;
+    return payload_buffer_adopt(pool, context, MB, end_piece, NULL, out, NULL);
+}
+
+static void start_taking(size_t pool_bytes)
+{
+    struct assembler_options o = {.max_bytes = 8 * MB,
+                                  .max_bytes_per_sender = 8 * MB,
+                                  .max_open = 4,
+                                  .max_open_per_sender = 2,
+                                  .timeout_ms = 100,
+                                  .take = take,
+                                  .context = bytes};
+
+    n_taken = n_ended = 0;
+    REQUIRE(payload_pool_create(pool_bytes, &pool, NULL) == FUSOR_OK);
+    o.pool = pool;
+    REQUIRE(assembler_create(&o, &assembler, NULL) == FUSOR_OK);
+    assembler_keep_pieces(assembler, WIRE_PUSH);
+}
+
+static void a_kind_may_stay_in_pieces(void)
+{
+    struct wire_message m;
+    struct payload_buffer *kept;
+
+    start_taking(64 * MB);
+    CHECK(add(1, 1, 0, 1, 1, 0, &m) == FUSOR_EAGAIN);
+    CHECK(add(1, 1, 0, 0, 1, 0, &m) == FUSOR_EAGAIN);
+    REQUIRE(add(1, 1, 0, 2, 3, 0, &m) == FUSOR_OK);
+    CHECK(!m.payload && !m.buffer && m.n_pieces == 3 &&
+          m.size == 2 * MB + MB / 2);
+    CHECK(m.pieces[0]->data == bytes && m.pieces[2]->data != bytes &&
+          m.pieces[2]->size == MB / 2 && m.pieces[2]->data[5] == 3);
+    kept = payload_buffer_ref(m.pieces[1]);
+    assembler_let_go(assembler);
+    CHECK(n_ended == 1); // the other is held
+    payload_buffer_unref(kept);
+    CHECK(n_ended == 2 && assembler_stats(assembler).open_bytes == 0);
+    finish();
+}
+
+static void a_piece_without_room_comes_again(void)
+{
+    struct wire_message m;
+
+    start_taking(MB + MB / 2);
+    CHECK(add(1, 1, 0, 0, 1, 0, &m) == FUSOR_EAGAIN);
+    CHECK(add(1, 1, 0, 1, 1, 0, &m) == FUSOR_EAGAIN);
+    CHECK(assembler_stats(assembler).refused == 1);
+    assembler_forget(assembler, 1);
+    CHECK(n_ended == 1 && payload_pool_bytes(pool) == 0);
+    n_taken = 0;
+    CHECK(add(1, 2, 0, 1, 1, 0, &m) == FUSOR_EAGAIN); // there is room again
+    CHECK(assembler_stats(assembler).refused == 1);
+    finish();
+    CHECK(n_ended == 2);
+}
+
 static void nothing_leaks(void)
 {
     size_t before = mem_used();
@@ -251,6 +324,8 @@ int main(void)
         {"the silent are given up", the_silent_are_given_up},
         {"a dead sender is forgotten", a_dead_sender_is_forgotten},
         {"contradictions are errors", contradictions_are_errors},
+        {"a kind may stay in pieces", a_kind_may_stay_in_pieces},
+        {"a piece without room comes again", a_piece_without_room_comes_again},
         {"nothing leaks", nothing_leaks},
     };
     return TEST_RUN("wire.assembler", cases);

@@ -186,6 +186,25 @@ static void threads_share_a_pool(void)
     payload_pool_destroy(pool);
 }
 
+static void what_is_adopted_counts(void)
+{
+    static _Alignas(8) uint8_t words[8192];
+    struct payload_pool *pool;
+    struct payload_buffer *b, *c;
+    int returned = 0;
+
+    REQUIRE(payload_pool_create(10000, &pool, NULL) == FUSOR_OK);
+    REQUIRE(!payload_buffer_adopt(pool, words, sizeof(words), count, &returned,
+                                  &b, NULL));
+    CHECK(payload_pool_bytes(pool) == sizeof(words) && !b->read_only);
+    CHECK(payload_buffer_adopt(pool, words, sizeof(words), count, &returned, &c,
+                               NULL) == FUSOR_ENOMEM);
+    CHECK(returned == 0);
+    payload_buffer_unref(b);
+    CHECK(returned == 1 && payload_pool_bytes(pool) == 0);
+    payload_pool_destroy(pool);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -200,6 +219,7 @@ int main(void)
         {"failed memory leaves the pool sound",
          failed_memory_leaves_the_pool_sound},
         {"threads share a pool", threads_share_a_pool},
+        {"what is adopted counts", what_is_adopted_counts},
     };
     return TEST_RUN("wire.payload_pool", cases);
 }

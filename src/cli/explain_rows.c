@@ -174,11 +174,13 @@ enum fusor_status explain_score_rows(struct explain *x, uint64_t *at,
     return FUSOR_OK;
 }
 
-static void take(struct evaluate_sink *s, uint64_t key, const double *values)
+static void take(struct evaluate_sink *s, uint64_t key, const uint32_t *slices,
+                 const double *values)
 {
     struct taken *t = (struct taken *)(void *)s;
 
     (void)key;
+    (void)slices;
     if (t->failed || mem_reserve((void **)&t->values, t->n, &t->cap,
                                  t->n_metrics * sizeof(*t->values))) {
         t->failed = 1;

@@ -99,24 +99,64 @@ struct collector {
     enum unit_kind kind;
     size_t place[TRAIN_MAX_METRICS]; // of each evaluated metric in the units
     size_t n;
+    const struct slicing_field *by; // what makes the groups, or NULL
+    uint32_t *groups;               // [slices of by] UNITS_NO_GROUP: not asked
 };
 
-static void collect(struct evaluate_sink *s, uint64_t key, const double *values)
+/* The group that a slice stands for. */
+static uint32_t group_of(struct collector *c, uint32_t slice)
+{
+    uint32_t number = slice - c->by->first;
+    struct strbuf label = {0};
+
+    if (c->groups[number] == UNITS_NO_GROUP) {
+        if (slicing_label(c->by, number, &label, NULL) == FUSOR_OK)
+            c->groups[number] = units_group(c->units, label.s);
+        else
+            c->units->failed = 1;
+        strbuf_clear(&label);
+    }
+    return c->groups[number];
+}
+
+static void collect(struct evaluate_sink *s, uint64_t key,
+                    const uint32_t *slices, const double *values)
 {
     struct collector *c = (struct collector *)(void *)s;
     double all[TRAIN_MAX_METRICS];
+    uint32_t group = c->by ? group_of(c, slices[0]) : UNITS_NO_GROUP;
 
     for (size_t i = 0; i < c->units->n_metrics; i++)
         all[i] = NAN;
     for (size_t i = 0; i < c->n; i++)
         all[c->place[i]] = values[i];
-    units_add(c->units, c->fold, c->kind, key, all);
+    units_add(c->units, c->fold, c->kind, key, group, all);
+}
+
+/* With slices of a field units are told their group. */
+static enum fusor_status make_groups(struct collector *c,
+                                     const struct workload *w,
+                                     struct fusor_error *err)
+{
+    if (!w->slicing)
+        return FUSOR_OK;
+    c->by = &w->slicing->fields[0];
+    snprintf(c->units->by, sizeof(c->units->by), "%s", c->by->field.spec->name);
+    c->groups = mem_alloc(c->by->n_slices, sizeof(*c->groups));
+    if (!c->groups)
+        return mem_fail(err, "groups", c->by->n_slices * sizeof(*c->groups));
+    for (uint32_t i = 0; i < c->by->n_slices; i++)
+        c->groups[i] = UNITS_NO_GROUP;
+    return FUSOR_OK;
 }
 
 static struct collector make_collector(struct opened *o, struct units *units)
 {
     const struct workload *w = o->workload;
-    struct collector c = {{collect}, units, fold_of(o), UNIT_ROW, {0}, 0};
+    struct collector c = {.sink = {collect},
+                          .units = units,
+                          .fold = fold_of(o),
+                          .kind = UNIT_ROW};
 
     for (uint32_t i = 0; i < w->n_metrics; i++) {
         /* The trainer gives queries as soon as one metric is over them. */
@@ -214,10 +254,15 @@ static enum fusor_status judge(const struct judge_options *options,
     c = make_collector(o, &out->units);
     command.split = (uint32_t)out->split;
     command.n_workers = 1;
-    rc = trainer_evaluate(o->trainer, &command,
-                          options->want_units ? &c.sink : NULL, &result, err);
+    rc = options->want_units && options->by ? make_groups(&c, o->workload, err)
+                                            : FUSOR_OK;
+    if (rc == FUSOR_OK)
+        rc = trainer_evaluate(o->trainer, &command,
+                              options->want_units ? &c.sink : NULL, &result,
+                              err);
     if (rc == FUSOR_OK)
         rc = read_results(o->workload, &result, out, err);
+    mem_free(c.groups);
     strbuf_clear(&result);
     return rc;
 }
@@ -250,7 +295,12 @@ static enum fusor_status judge_rows(const struct judge_options *options,
     o.metrics = metrics;
     FUSOR_TRY(open_run(&o, &run, err));
     c = make_collector(run, &out->units);
-    rc = trainer_evaluate(run->trainer, &command, &c.sink, &result, err);
+    rc = slice(run->workload, &o, err);
+    if (rc == FUSOR_OK && o.by)
+        rc = make_groups(&c, run->workload, err);
+    if (rc == FUSOR_OK)
+        rc = trainer_evaluate(run->trainer, &command, &c.sink, &result, err);
+    mem_free(c.groups);
     strbuf_clear(&result);
     opened_destroy(run);
     return rc;

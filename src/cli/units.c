@@ -22,6 +22,8 @@ static size_t stride(const struct units *u)
 
 void units_clear(struct units *u)
 {
+    for (size_t g = 0; g < u->n_groups; g++)
+        mem_free(u->groups[g]);
     mem_free(u->rows);
     memset(u, 0, sizeof(*u));
 }
@@ -32,7 +34,7 @@ struct unit *units_at(const struct units *u, size_t i)
 }
 
 void units_add(struct units *u, uint32_t fold, enum unit_kind kind,
-               uint64_t key, const double *values)
+               uint64_t key, uint32_t group, const double *values)
 {
     struct unit *at;
 
@@ -44,8 +46,35 @@ void units_add(struct units *u, uint32_t fold, enum unit_kind kind,
     at->fold = fold;
     at->kind = kind;
     at->key = key;
+    at->group = group;
     memcpy(at->values, values, u->n_metrics * sizeof(*values));
     u->sorted = 0;
+}
+
+uint32_t units_find_group(const struct units *u, const char *value)
+{
+    for (size_t g = 0; g < u->n_groups; g++)
+        if (strcmp(u->groups[g], value) == 0)
+            return (uint32_t)g;
+    return UNITS_NO_GROUP;
+}
+
+uint32_t units_group(struct units *u, const char *value)
+{
+    size_t n = strlen(value) + 1;
+    uint32_t known = units_find_group(u, value);
+    char *copy;
+
+    if (known != UNITS_NO_GROUP)
+        return known;
+    copy = u->n_groups < UNITS_GROUPS_MAX ? mem_alloc_raw(n, 1) : NULL;
+    if (!copy) {
+        u->failed = 1;
+        return UNITS_NO_GROUP;
+    }
+    memcpy(copy, value, n);
+    u->groups[u->n_groups] = copy;
+    return (uint32_t)u->n_groups++;
 }
 
 static int compare(const void *a, const void *b)
@@ -111,9 +140,34 @@ enum fusor_status units_append(struct units *u, const struct units *more,
     for (size_t i = 0; i < more->n; i++) {
         const struct unit *at = units_at(more, i);
 
-        units_add(u, at->fold, at->kind, at->key, at->values);
+        uint32_t group = at->group == UNITS_NO_GROUP
+                             ? UNITS_NO_GROUP
+                             : units_group(u, more->groups[at->group]);
+
+        units_add(u, at->fold, at->kind, at->key, group, at->values);
     }
     return u->failed ? mem_fail(err, "units", more->n * stride(u)) : FUSOR_OK;
+}
+
+/* The value of a unit's group. */
+static const char *group_of(const struct units *u, size_t i)
+{
+    uint32_t g = units_at(u, i)->group;
+
+    return g == UNITS_NO_GROUP ? "" : u->groups[g];
+}
+
+static enum fusor_status match_groups(const struct units *u, const char *a,
+                                      const struct units *v, const char *b,
+                                      struct fusor_error *err)
+{
+    for (size_t i = 0; *u->by && i < u->n; i++)
+        if (strcmp(group_of(u, i), group_of(v, i)) != 0)
+            return fusor_fail(err, FUSOR_EUSAGE,
+                              "%s has \"%s\" where %s has \"%s\" in field "
+                              "%s: prepare the data once for both",
+                              a, group_of(u, i), b, group_of(v, i), u->by);
+    return FUSOR_OK;
 }
 
 enum fusor_status units_match(const struct units *u, const char *a,
@@ -136,7 +190,7 @@ enum fusor_status units_match(const struct units *u, const char *a,
                           "%s has %zu units, %s has %zu: they did not judge "
                           "the same",
                           a, u->n, b, v->n);
-    return FUSOR_OK;
+    return match_groups(u, a, v, b, err);
 }
 
 enum fusor_status units_average(struct units *u, const struct units *more,
@@ -279,7 +333,7 @@ static enum fusor_status read_row(struct units *u, const char *path,
             str_to_double(cells[m + COLUMNS], &values[m]))
             return bad_line(path, number, "a value that is no number", err);
     }
-    units_add(u, (uint32_t)fold, kind, key, values);
+    units_add(u, (uint32_t)fold, kind, key, UNITS_NO_GROUP, values);
     return FUSOR_OK;
 }
 

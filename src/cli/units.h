@@ -9,15 +9,21 @@
  *     0 <TAB> query <TAB> 17 <TAB> 0.63 <TAB> - a number, or - where it has
  * none
  *
+ * In memory units may also belong to groups; a file keeps none.
+ *
  * Threads: one. */
 #ifndef CLI_UNITS_H
 #define CLI_UNITS_H
 
 #include <stdint.h>
 
+#include "base/batch.h"
 #include "model/metric/metric.h"
 
 #define UNITS_METRICS_MAX 32
+
+#define UNITS_GROUPS_MAX 1024
+#define UNITS_NO_GROUP UINT32_MAX
 
 enum unit_kind { UNIT_QUERY, UNIT_ROW };
 
@@ -25,6 +31,7 @@ struct unit {
     uint32_t fold; // 0 without folds
     enum unit_kind kind;
     uint64_t key;    // query, or sample id
+    uint32_t group;  // of u->groups, or UNITS_NO_GROUP
     double values[]; // [n_metrics]
 };
 
@@ -35,6 +42,9 @@ struct units {
     char split[16];
     size_t n_metrics;
     char metrics[UNITS_METRICS_MAX][METRIC_NAME_MAX];
+    char by[FIELD_NAME_MAX]; // field whose values are the groups, or ""
+    size_t n_groups;
+    char *groups[UNITS_GROUPS_MAX]; // values, as people know them
     size_t n, cap;
     unsigned char *rows; // [n] of units_stride() bytes
     int sorted;
@@ -43,12 +53,18 @@ struct units {
 
 void units_clear(struct units *u);
 struct unit *units_at(const struct units *u, size_t i);
-/** Add one; values [n_metrics]. Memory running out is kept in failed. */
+/** Add one; values [n_metrics]. Memory running out is kept in failed.
+ * @param group units_group() or UNITS_NO_GROUP */
 void units_add(struct units *u, uint32_t fold, enum unit_kind kind,
-               uint64_t key, const double *values);
+               uint64_t key, uint32_t group, const double *values);
+/** The group of this value, added when it is new; UNITS_NO_GROUP: too many, or
+ * no memory, which is kept in failed. */
+uint32_t units_group(struct units *u, const char *value);
 /** Order by fold, kind and key.
  * @return FUSOR_EDATA: a unit twice; FUSOR_ENOMEM: u->failed */
 enum fusor_status units_sort(struct units *u, struct fusor_error *err);
+/** Its number when there is one, else UNITS_NO_GROUP. */
+uint32_t units_find_group(const struct units *u, const char *value);
 /** Add the units of another evaluation of the same kind (another fold).
  * @return FUSOR_EUSAGE: protocol, candidates, split or metrics differ */
 enum fusor_status units_append(struct units *u, const struct units *more,
@@ -59,7 +75,7 @@ enum fusor_status units_append(struct units *u, const struct units *more,
  * @return FUSOR_EUSAGE: not the same units */
 enum fusor_status units_average(struct units *u, const struct units *more,
                                 size_t k, struct fusor_error *err);
-/** Are these evaluations of the same units? Both sorted.
+/** Are these evaluations of the same units, in the same groups? Both sorted.
  * @param a,b names for the error */
 enum fusor_status units_match(const struct units *u, const char *a,
                               const struct units *v, const char *b,

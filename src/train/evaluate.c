@@ -175,7 +175,7 @@ enum fusor_status share_close_group(struct share *s, uint64_t key,
         FUSOR_TRY(close_label(s, k, key, err));
     }
     if (s->sink && any)
-        s->sink->unit(s->sink, key, s->values);
+        s->sink->unit(s->sink, key, s->group_slices, s->values);
     s->n_group = 0;
     return FUSOR_OK;
 }
@@ -220,6 +220,10 @@ static void sink_rows(struct share *s, const struct batch *b)
     const struct workload *w = s->w->workload;
 
     for (uint32_t i = 0; i < b->n; i++) {
+        uint32_t slices[SLICING_FIELDS_MAX];
+
+        for (uint32_t f = 0; f < n_slicings(s); f++)
+            slices[f] = slicer_of(&s->slicer, f, i);
         forget_values(s);
         for (uint32_t k = 0; k < s->n_labels; k++) {
             if (isnan(b->labels[k][i]))
@@ -229,7 +233,7 @@ static void sink_rows(struct share *s, const struct batch *b)
                     s->set, m, model_outputs(s->w->run, k)[i], b->labels[k][i]);
             take_values(s, k);
         }
-        s->sink->unit(s->sink, b->sample_id[i], s->values);
+        s->sink->unit(s->sink, b->sample_id[i], slices, s->values);
     }
 }
 

@@ -38,8 +38,10 @@ int evaluate_ranks_candidates(const struct dataset *ds);
 /* What becomes of each judged group or row, for paired tests; may be NULL. */
 struct evaluate_sink {
     /** @param key the group's query, or the row's sample id
+     * @param slices [fields of w->slicing] those it belongs to
      * @param values [n_metrics] NaN where a metric has none */
-    void (*unit)(struct evaluate_sink *s, uint64_t key, const double *values);
+    void (*unit)(struct evaluate_sink *s, uint64_t key, const uint32_t *slices,
+                 const double *values);
 };
 
 /** Score this worker's share and add it to set.

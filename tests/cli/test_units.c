@@ -23,7 +23,7 @@ static void add(struct units *u, uint32_t fold, uint64_t key, double a,
 {
     double values[2] = {a, b};
 
-    units_add(u, fold, UNIT_QUERY, key, values);
+    units_add(u, fold, UNIT_QUERY, key, UNITS_NO_GROUP, values);
 }
 
 static void file_reads_back(void)
@@ -47,6 +47,38 @@ static void file_reads_back(void)
     CHECK(units_at(&v, 1)->values[0] == 1.0 / 3);
     CHECK(isnan(units_at(&v, 1)->values[1]));
     CHECK(units_at(&v, 2)->fold == 1);
+    units_clear(&u);
+    units_clear(&v);
+}
+
+/* Values are told apart by their text, whatever their number in a run. */
+static void groups_go_by_their_values(void)
+{
+    struct fusor_error err = {0};
+    const double values[2] = {1, 2};
+    struct units u, v;
+
+    start(&u);
+    start(&v);
+    snprintf(u.by, sizeof(u.by), "gender");
+    units_add(&u, 0, UNIT_ROW, 1, units_group(&u, "F"), values);
+    units_add(&u, 0, UNIT_ROW, 2, units_group(&u, "M"), values);
+    units_group(&v, "X");
+    units_add(&v, 0, UNIT_ROW, 2, units_group(&v, "M"), values);
+    units_add(&v, 0, UNIT_ROW, 1, units_group(&v, "F"), values);
+    CHECK(units_group(&u, "M") == 1 && u.n_groups == 2 && v.n_groups == 3);
+    REQUIRE(units_sort(&u, NULL) == FUSOR_OK);
+    REQUIRE(units_sort(&v, NULL) == FUSOR_OK);
+    CHECK(units_match(&u, "u", &v, "v", &err) == FUSOR_OK);
+    units_at(&v, 1)->group = 0;
+    CHECK(units_match(&u, "u", &v, "v", &err) == FUSOR_EUSAGE);
+    CHECK(strstr(err.text, "in field gender") != NULL);
+    for (size_t i = 0; i < v.n; i++)
+        units_at(&v, i)->fold = 1;
+    REQUIRE(units_append(&u, &v, &err) == FUSOR_OK);
+    CHECK(u.n == 4 && u.n_groups == 3);
+    CHECK(units_at(&u, 3)->group == 2); // X
+    CHECK(units_at(&u, 2)->group == 0); // F
     units_clear(&u);
     units_clear(&v);
 }
@@ -170,6 +202,7 @@ int main(void)
 {
     static const struct test_case cases[] = {
         {"a file reads back the same", file_reads_back},
+        {"groups go by their values", groups_go_by_their_values},
         {"a unit stands once", a_unit_stands_once},
         {"evaluations of other units do not match", others_do_not_match},
         {"seeds are averaged unit by unit", seeds_are_averaged},

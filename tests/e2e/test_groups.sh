@@ -43,6 +43,27 @@ fails 2 '1 to 8 names' "$FUSOR" evaluate runs/a --by gender,
 
 ok "compare" "$FUSOR" compare runs/a runs/b -m coverage@10,novelty@10
 says 'not tested'
+ok "another run" "$FUSOR" train job.yaml --run-dir runs/more -q \
+    --set train.epochs=6
+ok "by group" "$FUSOR" compare runs/a runs/more --by gender -m auc,hr@10
+shows 'gap (max - min)'
+ok "its JSON" "$FUSOR" compare runs/a runs/more --by gender -m auc,hr@10 --json
+[ "$(grep -c '"p_holm"' out)" = 3 ] || die "not three tests: all, and two groups"
+[ "$(grep -c '"kind": "gap"' out)" = 4 ] || die "not a gap a metric and run"
+# What evaluate says of one run by itself.
+ok "alone" "$FUSOR" evaluate runs/a --by gender -m auc
+awk '$2 == "gender" && $3 == "F" { print $5 }' out >alone
+ok "beside" "$FUSOR" compare runs/a runs/more --by gender -m auc
+awk '$2 == "F" && $3 == "runs/a" { print $6 }' out >beside
+[ -s alone ] && cmp -s alone beside ||
+    die "compare and evaluate differ about a group"
+ok "ages" "$FUSOR" compare runs/a runs/more --by age --bins 3 -m logloss \
+    --min-group 100000
+shows 'too few'
+ok "units" "$FUSOR" evaluate runs/a --out a.units -m logloss
+fails 2 'do not say their groups' "$FUSOR" compare a.units runs/a --by gender
+fails 2 'by one field' "$FUSOR" compare runs/a runs/b --by gender,age
+fails 2 'did you mean gender?' "$FUSOR" compare runs/a runs/b --by gendr
 fails 2 'did you mean genres?' "$FUSOR" evaluate runs/a -m diversity@10/genre
 
 # The same by the job itself: one table, in the run and on the screen.

@@ -66,6 +66,11 @@ all=$(awk '$1 == "auc:liked" { print $4 }' out)
 [ "$n" -lt "$all" ] || die "rows without finished were judged: $n of $all"
 ok "units" "$FUSOR" compare one cluster -m logloss
 shows 'logloss:finished'
+ok "of one label" "$FUSOR" compare one cluster -m logloss --label finished \
+    --by gender
+shows 'logloss:finished'
+if grep -q 'logloss:liked' out; then die "a metric of another label"; fi
+fails 2 'did you mean finished?' "$FUSOR" compare one cluster --label finishd
 ok "the first label" "$FUSOR" recommend one --user 1 --top 5 --json
 cp out first
 ok "liked" "$FUSOR" recommend one --user 1 --top 5 --json --label liked

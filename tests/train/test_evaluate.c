@@ -354,10 +354,11 @@ struct units {
 };
 
 static void count_unit(struct evaluate_sink *s, uint64_t key,
-                       const double *values)
+                       const uint32_t *slices, const double *values)
 {
     struct units *u = (struct units *)s;
 
+    (void)slices;
     u->n++;
     u->keys += key;
     u->sum += values[0];

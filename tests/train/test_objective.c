@@ -119,12 +119,12 @@ static void a_random_window_moves(void)
 static void a_loss_over_lists_keeps_queries_together(void)
 {
     struct yaml *job;
-    struct workload *w = open_workload(
-        FIELDS REST SEQ
-        "stages: [{train: [mf], loss: listnet}, "
-        "{train: [fusion], rows: validation, loss: lambdarank}, "
-        "{train: [fusion], rows: validation, loss: mse}]\n",
-        &job);
+    struct workload *w =
+        open_workload(FIELDS REST SEQ
+                      "stages: [{train: [mf], loss: listnet}, "
+                      "{train: [fusion], rows: validation, loss: lambdarank}, "
+                      "{train: [fusion], rows: validation, loss: mse}]\n",
+                      &job);
 
     for (uint32_t s = 0; s < 3; s++) {
         unsigned char seen[FIXTURE_USERS + 1] = {0};

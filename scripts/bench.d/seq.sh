@@ -116,14 +116,15 @@ seq_peer() {
     local n=$1 json
     shift
     if [ $quick = 0 ] && [ -z "${peer_auc[$*]-}" ]; then
-        json=$(torch "$@" --emb sparse --threads 2 --samples "$train") ||
-            return 0
+        json=$(torch "$@" --emb sparse --lr 4e-3 --threads 2 \
+            --samples "$train") || return 0
         peer_auc[$*]="AUC $(value test_auc <<<"$json")"
     fi
-    json=$(torch "$@" --emb sparse --threads "$n" --samples 20480) || return 0
+    json=$(torch "$@" --emb sparse --lr 4e-3 --threads "$n" \
+        --samples 20480) || return 0
     record peer "torch, $(threads "$n")" "$(value samples_per_s <<<"$json")" \
         events/s "${peer_auc[$*]:--}" "$(text blas <<<"$json")" \
-        "torch_peer.py $* --emb sparse --threads $n"
+        "torch_peer.py $* --emb sparse --lr 4e-3 --threads $n"
 }
 
 # seq_turn NAME TITLE WORKLOAD [OPTION...]

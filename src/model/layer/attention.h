@@ -34,7 +34,8 @@ struct attention_state {
     /* all rows */
     float *qkv, *grad; // [rows, 3 D]
     float *columns;    // [D / heads, longest] keys or values of a head
-    float *p, *dp;     // [longest, longest] of a head
+    float *p, *dp;     // [longest, longest] of a head; last row: p is
+                       // [heads, longest] of a sequence
     /* the last row; [n, heads * D] what stands for each head in x's space */
     float *q, *dq;         // [n, D]
     float *query, *dquery; // W_k^T q / sqrt(D / heads)

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/layer/kernel.h"
+#include "model/layer/attention_rows.h"
 #include "tensor/tensor.h"
 
 void attention_last_take(const struct attention *a, struct model_run *r,
@@ -26,64 +26,7 @@ void attention_last_take(const struct attention *a, struct model_run *r,
     st->prob = run_take(r, rows * a->heads, sizeof(float));
     if (a->drop.rate > 0)
         st->mask = run_take(r, rows * a->heads, sizeof(float));
-    st->p = run_take(r, rows / n, sizeof(float));
-}
-
-/* p[t] = query . x_t */
-KERNEL_BODY void score_rows_body(const float *restrict query,
-                                 const float *restrict x, uint32_t n,
-                                 uint32_t dim, float *restrict p)
-{
-    for (uint32_t t = 0; t < n; t++)
-        p[t] = row_dot(query, x + (size_t)t * dim, dim);
-}
-
-/* out = sum_t p[t] x_t, four rows a round in the order of t. */
-KERNEL_BODY void weigh_rows_body(const float *restrict p,
-                                 const float *restrict x, uint32_t n,
-                                 uint32_t dim, float *restrict out)
-{
-    uint32_t t = 0;
-
-    row_zero(out, dim);
-    for (; t + 4 <= n; t += 4, x += (size_t)4 * dim) {
-        uint32_t k = 0;
-
-        for (; k + 16 <= dim; k += 16)
-            KERNEL_AT16(out + k) = KERNEL_GET16(out + k) +
-                                   p[t] * KERNEL_GET16(x + k) +
-                                   p[t + 1] * KERNEL_GET16(x + dim + k) +
-                                   p[t + 2] * KERNEL_GET16(x + 2 * dim + k) +
-                                   p[t + 3] * KERNEL_GET16(x + 3 * dim + k);
-        for (; k < dim; k++)
-            out[k] = out[k] + p[t] * x[k] + p[t + 1] * x[dim + k] +
-                     p[t + 2] * x[2 * dim + k] + p[t + 3] * x[3 * dim + k];
-    }
-    for (; t < n; t++, x += dim)
-        row_axpy(out, p[t], x, dim);
-}
-
-/* dx_t = or += p[t] a + ds[t] b */
-KERNEL_BODY void spread_rows_body(const float *restrict p,
-                                  const float *restrict a,
-                                  const float *restrict ds,
-                                  const float *restrict b, uint32_t n,
-                                  uint32_t dim, int add, float *restrict dx)
-{
-    for (uint32_t t = 0; t < n; t++, dx += dim) {
-        float pt = p[t], dt = ds[t];
-        uint32_t k = 0;
-
-        for (; k + 16 <= dim; k += 16) {
-            kernel_v16 g = pt * KERNEL_GET16(a + k) + dt * KERNEL_GET16(b + k);
-
-            if (add)
-                g = KERNEL_GET16(dx + k) + g;
-            KERNEL_AT16(dx + k) = g;
-        }
-        for (; k < dim; k++)
-            dx[k] = (add ? dx[k] : 0.0f) + (pt * a[k] + dt * b[k]);
-    }
+    st->p = run_take(r, rows / n * a->heads, sizeof(float));
 }
 
 KERNEL(score_rows,
@@ -95,50 +38,60 @@ KERNEL(weigh_rows,
         uint32_t dim, float *restrict out),
        (p, x, n, dim, out))
 KERNEL(spread_rows,
-       (const float *restrict p, const float *restrict a,
-        const float *restrict ds, const float *restrict b, uint32_t n,
-        uint32_t dim, int add, float *restrict dx),
-       (p, a, ds, b, n, dim, add, dx))
+       (const float *p, const float *a, const float *ds, const float *b,
+        uint32_t n, uint32_t dim, uint32_t heads, float *restrict dx),
+       (p, a, ds, b, n, dim, heads, dx))
 
 /* out [n, heads * D] = scale * each head's part of x [n, D] times its rows of
  * W: into the space of the inputs. */
-static void into_inputs(const struct attention *a, uint32_t n, float scale,
-                        const float *x, const float *w, float *out)
+static void into_inputs(const struct attention *a, enum gemm_arithmetic how,
+                        uint32_t n, float scale, const float *x, const float *w,
+                        float *out)
 {
     size_t d = a->dim, width = d / a->heads;
 
     for (uint32_t h = 0; h < a->heads; h++)
-        blas_gemm_strided(BLAS_NN, n, d, width, scale, x + h * width, d,
-                          w + h * width * d, d, 0.0f, out + h * d,
-                          a->heads * d);
+        gemm_strided(how, BLAS_NN, n, d, width, scale, x + h * width, d,
+                     w + h * width * d, d, 0.0f, out + h * d, a->heads * d);
 }
 
 /* out [n, D] = scale * each head's row of x [n, heads * D] times its W^T. */
-static void from_inputs(const struct attention *a, uint32_t n, float scale,
-                        const float *x, const float *w, float *out)
+static void from_inputs(const struct attention *a, enum gemm_arithmetic how,
+                        uint32_t n, float scale, const float *x, const float *w,
+                        float *out)
 {
     size_t d = a->dim, width = d / a->heads;
 
     for (uint32_t h = 0; h < a->heads; h++)
-        blas_gemm_strided(BLAS_NT, n, width, d, scale, x + h * d, a->heads * d,
-                          w + h * width * d, d, 0.0f, out + h * width, d);
+        gemm_strided(how, BLAS_NT, n, width, d, scale, x + h * d, a->heads * d,
+                     w + h * width * d, d, 0.0f, out + h * width, d);
 }
 
 /* dw [D, D] = scale * each head's part of g [n, D], transposed, times its row
  * of x [n, heads * D]. */
-static void weight_gradient(const struct attention *a, uint32_t n, float scale,
-                            const float *g, const float *x, float *dw)
+static void weight_gradient(const struct attention *a, enum gemm_arithmetic how,
+                            uint32_t n, float scale, const float *g,
+                            const float *x, float *dw)
 {
     size_t d = a->dim, width = d / a->heads;
 
     for (uint32_t h = 0; h < a->heads; h++)
-        blas_gemm_strided(BLAS_TN, width, d, n, scale, g + h * width, d,
-                          x + h * d, a->heads * d, 0.0f, dw + h * width * d, d);
+        gemm_strided(how, BLAS_TN, width, d, n, scale, g + h * width, d,
+                     x + h * d, a->heads * d, 0.0f, dw + h * width * d, d);
 }
 
 static float scale_of(const struct attention *a)
 {
     return 1.0f / sqrtf((float)(a->dim / a->heads));
+}
+
+/* softmax() without its result, a logarithm. */
+static void soften(float *row, uint32_t n)
+{
+    const struct vec_ops *v = vec_ops();
+    float sum = v->exp_less(row, row, v->max(row, n), n);
+
+    v->scale(row, 1.0f / sum, n);
 }
 
 static void sequence_forward(const struct attention *a,
@@ -154,7 +107,7 @@ static void sequence_forward(const struct attention *a,
         float *prob = st->prob + row;
 
         score_rows(st->query + at * d, x + first * d, n, a->dim, prob);
-        v->softmax(prob, prob, n);
+        soften(prob, n);
         st->sum[at] = 1.0f;
         if (st->masked) {
             v->mul(st->p, prob, st->mask + row, n);
@@ -170,22 +123,22 @@ void attention_last_forward(const struct attention *a,
                             const struct model_step *s, const struct pack *p,
                             const float *x, float *o)
 {
+    enum gemm_arithmetic how = (enum gemm_arithmetic)s->matmul;
     size_t d = a->dim, width = d / a->heads;
     const float *w = s->dense + a->weight, *b = s->dense + a->bias;
 
     for (uint32_t k = 0; k < p->n; k++)
         memcpy(st->last + k * d, x + (p->start[k] + p->length[k] - 1) * d,
                d * sizeof(*x));
-    blas_gemm_nt(p->n, d, d, 1.0f, st->last, w, 0.0f, st->q);
-    vec_ops()->bias_add(st->q, b, p->n, d);
-    into_inputs(a, p->n, scale_of(a), st->q, w + d * d, st->query);
+    gemm_dense(how, p->n, d, d, st->last, w, b, 0, st->q);
+    into_inputs(a, how, p->n, scale_of(a), st->q, w + d * d, st->query);
     for (uint32_t k = 0; k < p->n; k++) {
         if (st->masked)
             dropout_draw(&a->drop, seed, s, p->id[k], a->heads * p->length[k],
                          st->mask + (size_t)p->start[k] * a->heads);
         sequence_forward(a, st, p, x, k);
     }
-    from_inputs(a, p->n, 1.0f, st->mean, w + 2 * d * d, o);
+    from_inputs(a, how, p->n, 1.0f, st->mean, w + 2 * d * d, o);
     for (uint32_t k = 0; k < p->n; k++)
         for (uint32_t h = 0; h < a->heads; h++)
             vec_ops()->axpy(o + k * d + h * width,
@@ -193,32 +146,42 @@ void attention_last_forward(const struct attention *a,
                             b + 2 * d + h * width, width);
 }
 
+/* From dmean and dsum of a head: ds [n], and dquery. What it leaves of prob is
+ * what dmean meets. */
+static void head_backward(const struct attention *a, struct attention_state *st,
+                          const struct pack *p, const float *x, uint32_t k,
+                          uint32_t h, float *ds)
+{
+    const struct vec_ops *v = vec_ops();
+    size_t d = a->dim, at = (size_t)k * a->heads + h;
+    uint32_t n = p->length[k];
+    size_t row = (size_t)p->start[k] * a->heads + h * n;
+    float *prob = st->prob + row;
+
+    score_rows(st->dmean + at * d, x, n, a->dim, ds);
+    if (st->masked) { // d sum_j p_j and d mean both pass the mask
+        for (uint32_t t = 0; t < n; t++)
+            ds[t] = (ds[t] + st->dsum[at]) * st->mask[row + t];
+        v->softmax_backward(ds, ds, prob, n);
+        v->mul(prob, prob, st->mask + row, n);
+    } else {
+        v->softmax_backward(ds, ds, prob, n);
+    }
+    weigh_rows(ds, x, n, a->dim, st->dquery + at * d);
+}
+
 /* From dmean and dsum: dquery, and dx but for the part of the queries. */
 static void sequence_backward(const struct attention *a,
                               struct attention_state *st, const struct pack *p,
                               const float *x, uint32_t k, float *dx)
 {
-    const struct vec_ops *v = vec_ops();
-    size_t d = a->dim, first = p->start[k];
+    size_t first = p->start[k], at = (size_t)k * a->heads * a->dim;
     uint32_t n = p->length[k];
 
-    for (uint32_t h = 0; h < a->heads; h++) {
-        size_t at = (size_t)k * a->heads + h, row = first * a->heads + h * n;
-        float *prob = st->prob + row, *ds = st->p;
-
-        score_rows(st->dmean + at * d, x + first * d, n, a->dim, ds);
-        if (st->masked) { // d sum_j p_j and d mean both pass the mask
-            for (uint32_t t = 0; t < n; t++)
-                ds[t] = (ds[t] + st->dsum[at]) * st->mask[row + t];
-            v->softmax_backward(ds, ds, prob, n);
-            v->mul(prob, prob, st->mask + row, n);
-        } else {
-            v->softmax_backward(ds, ds, prob, n);
-        }
-        weigh_rows(ds, x + first * d, n, a->dim, st->dquery + at * d);
-        spread_rows(prob, st->dmean + at * d, ds, st->query + at * d, n, a->dim,
-                    h > 0, dx + first * d);
-    }
+    for (uint32_t h = 0; h < a->heads; h++)
+        head_backward(a, st, p, x + first * a->dim, k, h, st->p + h * n);
+    spread_rows(st->prob + first * a->heads, st->dmean + at, st->p,
+                st->query + at, n, a->dim, a->heads, dx + first * a->dim);
 }
 
 /* The values' bias meets sum_j p_j. */
@@ -247,21 +210,22 @@ void attention_last_backward(const struct attention *a,
                              const struct model_step *s, const struct pack *p,
                              const float *x, const float *d_o, float *dx)
 {
+    enum gemm_arithmetic how = (enum gemm_arithmetic)s->matmul;
     size_t d = a->dim;
     uint32_t n = p->n;
     const float *w = s->dense + a->weight;
     float *dw = s->dense_grad + a->weight;
 
     bias_gradient(a, st, s, n, d_o);
-    weight_gradient(a, n, 1.0f, d_o, st->mean, dw + 2 * d * d);
-    into_inputs(a, n, 1.0f, d_o, w + 2 * d * d, st->dmean);
+    weight_gradient(a, how, n, 1.0f, d_o, st->mean, dw + 2 * d * d);
+    into_inputs(a, how, n, 1.0f, d_o, w + 2 * d * d, st->dmean);
     for (uint32_t k = 0; k < n; k++)
         sequence_backward(a, st, p, x, k, dx);
-    weight_gradient(a, n, scale_of(a), st->q, st->dquery, dw + d * d);
-    from_inputs(a, n, scale_of(a), st->dquery, w + d * d, st->dq);
-    blas_gemm_tn(d, d, n, 1.0f, st->dq, st->last, 0.0f, dw);
+    weight_gradient(a, how, n, scale_of(a), st->q, st->dquery, dw + d * d);
+    from_inputs(a, how, n, scale_of(a), st->dquery, w + d * d, st->dq);
+    gemm_product(how, BLAS_TN, d, d, n, st->dq, st->last, dw);
     vec_ops()->column_sums(s->dense_grad + a->bias, st->dq, n, d);
-    blas_gemm_nn(n, d, d, 1.0f, st->dq, w, 0.0f, st->last);
+    gemm_product(how, BLAS_NN, n, d, d, st->dq, w, st->last);
     for (uint32_t k = 0; k < n; k++)
         vec_ops()->add(dx + (p->start[k] + p->length[k] - 1) * d,
                        dx + (p->start[k] + p->length[k] - 1) * d,

@@ -11,12 +11,17 @@
 #include "cli/verb.h"
 #include "cli/output.h"
 
-#define MAX_FILE ((size_t)1 << 32)
 #define MAX_HEAD ((size_t)1 << 26)
 
 static const struct arg_spec specs[] = {
-    {"scores", 's', "FILE", "scores of one model; give it once for each"},
-    {"labels", 'y', "FILE", "what the scores should have been, to fit on"},
+    {"scores", 's', "FILE",
+     "scores of one model, or its run; give it once for each"},
+    {"labels", 'y', "FILE",
+     "what the scores should have been, to fit on; a run: its labels"},
+    {"label", 'l', "NAME",
+     "of runs: which, if they have several; first: "
+     "default"},
+    {"split", 0, "NAME", "of runs: test (default), valid or train"},
     {"method", 'm', "NAME", "how the weights are found (below)"},
     {"weights", 'w', "W,...", "for weighted and attention: one for each file"},
     {"intercept", 0, NULL, "fit a constant too (least_squares, logistic)"},
@@ -39,22 +44,6 @@ static const struct arg_spec specs[] = {
     {"quiet", 'q', NULL, "only the scores"},
     ARG_END,
 };
-
-enum fusor_status fuse_read_file(const char *path, struct score_file *out,
-                                 struct fusor_error *err)
-{
-    size_t size;
-
-    FUSOR_TRY(fs_read(path, MAX_FILE, &out->text, &size, err));
-    return score_table_parse(path, out->text, size, &out->table, err);
-}
-
-void fuse_clear_file(struct score_file *file)
-{
-    score_table_clear(&file->table);
-    mem_free(file->text);
-    memset(file, 0, sizeof(*file));
-}
 
 static void fuse_clear(struct fuse *f)
 {
@@ -136,7 +125,7 @@ static enum fusor_status read_files(struct fuse *f, const struct args *a,
             return fusor_fail(err, FUSOR_EUSAGE,
                               "fuse: more than %d score files", COMBINE_MAX);
         f->n_files = i + 1;
-        FUSOR_TRY(fuse_read_file(path, &f->files[i], err));
+        FUSOR_TRY(fuse_read_file(f, path, 0, &f->files[i], err));
     }
     if (f->n_files == 0)
         return fusor_fail(err, FUSOR_EUSAGE,
@@ -145,7 +134,7 @@ static enum fusor_status read_files(struct fuse *f, const struct args *a,
     if (!args_value(a, "labels"))
         return FUSOR_OK;
     f->has_labels = 1;
-    return fuse_read_file(args_value(a, "labels"), &f->labels, err);
+    return fuse_read_file(f, args_value(a, "labels"), 1, &f->labels, err);
 }
 
 struct recipe_rows fuse_rows(const struct score_join *j, const double *targets)
@@ -379,6 +368,7 @@ static enum fusor_status fuse(struct fuse *f, const struct args *a,
     struct recipe_rows all;
 
     FUSOR_TRY(check_words(a, err));
+    FUSOR_TRY(fuse_check_runs(f, a, err));
     FUSOR_TRY(read_files(f, a, err));
     if (args_value(a, "missing"))
         FUSOR_TRY(
@@ -420,7 +410,9 @@ const struct verb verb_fuse = {
     .synopsis = "--scores FILE --scores FILE ... --method NAME [options]",
     .about =
         "A line of a score file: score, key <TAB> score, or user <TAB> item "
-        "<TAB> score.\nMethods, R being the fused score and M_i what file i "
+        "<TAB> score.\nA run directory in place of a file gives the fused "
+        "scores (or labels) of its rows.\nMethods, R being the fused score and "
+        "M_i what file i "
         "says:\n"
         "  weighted       R = sum w_i M_i with --weights\n"
         "  attention      the same, weights of at least 0 that sum to 1\n"
@@ -444,6 +436,8 @@ const struct verb verb_fuse = {
                 "--method simplex --normalise zscore > fused.tsv\n"
                 "  fusor fuse --scores a.tsv --scores b.tsv --labels y.tsv "
                 "--select --save head.json\n"
+                "  fusor fuse --scores runs/a --scores runs/b --labels runs/a "
+                "--label click --split valid --method logistic --save h.json\n"
                 "  fusor fuse --scores new_a.tsv --scores new_b.tsv --apply "
                 "head.json > fused.tsv\n",
     .args = {"fuse", specs, NULL, NULL, 0, 0},

@@ -119,7 +119,7 @@ static enum fusor_status join_seeds(struct choice *c, const struct args *a,
         if (c->n_seeds == COMBINE_MAX)
             return fusor_fail(err, FUSOR_EUSAGE, "fuse: more than %d seeds",
                               COMBINE_MAX);
-        FUSOR_TRY(fuse_read_file(path, &files[i], err));
+        FUSOR_TRY(fuse_read_file(c->f, path, 0, &files[i], err));
         tables[c->n_seeds++] = files[i].table;
     }
     return scores_join(tables, c->n_seeds, &c->f->labels.table,
@@ -244,7 +244,7 @@ static enum fusor_status judge_outside(struct choice *c, const char *path,
     struct score_file file = {0};
     struct score_join join = {0};
     double *targets = NULL;
-    enum fusor_status rc = fuse_read_file(path, &file, err);
+    enum fusor_status rc = fuse_read_file(c->f, path, 1, &file, err);
 
     for (size_t i = 0; i < c->f->all.m; i++)
         tables[i] = c->f->files[c->f->all.tower[i]].table;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cli/judge.h"
 #include "cli/output.h"
+#include "cli/scores.h"
 #include "cli/verb.h"
 #include "train/opened.h"
 #include "train/worker.h"
@@ -25,18 +26,16 @@ static const struct arg_spec specs[] = {
     ARG_END,
 };
 
-enum form { FORM_TABLE, FORM_ARRAY, FORM_SCORES, FORM_LABELS };
-
 struct scores {
     struct opened *opened;
     struct worker worker;
     int has_worker;
     enum split split;
-    enum form form;
+    enum scores_form form;
     uint32_t label;                      // whose fused score, and labels
-    uint32_t n_towers, tower;            // FORM_SCORES: n_towers means fused
+    uint32_t n_towers, tower;            // SCORES_ONE: n_towers means fused
     const struct vocab *queries, *items; // or NULL: no names
-    struct strbuf out;
+    struct strbuf *out;
 };
 
 static const struct model *model_of(const struct scores *s)
@@ -57,62 +56,62 @@ static void add_id(struct scores *s, const struct vocab *v, uint32_t id)
     const char *text = v ? vocab_text(v, id, &n) : NULL;
 
     if (text)
-        strbuf_add_n(&s->out, text, n);
+        strbuf_add_n(s->out, text, n);
     else
-        strbuf_addf(&s->out, "%u", id);
-    strbuf_add(&s->out, "\t");
+        strbuf_addf(s->out, "%u", id);
+    strbuf_add(s->out, "\t");
 }
 
 static void add_number(struct scores *s, float x)
 {
     char number[32];
 
-    strbuf_add(&s->out, str_double((double)x, number));
+    strbuf_add(s->out, str_double((double)x, number));
 }
 
 static void add_row(struct scores *s, uint32_t row, uint32_t i)
 {
     const struct dataset *ds = s->opened->workload->data;
 
-    if (s->form == FORM_ARRAY) {
+    if (s->form == SCORES_ARRAY) {
         for (uint32_t t = 0; t <= s->n_towers; t++) {
             float x = value_of(s, t, i);
 
-            strbuf_add_n(&s->out, (const char *)&x, sizeof(x));
+            strbuf_add_n(s->out, (const char *)&x, sizeof(x));
         }
         return;
     }
-    if (s->form == FORM_LABELS &&
+    if (s->form == SCORES_LABELS &&
         isnan(dataset_label(ds, s->label, s->split, row)))
         return; // the row has none
-    strbuf_addf(&s->out, "%llu\t",
+    strbuf_addf(s->out, "%llu\t",
                 (unsigned long long)dataset_sample_id(ds, s->split, row));
-    if (s->form == FORM_LABELS)
+    if (s->form == SCORES_LABELS)
         add_number(s, dataset_label(ds, s->label, s->split, row));
-    if (s->form == FORM_SCORES)
+    if (s->form == SCORES_ONE)
         add_number(s, value_of(s, s->tower, i));
-    if (s->form == FORM_TABLE) {
+    if (s->form == SCORES_TABLE) {
         if (dataset_n_queries(ds))
             add_id(s, s->queries, dataset_query(ds, s->split, row));
         if (dataset_n_items(ds))
             add_id(s, s->items, dataset_item(ds, s->split, row));
         for (uint32_t t = 0; t <= s->n_towers; t++) {
             add_number(s, value_of(s, t, i));
-            strbuf_add(&s->out, t < s->n_towers ? "\t" : "");
+            strbuf_add(s->out, t < s->n_towers ? "\t" : "");
         }
     }
-    strbuf_add(&s->out, "\n");
+    strbuf_add(s->out, "\n");
 }
 
 static void add_table_head(struct scores *s)
 {
     const struct dataset *ds = s->opened->workload->data;
 
-    strbuf_add(&s->out, dataset_n_queries(ds) ? "row\tuser\t" : "row\t");
-    strbuf_add(&s->out, dataset_n_items(ds) ? "item\t" : "");
+    strbuf_add(s->out, dataset_n_queries(ds) ? "row\tuser\t" : "row\t");
+    strbuf_add(s->out, dataset_n_items(ds) ? "item\t" : "");
     for (uint32_t t = 0; t < s->n_towers; t++)
-        strbuf_addf(&s->out, "%s\t", model_tower_name(model_of(s), t));
-    strbuf_add(&s->out, "fused\n");
+        strbuf_addf(s->out, "%s\t", model_tower_name(model_of(s), t));
+    strbuf_add(s->out, "fused\n");
 }
 
 /* Magic, version, length of what follows, a dictionary padded to 128 bytes. */
@@ -130,7 +129,7 @@ static void add_array_head(struct scores *s, uint64_t n)
                     (unsigned long long)n, s->n_towers + 1);
     memset(head + 10 + used, ' ', (size_t)(NPY_HEADER - 10 - used));
     head[NPY_HEADER - 1] = '\n';
-    strbuf_add_n(&s->out, head, NPY_HEADER);
+    strbuf_add_n(s->out, head, NPY_HEADER);
 }
 
 static enum fusor_status score_chunk(struct scores *s, uint64_t first,
@@ -148,16 +147,16 @@ static enum fusor_status score_chunk(struct scores *s, uint64_t first,
     FUSOR_TRY(worker_score(&s->worker, m, err));
     for (uint32_t i = 0; i < n; i++)
         add_row(s, s->worker.rows[i], i);
-    return s->out.failed ? mem_fail(err, "scores", s->out.len) : FUSOR_OK;
+    return s->out->failed ? mem_fail(err, "scores", s->out->len) : FUSOR_OK;
 }
 
 static enum fusor_status score_all(struct scores *s, struct fusor_error *err)
 {
     uint64_t n = dataset_rows(s->opened->workload->data, s->split);
 
-    if (s->form == FORM_TABLE)
+    if (s->form == SCORES_TABLE)
         add_table_head(s);
-    if (s->form == FORM_ARRAY)
+    if (s->form == SCORES_ARRAY)
         add_array_head(s, n);
     for (uint64_t at = 0; at < n; at += CHUNK)
         FUSOR_TRY(score_chunk(
@@ -198,61 +197,50 @@ static enum fusor_status find_tower(struct scores *s, const char *name,
         name, str_nearest(name, names) ? str_nearest(name, names) : names[0]);
 }
 
-static enum fusor_status choose_form(struct scores *s, const struct args *a,
-                                     struct fusor_error *err)
-{
-    const char *path = args_value(a, "out"), *tower = args_value(a, "tower");
-    size_t n = path ? strlen(path) : 0;
-
-    if (!path)
-        return fusor_fail(err, FUSOR_EUSAGE,
-                          "scores: --out FILE is missing: where do they go?");
-    if (tower && args_flag(a, "labels"))
-        return fusor_fail(err, FUSOR_EUSAGE,
-                          "scores: --tower and --labels: one file each");
-    if (n > 4 && strcmp(path + n - 4, ".npy") == 0)
-        s->form = FORM_ARRAY;
-    if (s->form == FORM_ARRAY && (tower || args_flag(a, "labels")))
-        return fusor_fail(err, FUSOR_EUSAGE,
-                          "scores: --tower and --labels write text, not %s",
-                          path);
-    if (tower)
-        s->form = FORM_SCORES;
-    if (args_flag(a, "labels"))
-        s->form = FORM_LABELS;
-    return FUSOR_OK;
-}
-
-static enum fusor_status open_run(struct scores *s, const struct args *a,
+static enum fusor_status open_run(struct scores *s,
+                                  const struct scores_options *o,
                                   struct fusor_error *err)
 {
-    struct opened_options options = {.run_dir = a->rest[0], .n_threads = 1};
+    struct opened_options options = {.run_dir = o->run, .n_threads = 1};
     struct strbuf prepared = {0};
-    const struct workload *w;
     enum fusor_status rc;
 
-    if (a->n_rest > 1)
-        yaml_add_text(&prepared, a->rest[1]);
+    if (o->prepared)
+        yaml_add_text(&prepared, o->prepared);
     options.prepared = prepared.s;
     rc = opened_create(&options, &s->opened, err);
     strbuf_clear(&prepared);
-    if (rc != FUSOR_OK)
-        return rc;
-    w = s->opened->workload;
-    s->n_towers = model_n_towers(w->model);
-    if (model_fuses_vectors(w->model))
+    return rc;
+}
+
+/* Towers joined as vectors have no scores; the fused one is there. */
+static int wants_towers(const struct scores_options *o)
+{
+    if (o->form == SCORES_ONE)
+        return o->tower && strcmp(o->tower, "fused") != 0;
+    return o->form != SCORES_LABELS;
+}
+
+/* Which rows, whose scores. */
+static enum fusor_status choose(struct scores *s,
+                                const struct scores_options *o,
+                                struct fusor_error *err)
+{
+    const struct workload *w = s->opened->workload;
+
+    s->n_towers = s->tower = model_n_towers(w->model); // fused
+    if (wants_towers(o) && model_fuses_vectors(w->model))
         return fusor_fail(err, FUSOR_EUSAGE,
                           "scores: the towers of %s are fused over vectors and "
                           "have no scores of their own",
-                          a->rest[0]);
-    FUSOR_TRY(judge_choose_split(args_value(a, "split"), w, &s->split, err));
-    if (args_value(a, "label"))
+                          o->run);
+    FUSOR_TRY(judge_choose_split(o->split, w, &s->split, err));
+    if (o->label)
         FUSOR_TRY(fusor_wrap(
-            err,
-            model_find_label(w->model, args_value(a, "label"), &s->label, err),
+            err, model_find_label(w->model, o->label, &s->label, err),
             "--label"));
-    if (args_value(a, "tower"))
-        FUSOR_TRY(find_tower(s, args_value(a, "tower"), err));
+    if (o->tower)
+        FUSOR_TRY(find_tower(s, o->tower, err));
     FUSOR_TRY(
         find_names(s, dataset_schema(w->data)->query_key, &s->queries, err));
     FUSOR_TRY(find_names(s, dataset_schema(w->data)->item_key, &s->items, err));
@@ -262,26 +250,73 @@ static enum fusor_status open_run(struct scores *s, const struct args *a,
     return FUSOR_OK;
 }
 
-static enum fusor_status run(struct args *a, struct fusor_error *err)
+enum fusor_status scores_of_run(const struct scores_options *options,
+                                struct strbuf *out, struct strbuf *said,
+                                struct fusor_error *err)
 {
-    struct scores s = {0};
-    enum fusor_status rc = choose_form(&s, a, err);
+    struct scores s = {.form = options->form, .out = out};
+    enum fusor_status rc = open_run(&s, options, err);
 
     if (rc == FUSOR_OK)
-        rc = open_run(&s, a, err);
+        rc = choose(&s, options, err);
     if (rc == FUSOR_OK)
         rc = score_all(&s, err);
-    if (rc == FUSOR_OK)
-        rc = fs_write_atomic(args_value(a, "out"), s.out.s, s.out.len, err);
-    if (rc == FUSOR_OK)
-        output_say(
-            "%llu %s rows, %u towers",
+    if (rc == FUSOR_OK && said)
+        strbuf_addf(
+            said, "%llu %s rows, %u towers",
             (unsigned long long)dataset_rows(s.opened->workload->data, s.split),
             judge_split_name(s.split), s.n_towers);
     if (s.has_worker)
         worker_clear(&s.worker);
     opened_destroy(s.opened);
-    strbuf_clear(&s.out);
+    return rc;
+}
+
+static enum fusor_status read_args(const struct args *a,
+                                   struct scores_options *o,
+                                   struct fusor_error *err)
+{
+    const char *path = args_value(a, "out");
+    size_t n = path ? strlen(path) : 0;
+
+    *o = (struct scores_options){.run = a->rest[0],
+                                 .prepared = a->n_rest > 1 ? a->rest[1] : NULL,
+                                 .split = args_value(a, "split"),
+                                 .label = args_value(a, "label"),
+                                 .tower = args_value(a, "tower")};
+    if (!path)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "scores: --out FILE is missing: where do they go?");
+    if (o->tower && args_flag(a, "labels"))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "scores: --tower and --labels: one file each");
+    if (n > 4 && strcmp(path + n - 4, ".npy") == 0)
+        o->form = SCORES_ARRAY;
+    if (o->form == SCORES_ARRAY && (o->tower || args_flag(a, "labels")))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "scores: --tower and --labels write text, not %s",
+                          path);
+    if (o->tower)
+        o->form = SCORES_ONE;
+    if (args_flag(a, "labels"))
+        o->form = SCORES_LABELS;
+    return FUSOR_OK;
+}
+
+static enum fusor_status run(struct args *a, struct fusor_error *err)
+{
+    struct strbuf out = {0}, said = {0};
+    struct scores_options o;
+    enum fusor_status rc = read_args(a, &o, err);
+
+    if (rc == FUSOR_OK)
+        rc = scores_of_run(&o, &out, &said, err);
+    if (rc == FUSOR_OK)
+        rc = fs_write_atomic(args_value(a, "out"), out.s, out.len, err);
+    if (rc == FUSOR_OK)
+        output_say("%s", said.s);
+    strbuf_clear(&out);
+    strbuf_clear(&said);
     return rc;
 }
 

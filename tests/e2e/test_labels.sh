@@ -88,6 +88,27 @@ ok "labels" "$FUSOR" scores one --labels --label finished -o y.tsv
 [ "$(wc -l <y.tsv)" -le "$n" ] || die "scores gives labels that rows lack"
 ok "scores" "$FUSOR" scores one --tower fused --label finished -o x.tsv
 
+# Fused from runs as from their files, of one label.
+ok "another" "$FUSOR" train job.yaml -q --run-dir other --set train.seed=5 \
+    --set 'labels.liked.towers=[mf]' --set 'labels.finished.towers=[mf, done]' \
+    --set 'towers={mf: {type: dot, query: user, item: item, bias: true},
+           done: {type: mlp, inputs: shared, units: [8]}}'
+ok "its scores" "$FUSOR" scores other --tower fused --label finished -o o.tsv
+ok "files" "$FUSOR" fuse --scores x.tsv --scores o.tsv --labels y.tsv \
+    --method logistic -q
+cp out files
+ok "runs" "$FUSOR" fuse --scores one --scores other --labels one \
+    --label finished --method logistic -q
+cmp -s out files || die "runs are fused otherwise than their files"
+ok "of liked" "$FUSOR" fuse --scores one --scores other --labels one \
+    --label liked --method logistic -q
+if cmp -s out files; then die "liked is fused as finished"; fi
+ok "select" "$FUSOR" fuse --scores one --scores other --labels one \
+    --label liked --select --metric logloss --seeds-of cluster
+fails 2 'did you mean finished?' "$FUSOR" fuse --scores one --label finishd \
+    --method mean
+fails 2 'chooses among what runs hold' "$FUSOR" fuse --scores x.tsv \
+    --label finished --method mean
 fails 2 'did you mean finished?' "$FUSOR" recommend one --user 1 \
     --label finishd
 fails 2 'no label is named' "$FUSOR" evaluate one -m auc:bought

@@ -46,6 +46,6 @@ extern const struct verb verb_bench, verb_compare, verb_doctor, verb_evaluate,
     verb_prepare, verb_recommend, verb_role, verb_scores, verb_train;
 /* Those of bench. */
 extern const struct verb verb_bench_train, verb_bench_pull, verb_bench_push,
-    verb_bench_latency, verb_bench_dense, verb_bench_gemm;
+    verb_bench_latency, verb_bench_dense, verb_bench_rows, verb_bench_gemm;
 
 #endif

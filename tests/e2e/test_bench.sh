@@ -47,6 +47,14 @@ shows "rows/s"
 
 demo loo-given
 job job.yaml loo-given 1
+ok "rows" "$FUSOR" bench rows --rows 3k --width 5 --dtype bf16 --batch 1k \
+    --optimizer rowwise_adagrad --repeats 3 --json
+shows '"bench": "rows"'
+near "rows" "$(number rows)" 3000 0
+positive made_per_s found_per_s read_per_s applied_per_s index_bytes rss_bytes
+ok "rows for people" "$FUSOR" bench rows --rows 10 --repeats 2
+shows "10 rows x 16, f32, adagrad"
+fails 2 "rows" "$FUSOR" bench rows --rows 0
 ok "gemm" "$FUSOR" bench gemm --repeats 1 --json
 shows '"form": "tn"'
 positive own_gflops openblas_gflops ratio

@@ -186,6 +186,67 @@ static enum fusor_status choose(const struct choice *c,
     return FUSOR_OK;
 }
 
+/* ---- folds ---- */
+
+/* The fold a job leaves out, or -1. */
+static int64_t fold_of(struct yaml *job)
+{
+    struct yaml_node *at = yaml_path(yaml_root(job), "data.fold");
+    int64_t fold;
+
+    return at && yaml_to_i64(at, &fold, NULL) == FUSOR_OK ? fold : -1;
+}
+
+static const char *prepared_of(struct yaml *job)
+{
+    struct yaml_node *at = yaml_path(yaml_root(job), "data.prepared");
+    const char *path = "";
+
+    return at && yaml_to_text(at, &path, NULL) == FUSOR_OK ? path : "";
+}
+
+/* A run of several folds stands for the one of the job's fold. */
+static const char *own_fold(const struct workload *w, const char *checkpoint,
+                            char dir[FS_PATH_MAX])
+{
+    char inside[FS_PATH_MAX], name[32];
+
+    snprintf(name, sizeof(name), "fold-%lld", (long long)fold_of(w->job));
+    if (fold_of(w->job) >= 0 &&
+        !fs_exists(fs_join(inside, checkpoint, "checkpoints")) &&
+        fs_is_dir(fs_join(dir, checkpoint, name)))
+        return dir;
+    return checkpoint;
+}
+
+/* What the run of this checkpoint was trained on must not be judged here.
+ * @param dir RUN/checkpoints/NAME */
+static enum fusor_status check_fold(const struct workload *w,
+                                    const struct yaml_node *at, const char *dir,
+                                    struct fusor_error *err)
+{
+    int64_t own = fold_of(w->job), other;
+    char path[FS_PATH_MAX];
+    struct yaml *job;
+    enum fusor_status rc = FUSOR_OK;
+
+    fs_join(path, dir, "../../job.yaml");
+    if (own < 0 || !fs_exists(path))
+        return FUSOR_OK;
+    FUSOR_TRY(yaml_read(path, &job, err));
+    other = fold_of(job);
+    if (other >= 0 && other != own &&
+        !strcmp(prepared_of(job), prepared_of(w->job)))
+        rc =
+            yaml_fail(at, err,
+                      "init_from: %s left fold %lld out and has learnt the "
+                      "rows of fold %lld, which are judged here: train it with "
+                      "--folds and name the folder of all of them",
+                      dir, (long long)other, (long long)own);
+    yaml_destroy(job);
+    return rc;
+}
+
 enum fusor_status warm_open_folder(const struct workload *w, uint32_t stage,
                                    const char *dir, struct warm *out,
                                    struct fusor_error *err)
@@ -207,14 +268,16 @@ enum fusor_status warm_open_folder(const struct workload *w, uint32_t stage,
 enum fusor_status warm_open(const struct workload *w, uint32_t stage,
                             struct warm *out, struct fusor_error *err)
 {
-    char dir[FS_PATH_MAX];
+    struct yaml_node *at = w->options.stages[stage].init_from;
+    char dir[FS_PATH_MAX], fold[FS_PATH_MAX];
     struct warm_section s;
     struct fusor_error why;
 
     FUSOR_TRY(read_section(w, stage, &s, err));
-    if (course_find_checkpoint(s.checkpoint, dir, &why) != FUSOR_OK)
-        return yaml_fail(w->options.stages[stage].init_from, err,
-                         "init_from: %s", why.text);
+    if (course_find_checkpoint(own_fold(w, s.checkpoint, fold), dir, &why) !=
+        FUSOR_OK)
+        return yaml_fail(at, err, "init_from: %s", why.text);
+    FUSOR_TRY(check_fold(w, at, dir, err));
     return warm_open_folder(w, stage, dir, out, err);
 }
 

@@ -10,6 +10,10 @@
  * taken as they are, so both runs must be of one prepared folder, or of folders
  * with the same vocabularies. States of update rules begin anew.
  *
+ * A job of a fold takes checkpoint/fold-K, the same fold's, when checkpoint
+ * holds folds (--folds); from a run that left another fold of the folder out it
+ * takes nothing, because that has learnt the rows that are judged here.
+ *
  * Threads: one. */
 #ifndef TRAIN_WARM_H
 #define TRAIN_WARM_H

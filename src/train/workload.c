@@ -272,8 +272,7 @@ static enum fusor_status read_frozen(struct workload *w, struct yaml_node *root,
 }
 
 /* A fusion out of fold takes scores of towers that are gone. */
-static enum fusor_status check_head(const struct workload *w,
-                                    struct yaml_node *root,
+static enum fusor_status check_head(struct workload *w, struct yaml_node *root,
                                     struct fusor_error *err)
 {
     const struct train_options *o = &w->options;
@@ -281,6 +280,14 @@ static enum fusor_status check_head(const struct workload *w,
 
     if (o->n_folds == 0)
         return FUSOR_OK;
+    for (uint32_t s = 0, told = 0; s < o->n_stages && !told; s++) {
+        told = o->stages[s].fold >= 0 && o->stages[s].init_from;
+        if (told)
+            strbuf_add(&w->warnings,
+                       "towers out of fold begin with values of init_from: if "
+                       "that run has learnt these rows, their scores are not "
+                       "out of fold\n");
+    }
     at = yaml_get(root, "stages")->items[o->stages[o->head].number];
     if (model_fuses_vectors(w->model))
         return yaml_fail(at, err,

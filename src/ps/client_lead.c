@@ -70,6 +70,23 @@ int client_lead_submit(struct client *c, struct exchange *x)
     return 1;
 }
 
+int client_lead_begin(struct client *c, struct exchange *x)
+{
+    if (!lead_try(&c->lead))
+        return 0;
+    client_pump_submissions(c); // they were first
+    if (exchange_core_begin(c->core, x, NULL) == FUSOR_OK)
+        return 1;
+    lead_leave(&c->lead, 0);
+    return 0;
+}
+
+void client_lead_end(struct client *c, struct exchange *x)
+{
+    exchange_core_end(c->core, x);
+    lead_leave(&c->lead, messenger_is_waiting(c->config.messenger));
+}
+
 /* One receive as leader.
  * @return 1: the network thread is to take over */
 static int lead_once(struct client *c, struct client_worker *w, int64_t end)

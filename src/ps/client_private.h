@@ -118,6 +118,11 @@ enum fusor_status client_stopped(struct client *c, struct fusor_error *err);
 /** Send it from this thread if nobody else uses the endpoint.
  * @return 1: the network thread is not needed */
 int client_lead_submit(struct client *c, struct exchange *x);
+/** Begin to send one whose requests are still to be written, if nobody else
+ * uses the endpoint: until client_lead_end() it is this thread's.
+ * @return 1: begun; its legs leave by exchange_core_written() */
+int client_lead_begin(struct client *c, struct exchange *x);
+void client_lead_end(struct client *c, struct exchange *x);
 /** Wait for an answer of this worker's, as leader where that is possible.
  * @return NULL: stopped, or the time is over */
 struct exchange *client_lead_wait(struct client *c, struct client_worker *w);

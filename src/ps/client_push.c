@@ -8,16 +8,20 @@
 #include "ps/row.h"
 
 #define AHEAD 8 /* rows a prefetch runs in front */
+#define PIECE \
+    ((size_t)1 << 18) /* bytes written between looks at what is full */
 
-static size_t push_room(const struct client *c, uint32_t shard,
-                        const struct step_grads *g)
-{
-    size_t room = 64;
-
-    for (uint32_t i = 0; i < g->n_nodes; i++)
-        room += 64 + payload_section_bytes(c->dense_size[shard], 4);
-    return room;
-}
+/* A push being written: the payload of each shard, side by side. */
+struct writing {
+    struct client *c;
+    struct client_worker *w;
+    const struct step_grads *g;
+    struct exchange *x;
+    int leaves; // it is sent as it is written
+    struct payload_writer out[SHARD_MAX];
+    /* [n_nodes][n_tables] all rows in order: nothing names them */
+    unsigned char all[PARAM_MAX_NODES * PARAM_MAX_TABLES];
+};
 
 static int has_all_in_order(const struct table_split *split,
                             const struct node_rows *rows)
@@ -30,111 +34,179 @@ static int has_all_in_order(const struct table_split *split,
     return 1;
 }
 
-/* Count the rows of each node, table and shard into counts
+/* Count the rows of each node, table and shard into the worker's counts
  * [n_nodes][n_tables][n_shards]. */
-static void count_rows(const struct client *c, const struct announced *a,
-                       const struct step_grads *g, uint32_t *counts)
+static void count_rows(struct writing *p)
 {
-    uint32_t n_tables = c->config.params->n_tables, n = c->config.n_shards;
+    const struct announced *a = p->w->valued;
+    uint32_t n_tables = p->c->config.params->n_tables;
+    uint32_t n = p->c->config.n_shards, *counts = p->w->counts;
 
-    memset(counts, 0, (size_t)g->n_nodes * n_tables * n * sizeof(*counts));
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
+    memset(counts, 0, (size_t)p->g->n_nodes * n_tables * n * sizeof(*counts));
+    for (uint32_t i = 0; i < p->g->n_nodes; i++) {
         for (uint32_t t = 0; t < n_tables; t++, counts += n) {
-            const struct node_rows *rows = &g->nodes[i].tables[t];
+            const struct node_rows *rows = &p->g->nodes[i].tables[t];
 
+            p->all[i * n_tables + t] =
+                (unsigned char)has_all_in_order(&a->tables[t], rows);
             for (uint32_t r = 0; r < rows->n; r++)
                 counts[a->tables[t].shard[rows->index[r]]]++;
         }
     }
 }
 
-static void write_node_rows(struct client *c, struct client_worker *w,
-                            const struct announced *a, uint32_t table,
-                            const struct node_rows *rows,
-                            const uint32_t *counts,
-                            struct payload_writer *writer)
+/* Bytes of a shard's payload. */
+static size_t push_size(const struct writing *p, uint32_t shard)
 {
-    uint32_t width = c->config.params->tables[table].width;
-    const struct table_split *split = &a->tables[table];
-    int all = has_all_in_order(split, rows);
+    const struct param_spec *params = p->c->config.params;
+    const uint32_t *counts = p->w->counts + shard;
+    size_t size = sizeof(uint64_t);
 
-    for (uint32_t s = 0; s < c->config.n_shards; s++) {
-        w->places_at[s] = payload_reserve_u32s(&writer[s], all ? 0 : counts[s]);
-        w->grads_at[s] =
-            payload_reserve_f32s(&writer[s], (size_t)counts[s] * width);
+    for (uint32_t i = 0; i < p->g->n_nodes; i++) {
+        int dense = p->g->nodes[i].dense != NULL;
+
+        size += 2 * sizeof(uint64_t) +
+                payload_section_bytes(dense ? p->c->dense_size[shard] : 0, 4);
+        for (uint32_t t = 0; t < params->n_tables; t++) {
+            int all = p->all[i * params->n_tables + t];
+
+            size += payload_section_bytes(all ? 0 : *counts, 4) +
+                    payload_section_bytes(
+                        (size_t)*counts * params->tables[t].width, 4);
+            counts += p->c->config.n_shards;
+        }
     }
-    for (uint32_t r = 0; r < rows->n && !all; r++) {
+    return size;
+}
+
+static enum fusor_status take_buffers(struct writing *p,
+                                      struct fusor_error *err)
+{
+    for (uint32_t s = 0; s < p->c->config.n_shards; s++) {
+        size_t size = push_size(p, s);
+
+        FUSOR_TRY(payload_buffer_take(messenger_pool(p->c->config.messenger),
+                                      size, &p->x->legs[s].out, err));
+        payload_writer_init_buffer(&p->out[s], p->x->legs[s].out);
+        p->x->legs[s].out->size = size;
+    }
+    return FUSOR_OK;
+}
+
+/* A shard's payload will not change any more before `end`. */
+static void written_up_to(const struct writing *p, uint32_t s, const float *end)
+{
+    const uint8_t *at = (const uint8_t *)end;
+
+    if (p->leaves)
+        exchange_core_written(p->c->core, p->x, s,
+                              (size_t)(at - p->x->legs[s].out->data));
+}
+
+static void put_names(struct writing *p, uint32_t table,
+                      const struct node_rows *rows)
+{
+    const struct table_split *split = &p->w->valued->tables[table];
+
+    for (uint32_t r = 0; r < rows->n; r++) {
         uint32_t u = rows->index[r];
 
-        *w->places_at[split->shard[u]]++ = split->place[u];
+        *p->w->places_at[split->shard[u]]++ = split->place[u];
     }
-    for (uint32_t r = 0; r < rows->n; r++) {
+}
+
+/* Rows [at, at + n) of a node's table.
+ * @param scattered where their keys stand, as held ones come last */
+static void put_rows(struct writing *p, uint32_t table,
+                     const struct node_rows *rows, uint32_t at, uint32_t n,
+                     int scattered)
+{
+    const struct table_split *split = &p->w->valued->tables[table];
+    uint32_t width = p->c->config.params->tables[table].width;
+    float **to = p->w->grads_at;
+
+    for (uint32_t r = at; r < at + n; r++) {
         uint32_t u = rows->index[r];
         uint16_t s = split->shard[u];
 
         if (r + AHEAD < rows->n)
             __builtin_prefetch(rows->grads[r + AHEAD]);
-        if (all) { // the order of the keys, where held ones come last
-            row_copy(w->grads_at[s] + (size_t)split->place[u] * width,
-                     rows->grads[r], width);
+        if (scattered) {
+            row_copy(to[s] + (size_t)split->place[u] * width, rows->grads[r],
+                     width);
             continue;
         }
-        row_copy(w->grads_at[s], rows->grads[r], width);
-        w->grads_at[s] += width;
+        row_copy(to[s], rows->grads[r], width);
+        to[s] += width;
+    }
+    for (uint32_t s = 0; s < p->c->config.n_shards && !scattered; s++)
+        written_up_to(p, s, to[s]);
+}
+
+static void write_node_rows(struct writing *p, uint32_t node, uint32_t table)
+{
+    struct client_worker *w = p->w;
+    const struct node_rows *rows = &p->g->nodes[node].tables[table];
+    uint32_t n_tables = p->c->config.params->n_tables;
+    uint32_t width = p->c->config.params->tables[table].width;
+    size_t at = (size_t)node * n_tables + table;
+    const uint32_t *counts = w->counts + at * p->c->config.n_shards;
+    int all = p->all[at], scattered = all && w->valued->tables[table].n_held;
+    uint32_t piece = (uint32_t)(PIECE / sizeof(float) / width) + 1, m;
+
+    for (uint32_t s = 0; s < p->c->config.n_shards; s++) {
+        w->places_at[s] = payload_reserve_u32s(&p->out[s], all ? 0 : counts[s]);
+        w->grads_at[s] =
+            payload_reserve_f32s(&p->out[s], (size_t)counts[s] * width);
+    }
+    if (!all)
+        put_names(p, table, rows);
+    for (uint32_t r = 0; r < rows->n; r += m) {
+        m = rows->n - r < piece ? rows->n - r : piece;
+        put_rows(p, table, rows, r, m, scattered);
     }
 }
 
-static void write_node_dense(struct client *c, const float *dense,
-                             struct payload_writer *writer)
+static void write_node_dense(struct writing *p, const float *dense)
 {
+    const struct client *c = p->c;
+
     for (uint32_t s = 0; s < c->config.n_shards; s++) {
         float *out =
-            payload_reserve_f32s(&writer[s], dense ? c->dense_size[s] : 0);
+            payload_reserve_f32s(&p->out[s], dense ? c->dense_size[s] : 0);
 
         for (size_t i = 0; dense && out && i < c->n_segments[s]; i++) {
             const struct block_segment *g = &c->segments[s][i];
+            size_t m;
 
-            memcpy(out + g->packed, dense + g->offset, g->n * sizeof(float));
+            for (size_t at = 0; at < g->n; at += m) {
+                m = PIECE / sizeof(float);
+                m = g->n - at < m ? (size_t)g->n - at : m;
+                memcpy(out + g->packed + at, dense + g->offset + at,
+                       m * sizeof(float));
+                written_up_to(p, s, out + g->packed + at + m);
+            }
         }
     }
 }
 
-static enum fusor_status write_push(struct client *c, struct client_worker *w,
-                                    const struct step_grads *g,
-                                    const uint32_t *counts, struct exchange *x,
-                                    struct fusor_error *err)
+static enum fusor_status write_push(struct writing *p, struct fusor_error *err)
 {
-    const struct param_spec *p = c->config.params;
-    uint32_t n = c->config.n_shards;
-    struct payload_writer writer[SHARD_MAX];
+    uint32_t n = p->c->config.n_shards;
 
-    for (uint32_t s = 0; s < n; s++) {
-        size_t room = push_room(c, s, g);
-
-        for (uint32_t i = 0; i < g->n_nodes * p->n_tables; i++) {
-            uint32_t rows = counts[(size_t)i * n + s];
-
-            room += payload_section_bytes(rows, 4) +
-                    payload_section_bytes(
-                        (size_t)rows * p->tables[i % p->n_tables].width, 4);
-        }
-        FUSOR_TRY(payload_buffer_take(messenger_pool(c->config.messenger), room,
-                                      &x->legs[s].out, err));
-        payload_writer_init_buffer(&writer[s], x->legs[s].out);
-        payload_put_u64(&writer[s], g->n_nodes);
-    }
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
+    for (uint32_t s = 0; s < n; s++)
+        payload_put_u64(&p->out[s], p->g->n_nodes);
+    for (uint32_t i = 0; i < p->g->n_nodes; i++) {
         for (uint32_t s = 0; s < n; s++) {
-            payload_put_u64(&writer[s], g->nodes[i].lo);
-            payload_put_u64(&writer[s], g->nodes[i].span);
+            payload_put_u64(&p->out[s], p->g->nodes[i].lo);
+            payload_put_u64(&p->out[s], p->g->nodes[i].span);
         }
-        write_node_dense(c, g->nodes[i].dense, writer);
-        for (uint32_t t = 0; t < p->n_tables; t++, counts += n)
-            write_node_rows(c, w, w->valued, t, &g->nodes[i].tables[t], counts,
-                            writer);
+        write_node_dense(p, p->g->nodes[i].dense);
+        for (uint32_t t = 0; t < p->c->config.params->n_tables; t++)
+            write_node_rows(p, i, t);
     }
     for (uint32_t s = 0; s < n; s++)
-        FUSOR_TRY(payload_writer_finish(&writer[s], x->legs[s].out, err));
+        FUSOR_TRY(payload_writer_finish(&p->out[s], p->x->legs[s].out, err));
     return FUSOR_OK;
 }
 
@@ -168,13 +240,67 @@ static enum fusor_status encode_push(struct client *c, struct client_worker *w,
     return FUSOR_OK;
 }
 
+/* Everything of a push but its payloads. */
+static void name_push(struct writing *p)
+{
+    struct client_worker *w = p->w;
+    struct exchange *x = p->x, *keys = w->valued->exchange;
+
+    x->worker = (unsigned)(w - p->c->workers);
+    x->header = (struct wire_header){
+        .kind = WIRE_PUSH,
+        .epoch = (uint32_t)w->epoch,
+        .lease = w->lease.id,
+        .term = w->lease.term,
+        .index = w->index++,
+        .clock = p->g->clock,
+        .samples = p->g->n_samples,
+        .a = keys->header.request, // the ticket
+    };
+    x->keys_flags = keys->header.flags & PS_HELD;
+    for (uint32_t s = 0; s < p->c->config.n_shards; s++)
+        x->legs[s].keys = payload_buffer_ref(keys->legs[s].out);
+}
+
+/* Is it worth sending before all is written? */
+static int is_large(const struct writing *p)
+{
+    for (uint32_t s = 0; s < p->c->config.n_shards; s++)
+        if (p->x->legs[s].out->size > WIRE_CHUNK_BYTES)
+            return 1;
+    return 0;
+}
+
+/* Write and send. What is encoded leaves when it is whole. */
+static enum fusor_status send_push(struct writing *p, struct fusor_error *err)
+{
+    struct client *c = p->c;
+    enum fusor_status rc;
+
+    if (c->config.encoding == ENCODING_F32 && is_large(p))
+        p->leaves = client_lead_begin(c, p->x);
+    rc = write_push(p, err);
+    if (!p->leaves && rc == FUSOR_OK)
+        rc = encode_push(c, p->w, p->x, err);
+    if (rc == FUSOR_OK)
+        client_count_sent(c, p->w, p->x);
+    if (p->leaves) {
+        client_lead_end(c, p->x); // sizes were measured: rc is FUSOR_OK
+        return rc;
+    }
+    if (rc == FUSOR_OK)
+        return client_submit(c, p->w, p->x, err);
+    client_give_back(c, p->w, p->x);
+    return rc;
+}
+
 enum fusor_status client_push(struct param_store *store, unsigned worker,
                               const struct step_grads *g,
                               struct fusor_error *err)
 {
     struct client *c = client_of(store);
     struct client_worker *w = &c->workers[worker];
-    struct exchange *x;
+    struct writing p = {.c = c, .w = w, .g = g};
     enum fusor_status rc;
 
     if (!w->valued)
@@ -185,36 +311,18 @@ enum fusor_status client_push(struct param_store *store, unsigned worker,
     while (w->pushes_open >= PUSHES_MAX)
         FUSOR_TRY(client_take_one(c, w, err));
     profile_enter(client_profile(c, w), PROFILE_PUSH);
-    x = client_take_free(c, w, err);
-    if (!x)
+    p.x = client_take_free(c, w, err);
+    if (!p.x)
         return FUSOR_ENOMEM;
-    count_rows(c, w->valued, g, w->counts);
-    rc = write_push(c, w, g, w->counts, x, err);
+    count_rows(&p);
+    rc = take_buffers(&p, err);
     if (rc != FUSOR_OK) {
-        client_give_back(c, w, x);
+        client_give_back(c, w, p.x);
         return rc;
     }
-    x->header = (struct wire_header){
-        .kind = WIRE_PUSH,
-        .epoch = (uint32_t)w->epoch,
-        .lease = w->lease.id,
-        .term = w->lease.term,
-        .index = w->index++,
-        .clock = g->clock,
-        .samples = g->n_samples,
-        .a = w->valued->exchange->header.request, // the ticket
-    };
-    x->keys_flags = w->valued->exchange->header.flags & PS_HELD;
-    for (uint32_t s = 0; s < c->config.n_shards; s++)
-        x->legs[s].keys = payload_buffer_ref(w->valued->exchange->legs[s].out);
-    rc = encode_push(c, w, x, err);
-    if (rc != FUSOR_OK) {
-        client_give_back(c, w, x);
-        return rc;
-    }
+    name_push(&p);
+    rc = send_push(&p, err);
     client_drop_valued(c, w);
-    client_count_sent(c, w, x);
-    rc = client_submit(c, w, x, err);
     if (rc == FUSOR_OK)
         w->pushes_open++;
     return rc;

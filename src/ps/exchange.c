@@ -85,16 +85,19 @@ void exchange_core_destroy(struct exchange_core *c)
     mem_free(c);
 }
 
-static void send_leg(struct exchange_core *c, struct exchange *x,
-                     uint32_t shard)
+static struct wire_header leg_header(const struct exchange *x, uint32_t shard)
 {
-    struct exchange_leg *leg = &x->legs[shard];
-    struct peer to = {.kind = PEER_SHARD, .number = shard};
     struct wire_header h = x->header;
 
     h.shard = shard;
-    h.attempt = leg->attempt++;
-    messenger_send(c->messenger, to, &h, leg->out, NULL);
+    h.attempt = x->legs[shard].attempt;
+    return h;
+}
+
+/* It is out: when is it sent again? */
+static void leg_sent(const struct exchange_core *c, struct exchange_leg *leg)
+{
+    leg->attempt++;
     leg->backoff_ms =
         leg->backoff_ms ? leg->backoff_ms * 2 : DEADLINE_RESEND_MS;
     if (leg->backoff_ms > DEADLINE_RESEND_MAX_MS)
@@ -102,19 +105,70 @@ static void send_leg(struct exchange_core *c, struct exchange *x,
     leg->resend_ms = clock_now_ms(c->clock) + leg->backoff_ms;
 }
 
-void exchange_core_submit(struct exchange_core *c, struct exchange *x)
+static void send_leg(struct exchange_core *c, struct exchange *x,
+                     uint32_t shard)
+{
+    struct exchange_leg *leg = &x->legs[shard];
+    struct peer to = {.kind = PEER_SHARD, .number = shard};
+    struct wire_header h = leg_header(x, shard);
+
+    messenger_send(c->messenger, to, &h, leg->out, NULL);
+    leg_sent(c, leg);
+}
+
+static void name_request(struct exchange_core *c, struct exchange *x)
 {
     x->header.job = c->job;
     x->header.request = ++c->next_request;
     x->header.incarnation = c->incarnation;
+}
+
+static void make_active(struct exchange_core *c, struct exchange *x)
+{
     x->n_open = c->n_shards;
     x->sent_ms = clock_now_ms(c->clock);
     x->status = FUSOR_OK;
     x->next = NULL;
     *c->active_last = x;
     c->active_last = &x->next;
+}
+
+void exchange_core_submit(struct exchange_core *c, struct exchange *x)
+{
+    name_request(c, x);
+    make_active(c, x);
     for (uint32_t i = 0; i < c->n_shards; i++)
         send_leg(c, x, i);
+}
+
+enum fusor_status exchange_core_begin(struct exchange_core *c,
+                                      struct exchange *x,
+                                      struct fusor_error *err)
+{
+    name_request(c, x);
+    for (uint32_t i = 0; i < c->n_shards; i++) {
+        struct peer to = {.kind = PEER_SHARD, .number = i};
+        struct wire_header h = leg_header(x, i);
+
+        FUSOR_TRY(messenger_stream_begin(&x->legs[i].stream, to, &h,
+                                         x->legs[i].out, err));
+    }
+    return FUSOR_OK;
+}
+
+void exchange_core_written(struct exchange_core *c, struct exchange *x,
+                           uint32_t shard, size_t bytes)
+{
+    messenger_stream_advance(c->messenger, &x->legs[shard].stream, bytes);
+}
+
+void exchange_core_end(struct exchange_core *c, struct exchange *x)
+{
+    make_active(c, x);
+    for (uint32_t i = 0; i < c->n_shards; i++) {
+        messenger_stream_end(c->messenger, &x->legs[i].stream, NULL);
+        leg_sent(c, &x->legs[i]);
+    }
 }
 
 static void finish(struct exchange_core *c, struct exchange **at)

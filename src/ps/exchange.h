@@ -23,6 +23,7 @@ struct exchange_leg {             // one shard's part
     int answered;
     uint32_t attempt;
     int64_t resend_ms, backoff_ms;
+    struct messenger_stream stream; // while it leaves as it is written
 };
 
 struct exchange {
@@ -53,6 +54,19 @@ enum fusor_status exchange_core_create(struct messenger *m, uint64_t job,
 void exchange_core_destroy(struct exchange_core *c);
 /** Send it; the exchange is the core's until it comes back as done. */
 void exchange_core_submit(struct exchange_core *c, struct exchange *x);
+/** The same for one whose requests are still to be written: each leg has a
+ * buffer of the size that it will have. exchange_core_written() lets go what is
+ * there of a leg, exchange_core_end() the rest. Nothing else is asked of the
+ * core in between.
+ * @return FUSOR_EINVAL: a request is too large; the exchange is the caller's */
+enum fusor_status exchange_core_begin(struct exchange_core *c,
+                                      struct exchange *x,
+                                      struct fusor_error *err);
+/** The first `bytes` of a leg will not change any more. */
+void exchange_core_written(struct exchange_core *c, struct exchange *x,
+                           uint32_t shard, size_t bytes);
+/** All is written; the exchange is the core's until it comes back as done. */
+void exchange_core_end(struct exchange_core *c, struct exchange *x);
 /** Take a shard's answer. */
 void exchange_core_on_message(struct exchange_core *c,
                               const struct message *msg);

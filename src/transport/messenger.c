@@ -289,7 +289,8 @@ int messenger_lends(struct messenger *m, struct peer to,
     struct chunk_source s = {.body = payload};
 
     return !*outbox_find(m, to) &&
-           transport_lends_message(m->transport, to, &s);
+           (transport_refers(m->transport, to) ||
+            transport_lends_message(m->transport, to, &s));
 }
 
 enum fusor_status messenger_send_bytes(struct messenger *m, struct peer to,

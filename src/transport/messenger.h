@@ -65,7 +65,7 @@ enum fusor_status messenger_send_bytes(struct messenger *m, struct peer to,
                                        const struct wire_header *header,
                                        const void *data, size_t size,
                                        struct fusor_error *err);
-/** Would it leave now without being copied? */
+/** Would it leave now without being copied by who sends it? */
 int messenger_lends(struct messenger *m, struct peer to,
                     struct payload_buffer *payload);
 /* A message that leaves while it is being written, a chunk as soon as it is

@@ -69,6 +69,11 @@ static enum fusor_status mux_lend(struct transport *t, struct peer to,
     return home->ops->lend(home, to, header, header_size, payload, err);
 }
 
+static int mux_refers(struct transport *t, struct peer to)
+{
+    return transport_refers(home_of(mux_of(t), to), to);
+}
+
 static int mux_take(struct transport *t, struct payload *out)
 {
     return transport_take(mux_of(t)->last, out);
@@ -193,6 +198,7 @@ static const struct transport_ops mux_ops = {
     .share = mux_share,
     .may_lend = mux_may_lend,
     .lend = mux_lend,
+    .refers = mux_refers,
     .receive = mux_receive,
     .take = mux_take,
     .cut = mux_cut,

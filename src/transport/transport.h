@@ -106,6 +106,9 @@ struct transport_ops {
                               const void *header, size_t header_size,
                               const struct payload *payload,
                               struct fusor_error *err);
+    /** Does a payload to this peer leave out of its own memory, without the
+     * sender's time? NULL: no, it is copied. */
+    int (*refers)(struct transport *t, struct peer to);
     /** Wait for one message.
      * @param timeout_ms 0: only look; < 0: until one comes or a wake
      * @return FUSOR_OK, EAGAIN (timeout or woken), EPROTO (a malformed message
@@ -158,6 +161,11 @@ static inline int transport_may_lend(struct transport *t, struct peer to,
                                      const struct payload *payload)
 {
     return t->ops->may_lend && t->ops->may_lend(t, to, payload);
+}
+
+static inline int transport_refers(struct transport *t, struct peer to)
+{
+    return t->ops->refers && t->ops->refers(t, to);
 }
 
 static inline enum fusor_status transport_receive(struct transport *t,

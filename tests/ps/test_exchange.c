@@ -24,7 +24,7 @@ static struct messenger *open_end(enum peer_kind kind, uint32_t number,
     struct messenger *m;
 
     REQUIRE(!sim_endpoint(sim, (struct peer){kind, number, 1}, t, NULL));
-    REQUIRE(!messenger_create(*t, 1 << 20, &m, NULL));
+    REQUIRE(!messenger_create(*t, 4 << 20, &m, NULL));
     return m;
 }
 
@@ -234,6 +234,40 @@ static void a_forgotten_ticket_brings_keys_and_push_again(void)
     close_all();
 }
 
+/* Chunks leave while the rest is written; a resend brings all of it. */
+static void a_request_may_leave_while_it_is_written(void)
+{
+    size_t size = WIRE_CHUNK_BYTES + 8;
+    struct exchange *x = exchange_create(SHARDS, NULL);
+
+    open_all();
+    REQUIRE(x != NULL);
+    x->header.kind = WIRE_PUSH;
+    for (int i = 0; i < SHARDS; i++) {
+        REQUIRE(!payload_buffer_take(messenger_pool(worker), i ? 64 : size,
+                                     &x->legs[i].out, NULL));
+        x->legs[i].out->size = i ? 64 : size;
+    }
+    REQUIRE(!exchange_core_begin(core, x, NULL));
+    memset(x->legs[0].out->data, 1, size - 8);
+    exchange_core_written(core, x, 0, size - 8);
+    CHECK(hear(0, 3) == 0); // a chunk is there, but not all
+    memset(x->legs[0].out->data + size - 8, 2, 8);
+    memset(x->legs[1].out->data, 3, 64);
+    CHECK(exchange_core_timeout_ms(core) == DEADLINE_PING_MS);
+    exchange_core_end(core, x);
+    CHECK(hear(0, 3) == 1 && last[0].size == size && last[0].header.request);
+    CHECK(((const uint8_t *)last[0].data)[size - 9] == 1 &&
+          ((const uint8_t *)last[0].data)[size - 1] == 2);
+    CHECK(hear(1, 3) == 1 && last[1].size == 64);
+    answer(1, WIRE_ACK, x->header.request, "");
+    CHECK(hear(0, DEADLINE_RESEND_MS + 2) == 1 && last[0].size == size);
+    answer(0, WIRE_ACK, x->header.request, "");
+    CHECK(exchange_core_take_done(core) == x && x->status == FUSOR_OK);
+    exchange_destroy(x, SHARDS);
+    close_all();
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -247,6 +281,8 @@ int main(void)
         {"strangers are not heard", strangers_are_not_heard},
         {"a forgotten ticket brings keys and push again",
          a_forgotten_ticket_brings_keys_and_push_again},
+        {"a request may leave while it is written",
+         a_request_may_leave_while_it_is_written},
     };
 
     return TEST_RUN("ps.exchange", cases);

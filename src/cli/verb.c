@@ -7,10 +7,10 @@
 #include "fusor/version.h"
 
 static const struct verb *const verbs[] = {
-    &verb_prepare, &verb_generate, &verb_train,   &verb_evaluate,
-    &verb_compare, &verb_explain,  &verb_scores,  &verb_recommend,
-    &verb_forget,  &verb_fuse,     &verb_inspect, &verb_doctor,
-    &verb_bench,   &verb_role,     NULL,
+    &verb_prepare, &verb_generate, &verb_train,  &verb_evaluate,
+    &verb_compare, &verb_explain,  &verb_scores, &verb_recommend,
+    &verb_search,  &verb_forget,   &verb_fuse,   &verb_inspect,
+    &verb_doctor,  &verb_bench,    &verb_role,   NULL,
 };
 
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))

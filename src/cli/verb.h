@@ -43,7 +43,8 @@ void verb_help(const struct verb *c, struct strbuf *out);
 
 extern const struct verb verb_bench, verb_compare, verb_doctor, verb_evaluate,
     verb_explain, verb_forget, verb_fuse, verb_generate, verb_inspect,
-    verb_prepare, verb_recommend, verb_role, verb_scores, verb_train;
+    verb_prepare, verb_recommend, verb_search, verb_role, verb_scores,
+    verb_train;
 /* Those of bench. */
 extern const struct verb verb_bench_train, verb_bench_pull, verb_bench_push,
     verb_bench_latency, verb_bench_dense, verb_bench_rows, verb_bench_gemm;

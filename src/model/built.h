@@ -59,6 +59,7 @@ struct built {
     int idf;              // content
     uint32_t fields[BUILT_MAX_FIELDS]; // content, bm25: of the item
     uint32_t n_fields;
+    uint32_t text;                   // of the query: field
     uint32_t n_terms;                // of texts: ids are below
     float weights[BUILT_MAX_FIELDS]; // bm25: of the fields
     float k1, b;                     // bm25

@@ -111,6 +111,37 @@ static uint32_t next_chunk(struct recommender *r, uint32_t *item,
     return n;
 }
 
+/* Score some items and keep the best of them and those before.
+ * @param bad counts those that got no number */
+static enum fusor_status take_best(struct recommender *r,
+                                   const struct batcher_query *query,
+                                   const uint32_t *items, uint32_t some,
+                                   uint32_t k, struct recommended *out,
+                                   uint32_t *n, uint32_t *bad,
+                                   struct fusor_error *err)
+{
+    FUSOR_TRY(
+        r->scorer.score(r->scorer.context, query, items, some, r->scores, err));
+    for (uint32_t i = 0; i < some; i++) {
+        struct recommended it = {items[i], r->scores[i]};
+
+        if (isnan(it.score))
+            ++*bad;
+        else
+            keep(out, k, n, it);
+    }
+    return FUSOR_OK;
+}
+
+static void end_list(struct recommended *out, uint32_t n, uint32_t bad,
+                     uint32_t *n_bad)
+{
+    if (n)
+        qsort(out, n, sizeof(*out), compare);
+    if (n_bad)
+        *n_bad = bad;
+}
+
 enum fusor_status recommender_top(struct recommender *r, uint32_t query,
                                   uint32_t k, struct recommended *out,
                                   uint32_t *n, uint32_t *n_bad,
@@ -122,20 +153,28 @@ enum fusor_status recommender_top(struct recommender *r, uint32_t query,
     const uint32_t *end = n_seen ? seen + n_seen : seen;
 
     *n = 0;
-    while ((some = next_chunk(r, &item, &seen, end)) > 0) {
-        FUSOR_TRY(r->scorer.score(r->scorer.context, &q, r->items, some,
-                                  r->scores, err));
-        for (uint32_t i = 0; i < some; i++) {
-            struct recommended it = {r->items[i], r->scores[i]};
+    while ((some = next_chunk(r, &item, &seen, end)) > 0)
+        FUSOR_TRY(take_best(r, &q, r->items, some, k, out, n, &bad, err));
+    end_list(out, *n, bad, n_bad);
+    return FUSOR_OK;
+}
 
-            if (isnan(it.score))
-                bad++;
-            else
-                keep(out, k, n, it);
-        }
+enum fusor_status recommender_among(struct recommender *r,
+                                    const struct batcher_query *query,
+                                    const uint32_t *items, uint32_t n_items,
+                                    uint32_t k, struct recommended *out,
+                                    uint32_t *n, uint32_t *n_bad,
+                                    struct fusor_error *err)
+{
+    uint32_t bad = 0;
+
+    *n = 0;
+    for (uint32_t at = 0; at < n_items; at += r->scorer.chunk) {
+        uint32_t some =
+            n_items - at < r->scorer.chunk ? n_items - at : r->scorer.chunk;
+
+        FUSOR_TRY(take_best(r, query, items + at, some, k, out, n, &bad, err));
     }
-    qsort(out, *n, sizeof(*out), compare);
-    if (n_bad)
-        *n_bad = bad;
+    end_list(out, *n, bad, n_bad);
     return FUSOR_OK;
 }

@@ -48,4 +48,14 @@ enum fusor_status recommender_top(struct recommender *r, uint32_t query,
                                   uint32_t *n, uint32_t *n_bad,
                                   struct fusor_error *err);
 
+/** The best k among given items, whatever the query has seen.
+ * @param query as the scorer takes it
+ * @param items [n_items] @param out, n, n_bad as recommender_top() */
+enum fusor_status recommender_among(struct recommender *r,
+                                    const struct batcher_query *query,
+                                    const uint32_t *items, uint32_t n_items,
+                                    uint32_t k, struct recommended *out,
+                                    uint32_t *n, uint32_t *n_bad,
+                                    struct fusor_error *err);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/rng.h"
 #include "data/batcher.h"
+#include "train/found.h"
 
 uint32_t negatives_samples(const struct negatives *n)
 {
@@ -35,23 +36,31 @@ static int contains(const uint32_t *list, uint32_t n, uint32_t item)
  * out too, as a judgement of the test rows would. */
 struct known {
     const uint32_t *items;
-    uint32_t n, own;
+    uint32_t n, own, query;
 };
 
 static struct known known_of(const struct dataset *ds, enum split split,
                              uint32_t row)
 {
-    struct known k = {.own = dataset_item(ds, split, row)};
+    struct known k = {.own = dataset_item(ds, split, row),
+                      .query = dataset_query(ds, split, row)};
 
     k.items = dataset_seen(ds, split == SPLIT_TRAIN ? SPLIT_TRAIN : SPLIT_TEST,
-                           dataset_query(ds, split, row), &k.n);
+                           k.query, &k.n);
     return k;
 }
 
 static uint32_t any_item(const struct negatives *n, const struct dataset *ds,
-                         struct rng *r)
+                         const struct known *k, struct rng *r)
 {
-    if (n->popular)
+    if (n->from == NEGATIVES_SEARCH && n->found) {
+        uint64_t first = n->found->offsets[k->query];
+        uint64_t found = n->found->offsets[k->query + 1] - first;
+
+        if (found)
+            return n->found->documents[first + rng_below(r, found)];
+    }
+    if (n->from == NEGATIVES_POPULARITY)
         return dataset_item(ds, SPLIT_TRAIN,
                             rng_below(r, dataset_rows(ds, SPLIT_TRAIN)));
     return (uint32_t)(1 + rng_below(r, dataset_n_items(ds) - 1));
@@ -63,7 +72,7 @@ static uint32_t draw(const struct negatives *n, const struct dataset *ds,
     uint32_t item = 0;
 
     for (int i = 0; i <= NEGATIVE_REDRAWS; i++) {
-        item = any_item(n, ds, r);
+        item = any_item(n, ds, k, r);
         if (item != VOCAB_UNKNOWN && item != k->own &&
             !contains(k->items, k->n, item))
             break;

@@ -8,7 +8,8 @@
  * pairs for each positive, the row itself and then a negative; other rows are
  * left out (Rendle et al. 2009).
  *
- * An item is drawn uniformly, or as that of a random train row, and again, up
+ * An item is drawn uniformly, or as that of a random train row, or out of those
+ * that a search finds for the query, and again, up
  * to NEGATIVE_REDRAWS times, while the query is known to have it. The draws
  * depend on (seed, stage, epoch, sample id) only: any number of workers trains
  * the same samples.
@@ -19,12 +20,22 @@
 
 #include "data/dataset.h"
 
+struct found;
+
 #define NEGATIVE_REDRAWS 8
+
+enum negatives_from {
+    NEGATIVES_UNIFORM,
+    NEGATIVES_POPULARITY, // as often as in the train rows
+    NEGATIVES_SEARCH      // of the documents found for the query (found.h)
+};
 
 struct negatives {
     uint32_t per_row; // of a positive; 0: rows are taken as they are
     int pairwise;
-    int popular; // drawn as often as in the train rows, instead of uniformly
+    int from;                  // enum negatives_from
+    const struct found *found; // of a search; else, or for nothing found,
+                               // they are drawn uniformly
 };
 
 /** Most samples that one row becomes. */

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "train/found.h"
 
 static struct yaml_node *stage_node(struct yaml_node *job,
                                     const struct train_options *options,
@@ -76,8 +77,9 @@ static enum fusor_status choose(struct objective *s,
                               "gbce, bce or bpr",
                               model_loss_name(model, 0));
         s->negatives =
-            (struct negatives){(uint32_t)n, model_loss_is_pairwise(model),
-                               options->train.negatives_from};
+            (struct negatives){.per_row = (uint32_t)n,
+                               .pairwise = model_loss_is_pairwise(model),
+                               .from = options->train.negatives_from};
         if (s->negatives.pairwise && n == 0)
             s->negatives.per_row = 1;
         s->listwise = model_loss_is_listwise(model);
@@ -147,6 +149,27 @@ static enum fusor_status count_items(struct objectives *o,
 }
 
 static enum fusor_status
+search_negatives(struct objectives *o, struct yaml_node *job,
+                 const struct train_options *options, const struct dataset *ds,
+                 const struct model *model, struct fusor_error *err)
+{
+    struct finder *finder = NULL;
+    struct fusor_error why;
+    enum fusor_status rc = finder_create(ds, model, &finder, &why);
+
+    if (rc == FUSOR_EUSAGE)
+        return yaml_fail(yaml_path(job, "train.negatives_from"), err,
+                         "train.negatives_from: %s", why.text);
+    if (rc == FUSOR_OK)
+        rc = found_create(finder, ds, (uint32_t)options->train.negatives_rank,
+                          &o->found, err);
+    else if (err)
+        *err = why;
+    finder_destroy(finder);
+    return rc;
+}
+
+static enum fusor_status
 read_stage(struct objectives *o, uint32_t s, struct yaml_node *job,
            const struct train_options *options, const struct dataset *ds,
            struct model *model, struct fusor_error *err)
@@ -166,6 +189,11 @@ read_stage(struct objectives *o, uint32_t s, struct yaml_node *job,
     if (rc != FUSOR_OK)
         return yaml_fail(at ? at : stage_node(job, options, s), err, "%s",
                          why.text);
+    if (out->negatives.per_row && out->negatives.from == NEGATIVES_SEARCH) {
+        if (!o->found)
+            FUSOR_TRY(search_negatives(o, job, options, ds, model, err));
+        out->negatives.found = o->found;
+    }
     if (out->every && !o->ends)
         FUSOR_TRY(find_ends(o, ds, err));
     if (out->over && out->setting.from != CANDIDATES_ALL && !o->counts)
@@ -194,6 +222,7 @@ void objectives_clear(struct objectives *o)
         mem_free(o->stages[s].field);
     mem_free(o->ends);
     mem_free(o->counts);
+    found_destroy(o->found);
     memset(o, 0, sizeof(*o));
 }
 

@@ -40,6 +40,7 @@ struct objectives {
     uint64_t seed;
     uint32_t *counts; // [n_items] train rows of each item; NULL: not wanted
     uint64_t n_counted;
+    struct found *found;      // what negatives are drawn from, or NULL
     uint32_t most_candidates; // of a micro-batch; 0: no loss over candidates
     int every;                // in any stage
 };

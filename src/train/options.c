@@ -6,6 +6,7 @@
 
 #include "data/plan.h"
 #include "tensor/gemm.h"
+#include "train/found.h"
 #include "train/stages.h"
 
 static const char *const order_names[] = {"random", "by_user", "time", NULL};
@@ -13,7 +14,7 @@ static const char *const order_names[] = {"random", "by_user", "time", NULL};
 static const char *const samples_names[] = {"auto", "events", "sequences",
                                             NULL};
 static const char *const negatives_from_names[] = {"uniform", "popularity",
-                                                   NULL};
+                                                   "search", NULL};
 static const char *const window_names[] = {"last", "random", NULL};
 
 const struct option_spec train_section_specs[] = {
@@ -41,8 +42,11 @@ const struct option_spec train_section_specs[] = {
                 "loss bpr pairs for each, at least 1"),
     OPTION_ENUM(struct train_section, negatives_from, "uniform",
                 negatives_from_names,
-                "how often an item is drawn: all alike, or as often as it "
-                "stands in the train rows"),
+                "how often an item is drawn: all alike, as often as it stands "
+                "in the train rows, or out of what the words of the query find "
+                "by the bm25 towers"),
+    OPTION_SIZE(struct train_section, negatives_rank, "200", 1, FOUND_MAX,
+                "negatives_from: search: out of so many of each tower"),
     OPTION_ENUM(struct train_section, samples, "auto", samples_names,
                 "each train event, or each query's events as one sequence "
                 "trained at every position; auto: sequences where a loss over "

@@ -36,9 +36,10 @@ struct train_section {
     const char *trace;    // file of a Chrome trace; "": none
     uint64_t trace_steps; // of a thread
     uint64_t negatives;   // samples a positive brings along; bpr: at least 1
-    int negatives_from;   // popular: 1
-    int samples;          // enum train_samples
-    int window;           // of long sequences: the last, or a random one
+    int negatives_from;   // enum negatives_from
+    uint64_t negatives_rank;
+    int samples; // enum train_samples
+    int window;  // of long sequences: the last, or a random one
     struct yaml_node *stop, *plateau, *augment;
 };
 extern const struct option_spec train_section_specs[];

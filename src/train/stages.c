@@ -45,7 +45,7 @@ static const struct option_spec stage_specs[] = {
                 "[towers, encoders, fusion] to train"),
     OPTION_NODE(struct stage_section, build,
                 "[towers] to build from the train rows instead: ease, knn, "
-                "ials, content"),
+                "ials, content, bm25, lsa"),
     OPTION_BOOL(struct stage_section, apart, "false",
                 "the towers it trains are a model of their own, the sum of "
                 "their scores, as if the other towers were not there"),

@@ -87,6 +87,16 @@ ok "generate two labels" "$FUSOR" generate -o labels --users 100 --items 40 \
 ok "prepare two labels" "$FUSOR" prepare labels --protocol loo-full \
     -o parts/labels -q
 
+# Three documents and a question.
+mkdir -p docs/qrels
+for d in 1 2 3; do
+    echo "{\"_id\": \"d$d\", \"title\": \"number $d\", \"text\": \"one\"}"
+done >docs/corpus.jsonl
+echo '{"_id": "q", "text": "which number?"}' >docs/queries.jsonl
+printf 'query-id\tcorpus-id\tscore\nq\td1\t1\n' >docs/qrels/train.tsv
+ok "prepare documents" "$FUSOR" prepare docs --protocol qrels \
+    --train-share 1 --valid-share 0 -o parts/docs -q
+
 n=0
 for file in "$jobs"/*.yaml; do
     name=$(basename "$file" .yaml)
@@ -98,6 +108,7 @@ for file in "$jobs"/*.yaml; do
     frappe_stacked | frappe_fused*) parts=parts/frappe-stacked ;;
     ctr_*) parts=parts/ctr ;;
     multi_task) parts=parts/labels ;;
+    scifact_search) parts=parts/docs ;;
     seq_transformer | fused_three) parts=parts/events ;;
     frappe_*) parts=parts/frappe ;;
     *) parts=parts/kfold-random ;;

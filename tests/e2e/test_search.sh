@@ -75,6 +75,38 @@ if mpirun --oversubscribe -n 2 true 2>/dev/null; then
     cmp out one.txt || die "ranks change what is found"
 fi
 
+# A fusion fitted on documents that a search finds and that are not judged.
+sed -e 's/scale: query}/scale: none}/' -e 's/weights: ones/weights: free/' \
+    -e 's/^stages: .*/stages: [{build: [words, chars, lsa]}, {train: [fusion], epochs: 3}]/' \
+    job.yaml >fused.yaml
+cat >>fused.yaml <<'END'
+loss: bpr
+optimizer: {adam: 1.0e-2}
+train: {negatives: 8, negatives_from: search, negatives_rank: 20,
+        global_batch: 32, micro_batches: 4}
+END
+ok "train a fusion" "$FUSOR" train fused.yaml --run-dir fused -q
+ok "judge" "$FUSOR" evaluate fused --split test
+cp out fused.txt
+if mpirun --oversubscribe -n 2 true 2>/dev/null; then
+    ok "two ranks" mpirun --oversubscribe -n 3 "$FUSOR" train fused.yaml \
+        --run-dir fused-ranks -q --servers 1
+    ok "judge" "$FUSOR" evaluate fused-ranks --split test
+    cmp out fused.txt || die "ranks change what a fusion learns"
+fi
+
+# Words that nobody judged.
+ok "search" "$FUSOR" search fused "Which about2x3s, about2x9?" --top 3
+shows ' d'
+[ "$(grep -c ' d[0-9]*2 ' out)" -ge 1 ] || die "no document of the subject"
+ok "search for programs" "$FUSOR" search fused "common1 common2" -k 5 --json
+shows '"rank": 5'
+ok "few candidates" "$FUSOR" search fused "common1" -k 50 --candidates 2 --json
+[ "$(grep -c '"rank"' out)" -le 4 ] || die "more than two candidates a tower"
+fails 2 'no word of "" stands in any document' "$FUSOR" search fused ""
+fails 2 'no word of "?!" stands in any' "$FUSOR" search fused "?!"
+fails 2 'RUN "some words"' "$FUSOR" search fused
+
 # What goes wrong.
 cp -r docs broken
 sed '3s/.*/{"_id": "d2", "title": /' docs/corpus.jsonl >broken/corpus.jsonl
@@ -100,6 +132,23 @@ sed 's/fields: \[body_chars\]/fields: [body]/' job.yaml >bad.yaml
 fails 2 'share their vocab with query_chars' "$FUSOR" train bad.yaml --check
 sed 's/weights: {title: 1.5}/weights: {titel: 1.5}/' job.yaml >bad.yaml
 fails 2 'did you mean title' "$FUSOR" train bad.yaml --check
+cat >lsa.yaml <<'END'
+data: {prepared: parts/docs}
+label: {map: threshold, at: 0.5}
+fields: {query_words: {side: query}, doc: {side: item}, body: {side: item}}
+towers: {lsa: {type: lsa, query: query_words, item: doc, fields: [body], dim: 9}}
+stages: [{build: [lsa]}]
+evaluate: [ndcg@10]
+END
+sed 's/^stages: .*/stages: [{build: [lsa]}, {train: [fusion]}]/' lsa.yaml >bad.yaml
+cat >>bad.yaml <<'END'
+fusion: {type: weighted, weights: free}
+train: {negatives: 2, negatives_from: search}
+loss: bpr
+END
+fails 2 'no tower of the job is a bm25' "$FUSOR" train bad.yaml --check
+ok "without bm25" "$FUSOR" train lsa.yaml --run-dir lsa -q
+fails 2 'no tower of the job is a bm25' "$FUSOR" search lsa "common1"
 sed 's/dim: 12/dim: 61/' job.yaml >bad.yaml
 fails 3 'lsa: dim is 61' "$FUSOR" train bad.yaml --run-dir bad -q
 sed 's/query: query_words/query: doc/' job.yaml >bad.yaml

@@ -172,6 +172,31 @@ static void memory_out(void)
     dataset_close(ds);
 }
 
+static void given_items_are_ranked_among_each_other(void)
+{
+    static const uint32_t items[] = {2, 4, 7, 8, 9}, want[] = {2, 4, 7};
+    struct dataset *ds = open_small();
+    struct fake f = {.score_of = {99, 1, 90, 3, 80, 5, 70, 7, NAN, 4}};
+    struct recommender *r = make(ds, &f, 2);
+    struct batcher_query query = {.row = BATCHER_NO_ROW, .query = 1};
+    struct recommended top[5];
+    uint32_t n, bad;
+
+    REQUIRE(recommender_among(r, &query, items, 5, 3, top, &n, &bad, NULL) ==
+            FUSOR_OK);
+    CHECK(n == 3 && bad == 1 && f.calls == 3 && f.query == 1);
+    for (uint32_t i = 0; i < n; i++)
+        CHECK(top[i].item == want[i]); // seen or not
+    REQUIRE(recommender_among(r, &query, NULL, 0, 3, top, &n, NULL, NULL) ==
+            FUSOR_OK);
+    CHECK(n == 0);
+    f.fail = 1;
+    CHECK(recommender_among(r, &query, items, 5, 3, top, &n, &bad, NULL) ==
+          FUSOR_ECLOSED);
+    recommender_destroy(r);
+    dataset_close(ds);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -182,6 +207,8 @@ int main(void)
         {"an item without a number is left out and counted",
          no_number_is_left_out},
         {"the scorer's failure comes back", failure_comes_back},
+        {"given items are ranked among each other",
+         given_items_are_ranked_among_each_other},
         {"exhausted memory leaves nothing behind", memory_out},
     };
     return TEST_RUN("retrieve.recommend", cases);

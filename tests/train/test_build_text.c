@@ -6,79 +6,11 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "data/prepare.h"
 #include "harness.h"
 #include "train/build.h"
-#include "train/fixture.h"
-
-#define FIELDS                                                              \
-    "fields: {words: {side: query}, d: {side: item}, title: {side: item}, " \
-    "body: {side: item}}\n"
-#define BM25(more)                                                           \
-    "  bm25: {type: bm25, query: words, item: d, fields: [title, body]" more \
-    "}\n"
-#define LSA(more)                                                              \
-    "  lsa: {type: lsa, query: words, item: d, fields: [title, body]" more "}" \
-    "\n"
+#include "train/texts.h"
 
 static struct fusor_error err;
-
-/* Five documents of words a to f. */
-static const char *prepared(void)
-{
-    static char dir[FS_PATH_MAX];
-    static struct prepare_report report;
-    struct prepare_options o;
-    struct strbuf text = {0};
-    struct yaml *y = NULL;
-
-    test_write("docs.csv", "d,title,body\n"
-                           "d1,a b,a c c d\n"
-                           "d2,b,e f a b b b\n"
-                           "d3,,c d e\n"
-                           "d4,f f f,f\n"
-                           "d5,a,b c d e\n");
-    fs_join(dir, test_tmpdir(), "texts");
-    strbuf_addf(&text, "out: \"%s\"\ninput: \"%s\"\nschema: \"%s\"\n", dir,
-                test_write("in.csv", "q,words,d,score\n"
-                                     "q1,a c,d1,1\nq2,f,d4,1\nq3,b e,d2,1\n"),
-                test_write("in.yaml",
-                           "label: score\ncatalogue: true\n"
-                           "item_file: docs.csv\n"
-                           "fields:\n"
-                           "  q: {side: query, type: categorical}\n"
-                           "  words: {side: query, type: text, vocab: w}\n"
-                           "  d: {side: item, type: categorical}\n"
-                           "  title: {side: item, type: text, vocab: w}\n"
-                           "  body: {side: item, type: text, vocab: w}\n"));
-    REQUIRE(yaml_parse(text.s, text.len, "options", &y, &err) == FUSOR_OK);
-    REQUIRE(option_read(prepare_option_specs, yaml_root(y), "prepare", &o,
-                        &err) == FUSOR_OK);
-    REQUIRE(prepare_run(&o, &report, &err) == FUSOR_OK);
-    yaml_destroy(y);
-    strbuf_clear(&text);
-    return dir;
-}
-
-/* @param names of the towers */
-static struct workload *open_job(const char *towers, const char *names,
-                                 struct yaml **job)
-{
-    char text[2048];
-
-    snprintf(text, sizeof(text),
-             "data: {prepared: %s}\n" FIELDS
-             "towers:\n%sfusion: {type: weighted}\nstages: [{build: [%s]}]\n",
-             prepared(), towers, names);
-    *job = fixture_yaml(text);
-    return fixture_workload(*job);
-}
-
-static void close_job(struct workload *w, struct yaml *job)
-{
-    workload_destroy(w);
-    yaml_destroy(job);
-}
 
 static uint32_t term(const struct workload *w, const char *word)
 {
@@ -102,7 +34,7 @@ static void rows_hold_worths(void)
 {
     struct yaml *job;
     struct workload *w =
-        open_job(BM25(", scale: query, k1: 2, b: 0.5"), "bm25", &job);
+        texts_open(TEXTS_BM25(", scale: query, k1: 2, b: 0.5"), "bm25", &job);
     double idf = log(1 + (5 - 3 + 0.5) / (3 + 0.5));
     double norm = 2 * (0.5 + 0.5 * 6 / 5.0);
     struct crew crew = {1, NULL};
@@ -120,14 +52,14 @@ static void rows_hold_worths(void)
     CHECK_CLOSE(b.parts[1].values[term(w, "a")], 3 * idf, 1e-6);
     CHECK(b.parts[1].values[0] == 0);
     build_clear(&b);
-    close_job(w, job);
+    texts_close(w, job);
 }
 
 /* d2 has b four times and f, the rarest, once. */
 static void only_the_heaviest_stay(void)
 {
     struct yaml *job;
-    struct workload *w = open_job(BM25(", terms: 2"), "bm25", &job);
+    struct workload *w = texts_open(TEXTS_BM25(", terms: 2"), "bm25", &job);
     struct crew crew = {1, NULL};
     struct build b;
     const float *row;
@@ -139,13 +71,13 @@ static void only_the_heaviest_stay(void)
     CHECK(worth(row, 2, term(w, "f")) > 0);
     CHECK(worth(row, 2, term(w, "e")) < 0);
     build_clear(&b);
-    close_job(w, job);
+    texts_close(w, job);
 }
 
 static void batches_lack_what_was_built(void)
 {
     struct yaml *job;
-    struct workload *w = open_job(BM25(""), "bm25", &job);
+    struct workload *w = texts_open(TEXTS_BM25(""), "bm25", &job);
     const struct field_spec *fields;
     uint32_t n, n_values;
     size_t n_fields;
@@ -157,7 +89,7 @@ static void batches_lack_what_was_built(void)
     CHECK(dataset_list(w->data, 3, 4, &n_values) != NULL && n_values == 1);
     CHECK(dataset_list(w->data, 0, 1, &n) != NULL && n == 2); // of q1
     CHECK(dataset_list(w->data, 1, 1, &n) == NULL);           // a key
-    close_job(w, job);
+    texts_close(w, job);
 }
 
 static double cosine(const float *x, const float *y, uint32_t n)
@@ -177,7 +109,7 @@ static double cosine(const float *x, const float *y, uint32_t n)
 static void all_dimensions_keep_cosines(void)
 {
     struct yaml *job;
-    struct workload *w = open_job(LSA(", dim: 5"), "lsa", &job);
+    struct workload *w = texts_open(TEXTS_LSA(", dim: 5"), "lsa", &job);
     struct crew crew = {1, NULL};
     static const uint32_t fields[] = {2, 3};
     float dense[6][7] = {{0}}, idf[7];
@@ -198,13 +130,14 @@ static void all_dimensions_keep_cosines(void)
                                b.parts[1].values + (size_t)j * 5, 5),
                         cosine(dense[i], dense[j], 7), 1e-4);
     build_clear(&b);
-    close_job(w, job);
+    texts_close(w, job);
 }
 
 static void threads_give_the_same_bits(void)
 {
     struct yaml *job;
-    struct workload *w = open_job(LSA(", dim: 3, sweeps: 2"), "lsa", &job);
+    struct workload *w =
+        texts_open(TEXTS_LSA(", dim: 3, sweeps: 2"), "lsa", &job);
     struct crew one = {1, NULL}, three = {3, NULL};
     struct build a, b;
 
@@ -216,26 +149,27 @@ static void threads_give_the_same_bits(void)
                          sizeof(float)) == 0);
     build_clear(&a);
     build_clear(&b);
-    close_job(w, job);
+    texts_close(w, job);
 }
 
 static void too_many_dimensions_are_refused(void)
 {
     struct yaml *job;
-    struct workload *w = open_job(LSA(", dim: 6"), "lsa", &job);
+    struct workload *w = texts_open(TEXTS_LSA(", dim: 6"), "lsa", &job);
     struct crew crew = {1, NULL};
     struct build b;
 
     CHECK(build_compute(w, 0, &crew, &b, &err) == FUSOR_EDATA);
     CHECK(strstr(err.text, "build lsa: lsa: dim is 6") != NULL);
     CHECK(strstr(err.text, "at most 5 dimensions") != NULL);
-    close_job(w, job);
+    texts_close(w, job);
 }
 
 static void no_memory_is_told(void)
 {
     struct yaml *job;
-    struct workload *w = open_job(BM25("") LSA(", dim: 3"), "bm25, lsa", &job);
+    struct workload *w =
+        texts_open(TEXTS_BM25("") TEXTS_LSA(", dim: 3"), "bm25, lsa", &job);
     struct crew crew = {1, NULL};
     enum fusor_status rc = FUSOR_ENOMEM;
     struct build b;
@@ -249,7 +183,7 @@ static void no_memory_is_told(void)
     mem_fail_after(0);
     CHECK(rc == FUSOR_OK && n > 20);
     build_clear(&b);
-    close_job(w, job);
+    texts_close(w, job);
 }
 
 int main(void)

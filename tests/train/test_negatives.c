@@ -33,7 +33,7 @@ static struct workload *open_workload(const char *map, const char *rest,
 
 static void negatives_are_what_the_query_does_not_have(void)
 {
-    static const struct negatives how = {4, 0, 0};
+    static const struct negatives how = {.per_row = 4};
     uint32_t rows[701], out[3505], items[3505], again[3505], n, at = 0;
     int count[FIXTURE_ITEMS] = {0}, known = 0;
     struct yaml *job;
@@ -75,7 +75,8 @@ static void negatives_are_what_the_query_does_not_have(void)
 
 static void rows_that_are_not_positive_bring_none(void)
 {
-    static const struct negatives points = {2, 0, 0}, pairs = {2, 1, 0};
+    static const struct negatives points = {.per_row = 2},
+                                  pairs = {.per_row = 2, .pairwise = 1};
     uint32_t rows[701], out[2804], items[2804], n_positive = 0;
     struct yaml *job;
     struct workload *w = open_workload("threshold, at: 3", PAIRS, &job);
@@ -228,7 +229,7 @@ static void bpr_learns_to_rank(void)
 /* Train rows of the items drawn, on average. */
 static double popularity_of(const struct workload *w, int popular)
 {
-    struct negatives how = {4, 0, popular};
+    struct negatives how = {.per_row = 4, .from = popular};
     uint32_t rows[701], out[3505], items[3505];
     uint64_t count[FIXTURE_ITEMS] = {0};
     double sum = 0;

@@ -132,6 +132,7 @@ enum fusor_status built_texts(struct model *m, struct tower *t,
                          "query: %s is no text of the query with a vocabulary "
                          "of at most %u",
                          query->name, BUILT_MAX_ID);
+    b->spec.text = b->history;
     b->spec.n_terms = (uint32_t)query->cardinality;
     if (!list || list->kind != YAML_LIST || list->n == 0 ||
         list->n > BUILT_MAX_FIELDS)

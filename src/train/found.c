@@ -1,0 +1,231 @@
+/* Inverted indices of the bm25 towers, and the lists they find. */
+#include "train/found.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "index/inverted.h"
+#include "train/build_text.h"
+
+#define TEXTS_MAX 64 /* more than a model has towers */
+
+struct finder {
+    uint32_t n, n_documents;
+    struct inverted **indices; // [n]
+    uint32_t *texts;           // [n] field of the query
+};
+
+static enum fusor_status add_tower(struct finder *f, const struct dataset *ds,
+                                   const struct built *spec,
+                                   struct fusor_error *err)
+{
+    float *idf = mem_alloc(spec->n_terms, sizeof(*idf));
+    struct csr m = {0};
+    enum fusor_status rc;
+
+    if (!idf)
+        return mem_fail(err, "idf", spec->n_terms * sizeof(*idf));
+    rc = build_bm25_weights(ds, spec, idf, &m, err);
+    if (rc == FUSOR_OK)
+        rc = inverted_create(&m, &f->indices[f->n], err);
+    if (rc == FUSOR_OK) {
+        f->texts[f->n++] = spec->text;
+        f->n_documents = spec->n_items;
+    }
+    csr_clear(&m);
+    mem_free(idf);
+    return rc;
+}
+
+enum fusor_status finder_create(const struct dataset *ds, const struct model *m,
+                                struct finder **out, struct fusor_error *err)
+{
+    uint32_t n_towers = model_n_towers(m);
+    struct finder *f = mem_alloc(1, sizeof(*f));
+    enum fusor_status rc = FUSOR_OK;
+
+    if (!f)
+        return mem_fail(err, "search", sizeof(*f));
+    f->indices = mem_alloc(n_towers, sizeof(struct inverted *));
+    f->texts = mem_alloc(n_towers, sizeof(*f->texts));
+    if (!f->indices || !f->texts)
+        rc = mem_fail(err, "search", n_towers * sizeof(*f->texts));
+    for (uint32_t t = 0; rc == FUSOR_OK && t < n_towers; t++) {
+        const struct built *spec = model_built(m, t);
+
+        if (spec && spec->method == BUILT_BM25)
+            rc = add_tower(f, ds, spec, err);
+    }
+    if (rc == FUSOR_OK && f->n == 0)
+        rc = fusor_fail(err, FUSOR_EUSAGE,
+                        "no tower of the job is a bm25, which finds documents "
+                        "by their words");
+    if (rc != FUSOR_OK) {
+        finder_destroy(f);
+        return rc;
+    }
+    *out = f;
+    return FUSOR_OK;
+}
+
+void finder_destroy(struct finder *f)
+{
+    if (!f)
+        return;
+    for (uint32_t i = 0; i < f->n; i++)
+        inverted_destroy(f->indices[i]);
+    mem_free(f->indices);
+    mem_free(f->texts);
+    mem_free(f);
+}
+
+uint32_t finder_room(const struct finder *f, uint32_t k)
+{
+    uint64_t most = (uint64_t)k * f->n;
+
+    return most < f->n_documents ? (uint32_t)most : f->n_documents;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static uint32_t sort_distinct(uint32_t *ids, uint32_t n)
+{
+    uint32_t to = 0;
+
+    if (n)
+        qsort(ids, n, sizeof(*ids), compare);
+    for (uint32_t i = 0; i < n; i++)
+        if (i == 0 || ids[i] != ids[i - 1])
+            ids[to++] = ids[i];
+    return to;
+}
+
+static const struct batcher_text *text_of(const struct batcher_text *texts,
+                                          uint32_t n, uint32_t field)
+{
+    static const struct batcher_text empty;
+
+    for (uint32_t i = 0; i < n; i++)
+        if (texts[i].field == field)
+            return &texts[i];
+    return &empty;
+}
+
+enum fusor_status finder_find(const struct finder *f,
+                              const struct batcher_text *texts, uint32_t n,
+                              uint32_t k, uint32_t *out, uint32_t *found,
+                              struct fusor_error *err)
+{
+    uint32_t most = k < f->n_documents ? k : f->n_documents, n_all = 0;
+    struct inverted_hit *hits = mem_alloc_raw(most, sizeof(*hits));
+    uint32_t *all = mem_alloc_raw((size_t)most * f->n, sizeof(*all));
+    enum fusor_status rc = FUSOR_OK;
+
+    if (!hits || !all)
+        rc = mem_fail(err, "search", (size_t)most * f->n * sizeof(*all));
+    for (uint32_t i = 0; rc == FUSOR_OK && i < f->n; i++) {
+        const struct batcher_text *t = text_of(texts, n, f->texts[i]);
+        uint32_t n_hits;
+
+        rc = inverted_top(f->indices[i], t->terms, t->n, most, hits, &n_hits,
+                          err);
+        for (uint32_t h = 0; rc == FUSOR_OK && h < n_hits; h++)
+            all[n_all++] = hits[h].document;
+    }
+    *found = 0;
+    if (rc == FUSOR_OK) {
+        *found = sort_distinct(all, n_all);
+        memcpy(out, all, *found * sizeof(*out));
+    }
+    mem_free(hits);
+    mem_free(all);
+    return rc;
+}
+
+/* Documents of one query, appended. */
+static enum fusor_status add_query(struct found *to, const struct finder *f,
+                                   const struct dataset *ds, uint32_t query,
+                                   uint32_t k, uint64_t *n, size_t *cap,
+                                   struct fusor_error *err)
+{
+    struct batcher_text texts[TEXTS_MAX];
+    uint32_t room = finder_room(f, k), n_texts = 0, found;
+
+    for (uint32_t i = 0; i < f->n && n_texts < TEXTS_MAX; i++) {
+        struct batcher_text *t = &texts[n_texts++];
+
+        t->field = f->texts[i];
+        t->terms = dataset_list(ds, t->field, query, &t->n);
+    }
+    while (*n + room > *cap) {
+        size_t more = *cap ? 2 * *cap : 4096;
+        void *grown = mem_grow(to->documents, *cap, more, sizeof(uint32_t));
+
+        if (!grown)
+            return mem_fail(err, "negatives", more * sizeof(uint32_t));
+        to->documents = grown;
+        *cap = more;
+    }
+    FUSOR_TRY(
+        finder_find(f, texts, n_texts, k, to->documents + *n, &found, err));
+    *n += found;
+    return FUSOR_OK;
+}
+
+static enum fusor_status mark_queries(const struct dataset *ds,
+                                      unsigned char **out,
+                                      struct fusor_error *err)
+{
+    *out = mem_alloc(dataset_n_queries(ds), 1);
+    if (!*out)
+        return mem_fail(err, "negatives", dataset_n_queries(ds));
+    for (int s = SPLIT_TRAIN; s <= SPLIT_VALID; s++)
+        for (uint64_t i = 0; i < dataset_rows(ds, (enum split)s); i++)
+            (*out)[dataset_query(ds, (enum split)s, i)] = 1;
+    return FUSOR_OK;
+}
+
+enum fusor_status found_create(const struct finder *f, const struct dataset *ds,
+                               uint32_t k, struct found **out,
+                               struct fusor_error *err)
+{
+    uint64_t n_queries = dataset_n_queries(ds), n = 0;
+    struct found *to = mem_alloc(1, sizeof(*to));
+    unsigned char *wanted = NULL;
+    size_t cap = 0;
+    enum fusor_status rc;
+
+    if (!to)
+        return mem_fail(err, "negatives", sizeof(*to));
+    rc = mark_queries(ds, &wanted, err);
+    to->offsets = mem_alloc(n_queries + 1, sizeof(*to->offsets));
+    if (rc == FUSOR_OK && !to->offsets)
+        rc = mem_fail(err, "negatives", n_queries * sizeof(*to->offsets));
+    for (uint32_t q = 0; rc == FUSOR_OK && q < n_queries; q++) {
+        if (q != VOCAB_UNKNOWN && wanted[q])
+            rc = add_query(to, f, ds, q, k, &n, &cap, err);
+        to->offsets[q + 1] = n;
+    }
+    mem_free(wanted);
+    if (rc != FUSOR_OK) {
+        found_destroy(to);
+        return rc;
+    }
+    *out = to;
+    return FUSOR_OK;
+}
+
+void found_destroy(struct found *f)
+{
+    if (!f)
+        return;
+    mem_free(f->offsets);
+    mem_free(f->documents);
+    mem_free(f);
+}

@@ -1,0 +1,43 @@
+/* Documents that the words of a query find: the best by each bm25 tower of the
+ * model, out of an inverted index each (index/inverted.h), which is made from
+ * the texts of the data set, as the tower's rows were. What `fusor search`
+ * scores, and what negatives are drawn from.
+ *
+ * Threads: read-only once made. */
+#ifndef TRAIN_FOUND_H
+#define TRAIN_FOUND_H
+
+#include "data/batcher.h"
+#include "model/model.h"
+
+#define FOUND_MAX 100000 /* documents of one tower */
+
+struct finder;
+
+/** @return FUSOR_EUSAGE: no tower is a bm25; FUSOR_ENOMEM */
+enum fusor_status finder_create(const struct dataset *ds, const struct model *m,
+                                struct finder **out, struct fusor_error *err);
+void finder_destroy(struct finder *f); // NULL is fine
+/** Most documents that finder_find() gives. */
+uint32_t finder_room(const struct finder *f, uint32_t k);
+/** The k best documents of each tower, together, by ascending id.
+ * @param texts [n] the query's; a field that is not among them is empty
+ * @param out [finder_room()] @param found set to how many there are */
+enum fusor_status finder_find(const struct finder *f,
+                              const struct batcher_text *texts, uint32_t n,
+                              uint32_t k, uint32_t *out, uint32_t *found,
+                              struct fusor_error *err);
+
+/* What was found for each query that has train or valid rows. */
+struct found {
+    uint64_t *offsets;   // [queries + 1]
+    uint32_t *documents; // by ascending id
+};
+
+/** @param k best of each tower */
+enum fusor_status found_create(const struct finder *f, const struct dataset *ds,
+                               uint32_t k, struct found **out,
+                               struct fusor_error *err);
+void found_destroy(struct found *f); // NULL is fine
+
+#endif

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fusor/status.h"
+
 #define FIELD_NAME_MAX 48
 #define BATCH_NO_ID UINT64_MAX    /* missing: no row is looked up, value 0 */
 #define BATCH_NO_QUERY UINT32_MAX /* missing: the sample's query */
@@ -25,7 +27,8 @@ enum field_type {
     FIELD_SEQUENCE,    // ids in time order, oldest first: events before this
     FIELD_BAG,         // every id of the query in the train part, no order
     FIELD_TEXT,        // token ids in reading order
-    FIELD_VECTOR       // width floats, by id from a file
+    FIELD_VECTOR,      // width floats, by id from a file
+    FIELD_SCORE        // one float a sample, from a file; NaN: none
 };
 
 enum field_side { SIDE_ROW, SIDE_QUERY, SIDE_ITEM };
@@ -40,13 +43,21 @@ struct field_spec {
     uint32_t vocab;       // fields that share ids share this number
 };
 
+/* Who knows why a sample has no score. */
+struct batch_source {
+    /** @return FUSOR_EDATA, naming what is not there */
+    enum fusor_status (*missing)(const struct batch_source *self, uint32_t row,
+                                 struct fusor_error *err);
+};
+
 /* One field of one micro-batch. rows = n_queries for SIDE_QUERY, else n. */
 struct batch_field {
-    const float *dense;      // [rows, width] dense, vector
-    const uint64_t *ids;     // [rows] categorical; [n_values] others
-    const uint32_t *offsets; // [rows + 1] multi, sequence, bag, text
-    const float *weights;    // [n_values] or NULL: all 1
-    uint32_t n_values;       // ids in all (categorical: rows)
+    const float *dense;                // [rows, width] dense, vector
+    const uint64_t *ids;               // [rows] categorical; [n_values] others
+    const uint32_t *offsets;           // [rows + 1] multi, sequence, bag, text
+    const float *weights;              // [n_values] or NULL: all 1
+    uint32_t n_values;                 // ids in all (categorical: rows)
+    const struct batch_source *source; // of scores, or NULL
 };
 
 struct batch {
@@ -68,10 +79,12 @@ struct batch {
     const uint64_t *sample_id;        // [n] row number in its part
 };
 
+/** What the field is called that a tower of scores reads. @return out */
+const char *field_score_name(const char *tower, char out[FIELD_NAME_MAX]);
 /** Index of the field with this name, or -1. */
 int field_find(const struct field_spec *fields, size_t n, const char *name);
 const char *field_type_name(enum field_type type);
-/** @return the type, or -1 */
+/** @return the type that a schema or job may give a field, or -1 */
 int field_type_from_name(const char *name);
 
 #endif

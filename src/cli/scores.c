@@ -84,6 +84,8 @@ static void add_row(struct scores *s, uint32_t row, uint32_t i)
     if (s->form == SCORES_LABELS &&
         isnan(dataset_label(ds, s->label, s->split, row)))
         return; // the row has none
+    if (s->form == SCORES_ONE && isnan(value_of(s, s->tower, i)))
+        return; // the tower says nothing
     strbuf_addf(s->out, "%llu\t",
                 (unsigned long long)dataset_sample_id(ds, s->split, row));
     if (s->form == SCORES_LABELS)
@@ -96,7 +98,8 @@ static void add_row(struct scores *s, uint32_t row, uint32_t i)
         if (dataset_n_items(ds))
             add_id(s, s->items, dataset_item(ds, s->split, row));
         for (uint32_t t = 0; t <= s->n_towers; t++) {
-            add_number(s, value_of(s, t, i));
+            if (!isnan(value_of(s, t, i)))
+                add_number(s, value_of(s, t, i));
             strbuf_add(s->out, t < s->n_towers ? "\t" : "");
         }
     }
@@ -330,7 +333,9 @@ const struct verb verb_scores = {
         "NAME.npy is a float32 array [rows, towers + 1]\nwithout the first "
         "three. PREPARED is another prepared folder of the same fields.\n"
         "--tower and --labels write what fusor fuse reads, to join models of "
-        "any origin.\n",
+        "any origin.\nWhere a tower says nothing (missing: drop_tower) its "
+        "column is empty, and --tower\nwrites no line. A tower of type scores "
+        "reads either file back.\n",
     .examples =
         "  fusor scores runs/demo -o scores.tsv\n"
         "  fusor scores runs/demo -o scores.npy --split valid\n"

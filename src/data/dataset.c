@@ -137,11 +137,14 @@ static enum fusor_status open_all(struct dataset *ds, struct yaml_node *fields,
     if (!ds->options.outline || ds->options.labels)
         FUSOR_TRY(dataset_read_labels(ds, label, err));
     FUSOR_TRY(dataset_open_parts(ds, err));
-    if (ds->options.outline)
-        return dataset_resolve_fields(ds, fields, err);
-    FUSOR_TRY(dataset_split(ds, err));
-    FUSOR_TRY(dataset_fit_labels(ds, err));
+    if (!ds->options.outline) {
+        FUSOR_TRY(dataset_split(ds, err));
+        FUSOR_TRY(dataset_fit_labels(ds, err));
+    }
     FUSOR_TRY(dataset_resolve_fields(ds, fields, err));
+    FUSOR_TRY(dataset_add_scores(ds, err));
+    if (ds->options.outline)
+        return FUSOR_OK;
     FUSOR_TRY(dataset_open_streams(ds, err));
     FUSOR_TRY(dataset_check_ids(ds, err));
     FUSOR_TRY(dataset_fill_dense(ds, err));
@@ -201,6 +204,9 @@ void dataset_close(struct dataset *ds)
         history_destroy(ds->history[k]);
     }
     mem_free(ds->valid_rank);
+    for (size_t i = 0; i < SCHEMA_MAX_FIELDS; i++)
+        dataset_clear_scores(ds->fields[i].foreign);
+    strbuf_clear(&ds->warnings);
     part_close(ds->candidates);
     part_close(ds->query_table);
     part_close(ds->item_table);
@@ -223,6 +229,11 @@ enum fusor_status dataset_check_protocol(const struct dataset *ds,
 const struct schema *dataset_schema(const struct dataset *ds)
 {
     return &ds->schema;
+}
+
+const char *dataset_warnings(const struct dataset *ds)
+{
+    return ds->warnings.s ? ds->warnings.s : "";
 }
 
 const struct field_spec *dataset_fields(const struct dataset *ds, size_t *n)

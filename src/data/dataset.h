@@ -23,6 +23,19 @@
  *
  *     emb: {side: item, type: vector, file: emb.npy, ids: emb.ids}
  *
+ * A tower of type scores reads what a model outside said of rows or of pairs
+ * (scores.h), one file for all parts or one for each:
+ *
+ *     ncf: {type: scores, file: ncf.csv.gz, missing: drop_tower}
+ *     ncf: {type: scores, file: {valid: v.tsv, test: t.tsv}, column: fused,
+ *           values: probabilities}
+ *
+ * Rows are numbered in their part, so a file keyed by rows is of one part. A
+ * sample with another item than its row's has the score of that pair, and none
+ * in a file keyed by rows. Where there is none, missing says what follows:
+ * error (the default), told when the tower is asked; drop_tower; or a number
+ * that stands in.
+ *
  * Missing values: UINT32_MAX in a U32 column and UINT64_MAX in a U64 column are
  * BATCH_NO_ID in a batch; NaN in a dense column is 0 unless a transform fills
  * it. A key of a row that is missing is the unknown query or item.
@@ -76,6 +89,9 @@ struct dataset_options {
     /* The job's `labels`, in place of `label`; or NULL. Borrowed while the data
      * set is opened. */
     struct yaml_node *labels;
+    /* The job's `towers`, or NULL: one of type scores brings a field. Borrowed
+     * while the data set is open. */
+    struct yaml_node *towers;
 };
 
 /** Read what a job's `data:` section says about an opened folder: prepared,
@@ -104,6 +120,9 @@ enum fusor_status dataset_open(const struct dataset_options *options,
                                struct yaml_node *label, struct dataset **out,
                                struct fusor_error *err);
 void dataset_close(struct dataset *ds);
+
+/** What is allowed but seldom meant, a line each; "" for nothing. */
+const char *dataset_warnings(const struct dataset *ds);
 
 /** Was the folder prepared with this protocol? NULL: any will do. */
 enum fusor_status dataset_check_protocol(const struct dataset *ds,

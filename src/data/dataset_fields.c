@@ -108,6 +108,8 @@ static int column_fits(const struct column_view *c, const struct field_spec *f)
     case FIELD_BAG:
     case FIELD_TEXT:
         return c->spec.type == COLUMN_LIST;
+    case FIELD_SCORE: // stands in no part
+        break;
     }
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "data/history.h"
 #include "data/packed.h"
 #include "data/part.h"
+#include "data/scores.h"
 #include "data/stream.h"
 
 #define NO_KEY UINT32_MAX /* a key that is missing */
@@ -21,7 +22,8 @@ enum field_origin {
     ORIGIN_QUERY, // a column of query.part
     ORIGIN_ITEM,  // a column of item.part
     ORIGIN_HISTORY,
-    ORIGIN_BAG
+    ORIGIN_BAG,
+    ORIGIN_SCORES // files of scores
 };
 
 /* Whose events a row may see. */
@@ -47,6 +49,23 @@ struct dataset_field {
     int streamed;  // in every part
     int left_out;  // empty in batches (dataset_leave_out())
     int packed;    // side by side with others (packed.h)
+    struct foreign *foreign; // ORIGIN_SCORES
+};
+
+enum scores_missing {
+    SCORES_NONE, // whoever needs it complains, or does without
+    SCORES_VALUE // a number stands in
+};
+
+/* What a tower of scores reads. */
+struct foreign {
+    char tower[FIELD_NAME_MAX];
+    const char *path[N_SPLITS];    // the job's text
+    struct scores *file[N_SPLITS]; // by part of the rows; several may share one
+    int without_row;               // which serves a query without a row
+    enum scores_missing missing;
+    float value;                         // in the place of a missing one
+    const struct vocab *queries, *items; // or NULL
 };
 
 /* A part of rows, with the columns all need. */
@@ -106,6 +125,7 @@ struct dataset {
     pthread_mutex_t lock;        // guards the vocabularies
     struct opened_vocab vocabs[SCHEMA_MAX_FIELDS + 1];
     size_t n_vocabs;
+    struct strbuf warnings; // what is allowed but seldom meant, a line each
 };
 
 static inline uint32_t split_row(const struct split_rows *s, uint64_t position)
@@ -122,6 +142,10 @@ enum fusor_status dataset_add_vectors(struct dataset *ds, const char *name,
                                       struct yaml_node *node,
                                       enum field_side side,
                                       struct fusor_error *err);
+/* dataset_scores.c: a field for each tower of type scores. */
+enum fusor_status dataset_add_scores(struct dataset *ds,
+                                     struct fusor_error *err);
+void dataset_clear_scores(struct foreign *f);
 /* dataset_values.c: values that are computed at opening. */
 enum fusor_status dataset_check_ids(struct dataset *ds,
                                     struct fusor_error *err);

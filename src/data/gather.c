@@ -1,6 +1,8 @@
 /* Gathers one field into a micro-batch by plain loops over indices. */
 #include "data/gather.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -13,7 +15,8 @@ static int is_list(const struct field_spec *f)
 
 static int is_dense(const struct field_spec *f)
 {
-    return f->type == FIELD_DENSE || f->type == FIELD_VECTOR;
+    return f->type == FIELD_DENSE || f->type == FIELD_VECTOR ||
+           f->type == FIELD_SCORE;
 }
 
 /* May a batch of this field carry weights? */
@@ -260,6 +263,71 @@ static enum fusor_status fill_list(const struct column_view *c,
     return FUSOR_OK;
 }
 
+/* A row's own item: files keyed by rows say nothing of others. */
+static int is_own(const struct score_place *at, uint32_t i)
+{
+    const uint32_t *item = at->ds->parts[at->part].item;
+    const struct side *s = at->side;
+
+    return s->row[i] != NO_ROW &&
+           (at->ds->n_items == 0 || s->item[i] == item[s->row[i]]);
+}
+
+/* The file that speaks about sample i, or NULL. */
+static const struct scores *file_of(const struct score_place *at, uint32_t i)
+{
+    const struct foreign *f = at->foreign;
+
+    return f->file[at->side->row[i] == NO_ROW ? f->without_row : (int)at->part];
+}
+
+/* user "7" and item "12", row 3 of the test part */
+static enum fusor_status say_missing(const struct batch_source *self,
+                                     uint32_t i, struct fusor_error *err)
+{
+    static const char *const parts[] = {"train", "valid", "test"};
+    const struct score_place *at = (const struct score_place *)self;
+    const struct foreign *f = at->foreign;
+    const struct side *s = at->side;
+    const struct schema *schema = &at->ds->schema;
+    const char *query = NULL, *item = NULL;
+    char pair[256] = "", row[64] = "";
+
+    if (f->queries && f->items && s->query[i] != NO_KEY) {
+        query = vocab_text(f->queries, s->query[i], NULL);
+        item = vocab_text(f->items, s->item[i], NULL);
+    }
+    if (query && item)
+        snprintf(pair, sizeof(pair), "%s \"%.60s\" and %s \"%.60s\"",
+                 schema->fields[schema->query_key].spec.name, query,
+                 schema->fields[schema->item_key].spec.name, item);
+    if (s->row[i] != NO_ROW)
+        snprintf(row, sizeof(row), "%srow %u of the %s part", *pair ? ", " : "",
+                 s->row[i], parts[at->part]);
+    return fusor_fail(err, FUSOR_EDATA,
+                      "tower %s: no score of %s%s%s: add it, or say missing: "
+                      "drop_tower, or a number",
+                      f->tower, pair, row,
+                      file_of(at, i) ? "" : ", for which no file is given");
+}
+
+static void fill_scores(const struct score_place *at, float *out)
+{
+    const struct side *s = at->side;
+
+    for (uint32_t i = 0; i < s->n; i++) {
+        const struct scores *file = file_of(at, i);
+
+        out[i] = NAN;
+        if (file && !scores_by_row(file))
+            out[i] = scores_of_pair(file, s->query[i], s->item[i]);
+        else if (file && is_own(at, i))
+            out[i] = scores_of_row(file, s->row[i]);
+        if (isnan(out[i]) && at->foreign->missing == SCORES_VALUE)
+            out[i] = at->foreign->value;
+    }
+}
+
 enum fusor_status gather_field(const struct dataset *ds, size_t i,
                                uint32_t part, const struct side *s,
                                struct field_buffer *b, struct batch_field *out,
@@ -270,6 +338,7 @@ enum fusor_status gather_field(const struct dataset *ds, size_t i,
     uint32_t p = f->origin == ORIGIN_ROW ? part : 0;
     uint32_t n = s->n;
 
+    b->place = (struct score_place){{say_missing}, ds, f->foreign, s, part};
     if (f->streamed || f->packed)
         n = s->n; // gather_streamed() or gather_packed() was here
     else if (f->left_out)
@@ -280,6 +349,8 @@ enum fusor_status gather_field(const struct dataset *ds, size_t i,
         fill_keys(s->item, s->n, b->ids);
     else if (f->origin == ORIGIN_HISTORY || f->origin == ORIGIN_BAG)
         FUSOR_TRY(fill_events(ds, f, s, b, err));
+    else if (f->origin == ORIGIN_SCORES)
+        fill_scores(&b->place, b->dense);
     else if (is_dense(spec))
         fill_dense(f->dense[p], s, f->origin, spec->width, b->dense);
     else if (is_list(spec))
@@ -290,7 +361,14 @@ enum fusor_status gather_field(const struct dataset *ds, size_t i,
         n = b->offsets[s->n];
     else if (is_dense(spec))
         n = 0;
-    *out = (struct batch_field){b->dense, b->ids, b->offsets, b->weights, n};
+    *out = (struct batch_field){
+        .dense = b->dense,
+        .ids = b->ids,
+        .offsets = b->offsets,
+        .weights = b->weights,
+        .n_values = n,
+        .source = f->foreign ? &b->place.source : NULL,
+    };
     return FUSOR_OK;
 }
 
@@ -303,7 +381,8 @@ enum fusor_status gather_text(struct field_buffer *b, const uint32_t *ids,
         b->ids[i] = ids[i];
     b->offsets[0] = 0;
     b->offsets[1] = n;
-    *out = (struct batch_field){b->dense, b->ids, b->offsets, NULL, n};
+    *out = (struct batch_field){
+        .dense = b->dense, .ids = b->ids, .offsets = b->offsets, .n_values = n};
     return FUSOR_OK;
 }
 

@@ -24,13 +24,23 @@ struct block_lists {
     uint32_t *blocks; // [capacity] those that have samples
 };
 
+/* Where the scores of a micro-batch were looked for. */
+struct score_place {
+    struct batch_source source; // first
+    const struct dataset *ds;
+    const struct foreign *foreign;
+    const struct side *side;
+    uint32_t part;
+};
+
 struct field_buffer {
-    float *dense;      // [capacity, width]
-    uint64_t *ids;     // [capacity] or [n_values]
-    uint32_t *offsets; // [capacity + 1]
-    float *weights;    // [n_values], lists whose column has weights
-    size_t room;       // values that fit
-    uint64_t growths;  // how often more room was needed
+    struct score_place place; // scores
+    float *dense;             // [capacity, width]
+    uint64_t *ids;            // [capacity] or [n_values]
+    uint32_t *offsets;        // [capacity + 1]
+    float *weights;           // [n_values], lists whose column has weights
+    size_t room;              // values that fit
+    uint64_t growths;         // how often more room was needed
 };
 
 /** Room for capacity rows of field i.

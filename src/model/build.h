@@ -57,6 +57,7 @@ struct tower {
     int as_vector;  // the fusion wants a vector: width floats a sample
     uint32_t width; // floats a sample; 1: its score
     int trained;
+    int may_be_silent; // a score of NaN: it says nothing about this sample
     float l2, l2_bias; // of the rows it looks up, by use
     struct aux_loss aux;
     void *self; // the kind's

@@ -50,6 +50,9 @@ static enum fusor_status add_field(struct model *m, uint32_t field,
     const struct field_spec *f = &m->fields[field];
     struct input item = {.field = field, .width = f->width};
 
+    if (f->type == FIELD_SCORE)
+        return yaml_fail(at, err, "%s is a tower's score, not an input",
+                         f->name);
     if (f->type == FIELD_DENSE || f->type == FIELD_VECTOR) {
         item.kind = INPUT_DENSE;
         return append(out, &item, err);
@@ -72,7 +75,8 @@ static enum fusor_status unknown_input(const struct model *m,
     size_t n = 0;
 
     for (uint32_t i = 0; i < m->n_fields && n + 1 < MAX_INPUT_NAMES; i++)
-        names[n++] = m->fields[i].name;
+        if (m->fields[i].type != FIELD_SCORE)
+            names[n++] = m->fields[i].name;
     for (uint32_t i = 0; i < m->params.n_tables && n + 1 < MAX_INPUT_NAMES; i++)
         names[n++] = m->table_specs[i].name;
     for (uint32_t i = 0; i < m->n_encoders && n + 1 < MAX_INPUT_NAMES; i++)
@@ -94,6 +98,7 @@ static int length_of(const struct model *m, const char *word, uint32_t *field)
             *field = f;
             return m->fields[f].type != FIELD_DENSE &&
                    m->fields[f].type != FIELD_VECTOR &&
+                   m->fields[f].type != FIELD_SCORE &&
                    m->fields[f].type != FIELD_CATEGORICAL;
         }
     return 0;
@@ -128,7 +133,8 @@ static enum fusor_status parse_word(struct model *m, struct yaml_node *at,
         return append(out, &item, err);
     }
     for (uint32_t f = 0; f < m->n_fields; f++)
-        if (str_matches(word, m->fields[f].name))
+        if (m->fields[f].type != FIELD_SCORE &&
+            str_matches(word, m->fields[f].name))
             FUSOR_TRY(add_field(m, f, from, POOL_MEAN, at, out, err));
     if (out->n > before)
         return FUSOR_OK;

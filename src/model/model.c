@@ -37,7 +37,7 @@ static enum fusor_status parse_tower(struct model *m, const char *name,
                              err);
     t->index = m->owner = (int)m->n_towers;
     t->as_vector = heads_want_vector(m, m->n_towers);
-    t->trained = !t->kind->built;
+    t->trained = !t->kind->built && !t->kind->given;
     m->n_towers++; // from here on destroyed with the model
     FUSOR_TRY(heads_parse_aux(m, t, yaml_get(at, "aux"), err));
     return t->kind->build(m, t, at, err);
@@ -261,6 +261,11 @@ static enum fusor_status mark_trained(struct model *m, const char *name,
     }
     for (uint32_t t = 0; t < m->n_towers; t++) {
         if (!strcmp(m->towers[t].name, name)) {
+            if (m->towers[t].kind->given)
+                return fusor_fail(err, FUSOR_EUSAGE,
+                                  "model: tower %s is read from a file: there "
+                                  "is nothing to train",
+                                  name);
             m->towers[t].trained = 1;
             return FUSOR_OK;
         }
@@ -300,7 +305,8 @@ enum fusor_status model_set_trained(struct model *m, const char *const *names,
 {
     m->apart = 0;
     for (uint32_t t = 0; t < m->n_towers; t++)
-        m->towers[t].trained = names == NULL && !m->towers[t].kind->built;
+        m->towers[t].trained = names == NULL && !m->towers[t].kind->built &&
+                               !m->towers[t].kind->given;
     for (uint32_t e = 0; e < m->n_encoders; e++)
         m->encoders[e].trained = names == NULL;
     train_fusions(m, names == NULL);
@@ -357,6 +363,11 @@ uint32_t model_n_towers(const struct model *m)
 const char *model_tower_name(const struct model *m, uint32_t i)
 {
     return m->towers[i].name;
+}
+
+int model_tower_may_be_silent(const struct model *m, uint32_t i)
+{
+    return m->towers[i].may_be_silent;
 }
 
 int model_tower_factorises(const struct model *m, uint32_t i)

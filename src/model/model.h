@@ -124,6 +124,9 @@ int model_loss_is_listwise(const struct model *m);
 /** Towers, in the job's order. */
 uint32_t model_n_towers(const struct model *m);
 const char *model_tower_name(const struct model *m, uint32_t i);
+/** May the tower say nothing about a sample? Its score is then NaN, and the
+ * fusion leaves it out there. */
+int model_tower_may_be_silent(const struct model *m, uint32_t i);
 /** Does the tower factorise: score = query vector . item vector + biases? */
 int model_tower_factorises(const struct model *m, uint32_t i);
 
@@ -233,7 +236,8 @@ void model_run_set_label(struct model_run *r, uint32_t label);
 /** @param scores [n] logits; outputs [n] after the output function; either may
  * be NULL. The run keeps what backward needs. With training = 0 grads,
  * dense_grad and label are not read.
- * @return ESHAPE: more samples than max_batch */
+ * @return ESHAPE: more samples than max_batch; EDATA: a sample about which no
+ * tower of a fusion says anything */
 enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
                                 float *scores, float *outputs,
                                 struct fusor_error *err);

@@ -9,6 +9,7 @@ extern const struct tower_kind tower_bm25, tower_content, tower_ease,
 extern const struct tower_kind tower_cnn, tower_cross, tower_dot, tower_fm,
     tower_gru, tower_linear, tower_lstm, tower_mlp, tower_rnn,
     tower_transformer;
+extern const struct tower_kind tower_scores; // read from a file
 extern const struct fusion_kind fusion_weighted, fusion_concat,
     fusion_attention;
 extern const struct loss_kind loss_bce, loss_bpr, loss_full_softmax, loss_gbce,
@@ -33,6 +34,7 @@ extern const struct loss_kind loss_bce, loss_bpr, loss_full_softmax, loss_gbce,
     X(lstm)       \
     X(mlp)        \
     X(rnn)        \
+    X(scores)     \
     X(transformer)
 #define FUSIONS(X) X(weighted) X(concat) X(attention)
 #define LOSSES(X)   \

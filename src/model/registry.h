@@ -48,6 +48,7 @@ struct query_set {
 struct tower_kind {
     const char *name;
     int factorises;
+    int given; // its scores come from outside: nothing to train or to build
     /** Read the tower's map and declare what it needs; sets t->self and
      * t->width. On failure t->self may be set; destroy() is called anyway. */
     enum fusor_status (*build)(struct model *m, struct tower *t,
@@ -59,6 +60,10 @@ struct tower_kind {
      * statistics. */
     void (*forward)(const struct tower *t, struct model_run *r,
                     const struct model_step *s, int train);
+    /** After forward(): is anything wrong with what it read? NULL: never. */
+    enum fusor_status (*check)(const struct tower *t, const struct model_run *r,
+                               const struct model_step *s,
+                               struct fusor_error *err);
     /** From r->tower_grad[t->index] add to the gradient rows and write the
      * tower's blocks in s->dense_grad (zero before). Follows forward() of the
      * same step. */

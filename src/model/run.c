@@ -101,6 +101,37 @@ static void take_given(struct model_run *r, const struct model_step *s,
         r->tower_out[t][i] = s->given[(size_t)i * m + t];
 }
 
+static enum fusor_status tower_forward(struct model_run *r,
+                                       const struct model_step *s, uint32_t t,
+                                       struct fusor_error *err)
+{
+    const struct tower *tower = &r->model->towers[t];
+
+    if (s->given) {
+        take_given(r, s, t);
+        return FUSOR_OK;
+    }
+    tower->kind->forward(tower, r, s, s->training && tower->trained);
+    return tower->kind->check ? tower->kind->check(tower, r, s, err) : FUSOR_OK;
+}
+
+static enum fusor_status nobody_says(const struct model_run *r,
+                                     const struct model_step *s,
+                                     struct fusor_error *err)
+{
+    uint64_t id =
+        s->batch->sample_id ? s->batch->sample_id[r->unheard] : BATCH_NO_ID;
+
+    if (id == BATCH_NO_ID)
+        return fusor_fail(err, FUSOR_EDATA,
+                          "no tower of the fusion has a score of a pair that "
+                          "is asked for: give one of them missing: a number");
+    return fusor_fail(err, FUSOR_EDATA,
+                      "no tower of the fusion has a score of row %llu: give "
+                      "one of them missing: a number",
+                      (unsigned long long)id);
+}
+
 enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
                                 float *scores, float *outputs,
                                 struct fusor_error *err)
@@ -127,14 +158,13 @@ enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
         if (m->apart && !m->towers[t].trained)
             continue;
         profile_enter(r->profile, profile_tower(PROFILE_FORWARD, t));
-        if (s->given)
-            take_given(r, s, t);
-        else
-            m->towers[t].kind->forward(&m->towers[t], r, s,
-                                       s->training && m->towers[t].trained);
+        FUSOR_TRY(tower_forward(r, s, t, err));
     }
     profile_enter(r->profile, PROFILE_FORWARD_FUSION);
+    r->unheard = UINT32_MAX;
     heads_forward(r, s);
+    if (r->unheard != UINT32_MAX)
+        return nobody_says(r, s, err);
     if (scores)
         memcpy(scores, r->heads[r->label].score, n * sizeof(float));
     if (outputs)

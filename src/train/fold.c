@@ -276,6 +276,20 @@ static enum fusor_status take_all(const char *root, const struct header *want,
     return rc;
 }
 
+/* Is a score of the sample not there, or not a number? Some towers may say
+ * nothing, but not all of them. */
+static int is_lost(const struct model *m, const float *says, uint32_t n_towers)
+{
+    uint32_t silent = 0;
+
+    for (uint32_t t = 0; t < n_towers; t++) {
+        if (isnan(says[t]) && !model_tower_may_be_silent(m, t))
+            return 1;
+        silent += isnan(says[t]) != 0;
+    }
+    return silent == n_towers;
+}
+
 /* Every row that gives samples has them. */
 static enum fusor_status check_whole(const char *root,
                                      const struct workload *whole,
@@ -290,7 +304,7 @@ static enum fusor_status check_whole(const char *root,
         uint32_t row = (uint32_t)i;
 
         lost +=
-            isnan(s->values[i * width]) &&
+            is_lost(whole->model, s->values + i * width, s->n_towers) &&
             negatives_weight(negatives, whole->data, SPLIT_TRAIN, &row, 1) > 0;
     }
     if (lost == 0)

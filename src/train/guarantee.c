@@ -73,9 +73,12 @@ static const char *why_not_data(const struct workload *w)
     size_t n;
     const struct field_spec *fields = dataset_fields(w->data, &n);
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        if (fields[i].type == FIELD_SCORE)
+            return "a tower of scores shows the rows its model was trained on";
         if (dataset_is_events(w->data, i) || fields[i].type == FIELD_BAG)
             return "a field made of a query's other rows shows them";
+    }
     if (dataset_schema(w->data)->has_weight)
         return "weights of rows change what the others count";
     return NULL;

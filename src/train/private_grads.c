@@ -138,7 +138,8 @@ static void window_field(struct private_grads *p, const struct batch *b,
     uint32_t n, first = values_of(b, spec, field, i, &n);
 
     *to = (struct batch_field){0};
-    if (spec->type == FIELD_DENSE || spec->type == FIELD_VECTOR) {
+    if (spec->type == FIELD_DENSE || spec->type == FIELD_VECTOR ||
+        spec->type == FIELD_SCORE) {
         to->dense = from->dense + (size_t)first * spec->width;
         return;
     }

@@ -56,6 +56,7 @@ static enum fusor_status open_data(struct workload *w, struct yaml_node *root,
     options.seed = w->options.train.seed;
     options.outline = outline;
     options.labels = yaml_get(root, "labels");
+    options.towers = yaml_get(root, "towers");
     if (w->fold >= 0) {
         options.n_held = w->options.n_folds;
         options.held = (uint32_t)w->fold;
@@ -64,6 +65,7 @@ static enum fusor_status open_data(struct workload *w, struct yaml_node *root,
         FUSOR_TRY(has_both_keys(options.dir, &options.exclude_seen, err));
     FUSOR_TRY(dataset_open(&options, yaml_get(root, "fields"),
                            yaml_get(root, "label"), &w->data, err));
+    strbuf_add(&w->warnings, dataset_warnings(w->data));
     return dataset_check_protocol(w->data, protocol, err);
 }
 

@@ -126,7 +126,8 @@ static void every_kind_is_here(void)
 
     for (size_t k = 0; names[k]; k++) {
         char type[64];
-        int found = registry_tower(names[k])->built != NULL; // train.build
+        int found = registry_tower(names[k])->built != NULL || // train.build
+                    registry_tower(names[k])->given; // contract.scores
 
         snprintf(type, sizeof(type), "type: %s,", names[k]);
         for (size_t i = 0; i < N_JOBS; i++)

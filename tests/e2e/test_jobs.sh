@@ -97,6 +97,7 @@ printf 'query-id\tcorpus-id\tscore\nq\td1\t1\n' >docs/qrels/train.tsv
 ok "prepare documents" "$FUSOR" prepare docs --protocol qrels \
     --train-share 1 --valid-share 0 -o parts/docs -q
 
+printf 'user,item,score\n1,1,.5\n' >ncf.csv
 n=0
 for file in "$jobs"/*.yaml; do
     name=$(basename "$file" .yaml)
@@ -104,7 +105,7 @@ for file in "$jobs"/*.yaml; do
     ml1m_ease | ml1m_ials | ml1m_itemknn) parts=parts/loo-full ;;
     ml1m_fused | ml1m_fused_copies | ml1m_sequence) parts=parts/loo-full ;;
     ml1m_sasrec | ml1m_bert4rec | beauty_*) parts=parts/loo-full ;;
-    demo | order) parts=parts/loo-full ;;
+    demo | order | foreign_scores) parts=parts/loo-full ;;
     frappe_stacked | frappe_fused*) parts=parts/frappe-stacked ;;
     ctr_*) parts=parts/ctr ;;
     multi_task) parts=parts/labels ;;

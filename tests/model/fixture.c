@@ -17,6 +17,8 @@ const struct field_spec fixture_specs[FIXTURE_N_FIELDS] = {
     {"price", FIELD_DENSE, SIDE_ROW, 2, 0, 1, 4},
     {"seq", FIELD_SEQUENCE, SIDE_QUERY, 1, 7, 5, 1},
     {"title", FIELD_TEXT, SIDE_ITEM, 1, 6, 5, 5},
+    {"out.score", FIELD_SCORE, SIDE_ROW, 1, 0, 1, 6},
+    {"part.score", FIELD_SCORE, SIDE_ROW, 1, 0, 1, 7},
 };
 
 static const uint64_t users[] = {3, 1, 4};
@@ -34,10 +36,19 @@ static const uint32_t seq_at[] = {0, 5, 5, 8};
 static const uint64_t title[] = {1, 2, 3, 4,           0, 5, 1, 2,
                                  3, 3, 2, BATCH_NO_ID, 1, 0, 5};
 static const uint32_t title_at[] = {0, 3, 4, 4, 8, 10, 15};
+static const float score[] = {0.5f, -1.5f, 2, 0.25f, -0.75f, 1};
+static const float partly[] = {1, NAN, -0.5f, 2, NAN, 0.75f};
 static const uint32_t query_of[] = {0, 0, 0, 1, 1, 2};
 static const uint32_t query_n[] = {3, 2, 1};
 static const float label[] = {1, 0, 1, 0, 1, 0};
 static const uint64_t sample_id[] = {10, 11, 12, 13, 14, 15};
+
+static enum fusor_status say_missing(const struct batch_source *self,
+                                     uint32_t row, struct fusor_error *err)
+{
+    (void)self;
+    return fusor_fail(err, FUSOR_EDATA, "no score of sample %u", row);
+}
 
 static void standard_batch(struct fixture *f)
 {
@@ -45,13 +56,18 @@ static void standard_batch(struct fixture *f)
     f->fields[FIXTURE_ITEM] = (struct batch_field){.ids = items, .n_values = 6};
     f->fields[FIXTURE_CTX] = (struct batch_field){.ids = ctxs, .n_values = 6};
     f->fields[FIXTURE_GENRES] =
-        (struct batch_field){NULL, genres, genres_at, genres_w, 9};
+        (struct batch_field){NULL, genres, genres_at, genres_w, 9, NULL};
     f->fields[FIXTURE_HIST] =
-        (struct batch_field){NULL, hist, hist_at, NULL, 6};
+        (struct batch_field){NULL, hist, hist_at, NULL, 6, NULL};
     f->fields[FIXTURE_PRICE] = (struct batch_field){.dense = price};
-    f->fields[FIXTURE_SEQ] = (struct batch_field){NULL, seq, seq_at, NULL, 8};
+    f->fields[FIXTURE_SEQ] =
+        (struct batch_field){NULL, seq, seq_at, NULL, 8, NULL};
     f->fields[FIXTURE_TITLE] =
-        (struct batch_field){NULL, title, title_at, NULL, 15};
+        (struct batch_field){NULL, title, title_at, NULL, 15, NULL};
+    f->fields[FIXTURE_SCORE] = (struct batch_field){.dense = score};
+    f->fields[FIXTURE_PARTLY] =
+        (struct batch_field){.dense = partly, .source = &f->source};
+    f->source.missing = say_missing;
     f->batch = (struct batch){
         .n = 6,
         .n_queries = 3,

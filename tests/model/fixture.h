@@ -1,4 +1,4 @@
-/* A model in a test: built from a job's text over eight fields, fed with one
+/* A model in a test: built from a job's text over ten fields, fed with one
  * batch, its rows and blocks filled by a formula that
  * tests/golden/make_golden.py knows too. Stands in for worker and store.
  *
@@ -21,6 +21,8 @@ enum fixture_field {
     FIXTURE_PRICE,  // row, dense of 2
     FIXTURE_SEQ,    // query, sequence of items, one empty, one id missing
     FIXTURE_TITLE,  // item, text, one empty, one id missing
+    FIXTURE_SCORE,  // of a tower "out"
+    FIXTURE_PARTLY, // of a tower "part", two are missing
     FIXTURE_N_FIELDS
 };
 
@@ -36,6 +38,7 @@ struct fixture {
     struct model_run *run;
     struct batch batch;
     struct batch_field fields[FIXTURE_N_FIELDS];
+    struct batch_source source;
     struct fixture_table *tables; // [n_tables]
     struct model_tables *views;   // [n_tables]
     uint32_t **positions;         // [n_lookups]

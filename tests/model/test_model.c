@@ -240,8 +240,8 @@ static void unshare(const struct batch *b, struct unshared *u)
     }
     u->fields[FIXTURE_USER] =
         (struct batch_field){.ids = u->users, .n_values = 6};
-    u->fields[FIXTURE_HIST] =
-        (struct batch_field){NULL, u->hist, u->hist_at, NULL, u->hist_at[6]};
+    u->fields[FIXTURE_HIST] = (struct batch_field){
+        NULL, u->hist, u->hist_at, NULL, u->hist_at[6], NULL};
     u->batch = *b;
     u->batch.n_queries = 6;
     u->batch.query_of = u->query_of;

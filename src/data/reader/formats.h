@@ -1,5 +1,6 @@
 /* The formats that are registered, and the table of delimited lines that
- * several of them are made of. Private to reader.c and reader/. */
+ * several of them are made of. Private to reader.c, reader/
+ * and scores.c. */
 #ifndef DATA_READER_FORMATS_H
 #define DATA_READER_FORMATS_H
 

@@ -167,17 +167,20 @@ static void fill_queries(const struct attention *a, struct attention_state *st,
     }
 }
 
-/* Row of logits, less the dropped and missing towers, to weights. */
-static void to_weights(const struct mix *x, const struct model_run *r,
-                       const float *logit, const float *mask, float *out)
+/* Row of logits of sample i, less the towers that are dropped, missing or
+ * silent, to weights. */
+static void to_weights(const struct mix *x, const struct mix_state *st,
+                       const struct model_run *r, uint32_t i,
+                       const float *logit, float *out)
 {
     uint32_t m = x->n_towers;
+    const float *mask = st->dropped ? st->mask + (size_t)i * m : NULL;
     int any = 0;
 
     for (uint32_t t = 0; t < m; t++)
-        any |= mask && mask[t] > 0.0f;
+        any |= mask && mask[t] > 0.0f && !mix_is_silent(x, st, i, t);
     for (uint32_t t = 0; t < m; t++)
-        out[t] = (any && !(mask[t] > 0.0f)) || mix_leaves_out(x, r, t)
+        out[t] = (any && !(mask[t] > 0.0f)) || mix_leaves_out(x, st, r, i, t)
                      ? -INFINITY
                      : logit[t];
     vec_ops()->softmax(out, out, m);
@@ -199,8 +202,8 @@ static void attention_forward(const struct fusion *f, struct model_run *r,
             stack_forward(&a->gate, &st->gate, r->model->seed, s, st->x, train);
     }
     for (uint32_t i = 0; i < s->batch->n; i++)
-        to_weights(&a->mix, r, logit + (a->has_gate ? (size_t)i * m : 0),
-                   st->mix.dropped ? st->mix.mask + (size_t)i * m : NULL,
+        to_weights(&a->mix, &st->mix, r, i,
+                   logit + (a->has_gate ? (size_t)i * m : 0),
                    run_head(r, f)->fusion_weights + (size_t)i * m);
     mix_sum(&a->mix, &st->mix, r, s, run_head(r, f)->fusion_weights, m);
 }

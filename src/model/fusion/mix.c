@@ -45,6 +45,7 @@ static enum fusor_status build_normalise(struct model *m, struct yaml_node *at,
     out->normalised = choice == 1;
     if (!out->normalised)
         return FUSOR_OK;
+    out->norm.gaps = out->gaps;
     return batch_norm_build_plain(m, "zscore", out->width, &out->norm, err);
 }
 
@@ -62,6 +63,7 @@ enum fusor_status mix_build(struct model *m, struct fusion *f,
         const struct tower *tower = &m->towers[f->towers[t]];
 
         out->width += tower->width;
+        out->gaps |= tower->may_be_silent;
         if (tower->width != a->width) {
             b = tower;
             out->each = 0;
@@ -106,6 +108,10 @@ void mix_take(const struct mix *x, struct model_run *r, struct mix_state *st)
     st->column = run_take(r, n * widest, sizeof(float));
     if (r->model->n_heads > 1)
         st->part = run_take(r, n * widest, sizeof(float));
+    if (x->gaps) {
+        st->silent = run_take(r, n * x->n_towers, 1);
+        st->grow = run_take(r, n, sizeof(float));
+    }
     if (!x->normalised)
         return;
     st->raw = run_take(r, n * x->width, sizeof(float));
@@ -133,45 +139,126 @@ static void apply_mask(const struct mix *x, const struct mix_state *st,
 /* Towers without an answer say 0. What joins its inputs by a network is given
  * the others in proportion, as it was in training when towers were dropped. */
 static void blank_missing(const struct mix *x, struct mix_state *st,
-                          const struct model_run *r, uint32_t n, int grow)
+                          const struct model_run *r, uint32_t n)
 {
     const struct vec_ops *v = vec_ops();
-    uint32_t left = 0;
-    float factor;
 
-    for (uint32_t t = 0; t < x->n_towers; t++)
-        left += !mix_is_missing(x, r, t);
-    factor = (float)x->n_towers / (float)left;
     for (uint32_t i = 0; i < n; i++) {
-        float *at = st->x + (size_t)i * x->width;
+        float *at = st->x + (size_t)i * x->width, factor = 1.0f;
+        uint32_t left = 0;
 
+        for (uint32_t t = 0; t < x->n_towers; t++)
+            left += !mix_leaves_out(x, st, r, i, t);
+        if (x->joins && left)
+            factor = (float)x->n_towers / (float)left;
+        if (x->gaps)
+            st->grow[i] = factor;
         for (uint32_t t = 0; t < x->n_towers; t++) {
             uint32_t width = mix_tower(x, r, t)->width;
 
-            if (mix_is_missing(x, r, t))
+            if (mix_is_missing(x, r, t) || mix_is_silent(x, st, i, t))
                 v->fill(at, 0.0f, width);
-            else if (grow)
+            else if (x->joins)
                 v->scale(at, factor, width);
             at += width;
         }
     }
 }
 
-void mix_renormalise(const struct mix *x, const struct model_run *r, float *w)
+void mix_renormalise(const struct mix *x, const struct mix_state *st,
+                     const struct model_run *r, uint32_t i, float *w)
 {
     float all = 0.0f, kept = 0.0f;
 
-    if (!r->n_missing || x->fusion->missing != MISSING_DROP_TOWER)
-        return;
     for (uint32_t t = 0; t < x->n_towers; t++) {
         all += w[t];
-        kept += mix_is_missing(x, r, t) ? 0.0f : w[t];
+        kept += mix_leaves_out(x, st, r, i, t) ? 0.0f : w[t];
     }
     for (uint32_t t = 0; t < x->n_towers; t++)
-        if (mix_is_missing(x, r, t))
+        if (mix_leaves_out(x, st, r, i, t))
             w[t] = 0.0f;
         else if (fabsf(kept) > 1e-6f * fabsf(all)) // else: weights cancel
             w[t] *= all / kept;
+}
+
+/* a_t = w_t all / kept where tower t speaks, with the sum of all weights and of
+ * those of the towers that speak. */
+void mix_renormalise_backward(const struct mix *x, const struct mix_state *st,
+                              uint32_t n, const float *w, float *dw)
+{
+    uint32_t m = x->n_towers;
+    float all = 0.0f;
+
+    for (uint32_t t = 0; t < m; t++) {
+        all += w[t];
+        dw[t] = 0.0f;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const float *da = st->da + (size_t)i * m;
+        float kept = 0.0f, sum = 0.0f;
+        int grew;
+
+        for (uint32_t t = 0; t < m; t++)
+            if (!mix_is_silent(x, st, i, t)) {
+                kept += w[t];
+                sum += da[t] * w[t];
+            }
+        grew = fabsf(kept) > 1e-6f * fabsf(all);
+        for (uint32_t t = 0; t < m; t++) {
+            int speaks = !mix_is_silent(x, st, i, t);
+
+            dw[t] += speaks ? da[t] * (grew ? all / kept : 1.0f) : 0.0f;
+            if (grew)
+                dw[t] += sum * (1.0f - (speaks ? all / kept : 0.0f)) / kept;
+        }
+    }
+}
+
+/* Column `offset` is of tower t; NaN behind the output function too. */
+static void mark_silent(const struct mix *x, struct mix_state *st,
+                        const struct model_run *r, uint32_t n, uint32_t t,
+                        uint32_t offset)
+{
+    const float *says = r->tower_out[x->fusion->towers[t]];
+
+    for (uint32_t i = 0; i < n; i++) {
+        int silent = mix_tower(x, r, t)->may_be_silent && isnan(says[i]);
+
+        st->silent[(size_t)i * x->n_towers + t] = (unsigned char)silent;
+        if (silent)
+            st->x[(size_t)i * x->width + offset] = NAN;
+    }
+}
+
+/* Of what silent towers left in what will be differentiated. */
+static void fill_gaps(const struct mix *x, struct mix_state *st, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < x->width; k++)
+            if (isnan(st->raw[(size_t)i * x->width + k]))
+                st->raw[(size_t)i * x->width + k] = st->norm.mean[k];
+}
+
+static void note_unheard(const struct mix *x, const struct mix_state *st,
+                         struct model_run *r, uint32_t n)
+{
+    for (uint32_t i = 0; i < n && r->unheard == UINT32_MAX; i++) {
+        uint32_t silent = 0;
+
+        for (uint32_t t = 0; t < x->n_towers; t++)
+            silent += mix_is_silent(x, st, i, t);
+        if (silent == x->n_towers)
+            r->unheard = i;
+    }
+}
+
+static void normalise(const struct mix *x, struct mix_state *st,
+                      const struct model_step *s, uint32_t n, int train)
+{
+    memcpy(st->raw, st->x, (size_t)n * x->width * sizeof(float));
+    batch_norm_forward(&x->norm, &st->norm, s, st->raw, n, st->x, train);
+    if (x->gaps)
+        fill_gaps(x, st, n);
 }
 
 void mix_forward(const struct mix *x, struct mix_state *st, struct model_run *r,
@@ -191,16 +278,17 @@ void mix_forward(const struct mix *x, struct mix_state *st, struct model_run *r,
         for (uint32_t i = 0; i < n; i++)
             memcpy(st->x + (size_t)i * x->width + offset,
                    from + (size_t)i * width, width * sizeof(float));
+        if (x->gaps)
+            mark_silent(x, st, r, n, t, offset);
         offset += width;
     }
     st->batch_stats = train;
-    if (x->normalised) {
-        memcpy(st->raw, st->x, (size_t)n * x->width * sizeof(float));
-        batch_norm_forward(&x->norm, &st->norm, s, st->raw, n, st->x, train);
-    }
-    if (r->n_missing)
-        blank_missing(x, st, r, n,
-                      x->joins && x->fusion->missing == MISSING_DROP_TOWER);
+    if (x->normalised)
+        normalise(x, st, s, n, train);
+    if (r->n_missing || x->gaps)
+        blank_missing(x, st, r, n);
+    if (x->gaps)
+        note_unheard(x, st, r, n);
     st->dropped = train && x->drop.rate > 0;
     if (st->dropped)
         dropout_mask(&x->drop, r->model->seed, s, x->n_towers, st->mask);
@@ -237,6 +325,8 @@ void mix_backward(const struct mix *x, struct mix_state *st,
 
     if (st->dropped && apply)
         apply_mask(x, st, r, n, st->dx);
+    for (uint32_t i = 0; x->gaps && x->joins && i < n; i++)
+        vec_ops()->scale(st->dx + (size_t)i * x->width, st->grow[i], x->width);
     if (x->normalised)
         batch_norm_backward(&x->norm, &st->norm, s, st->raw, st->dx, n,
                             st->batch_stats, x->fusion->trained);

@@ -15,7 +15,10 @@
  *              stays
  *   missing:   of a tower that gives no answer (model_run_set_missing()):
  *              drop_tower leaves it out, the others' weights grow to the same
- *              sum; zero takes 0 for it; error refuses
+ *              sum; zero takes 0 for it; error refuses. A tower that is silent
+ *              about a sample (a score of NaN, where a tower of scores says
+ *              missing: drop_tower) is left out of that sample, in training
+ *              too; z-scores are of the samples about which it speaks
  *
  * A weighted sum R = sum_t a_t x_t becomes the model's score: itself over
  * logits; over scores with a sigmoid output logit(R), so that the model's
@@ -50,6 +53,7 @@ struct mix {
     struct batch_norm norm; // zscore
     int normalised;
     int joins;     // a network joins the towers: no weights to renormalise
+    int gaps;      // some tower may be silent about a sample
     int has_bias;  // of the score, when there is no head
     uint64_t bias; // its offset
 };
@@ -64,8 +68,10 @@ struct mix_state {
     float *part;   // [n * widest tower] of a gradient that is added
     int dropped;   // the last forward pass made a mask
     struct batch_norm_state norm;
-    float *raw;      // [n, width] x before it was normalised
-    int batch_stats; // it was by the micro-batch's own numbers
+    float *raw;            // [n, width] x before it was normalised
+    int batch_stats;       // it was by the micro-batch's own numbers
+    unsigned char *silent; // [n, n_towers] gaps
+    float *grow;           // [n] gaps, joins: what the others were times
 };
 
 /** @param sums 1: the fusion adds towers up (equal widths; head, bias) */
@@ -90,9 +96,16 @@ void mix_sum(const struct mix *x, struct mix_state *st, struct model_run *r,
 void mix_sum_backward(const struct mix *x, struct mix_state *st,
                       struct model_run *r, const struct model_step *s,
                       const float *a, uint32_t stride, int train);
-/** Leave missing towers out of weights [n_towers] that sum up towers: theirs
- * become 0 and the others grow to the same sum. */
-void mix_renormalise(const struct mix *x, const struct model_run *r, float *w);
+/** Leave towers that are missing, and those silent about sample i, out of
+ * weights [n_towers] that sum up towers: theirs become 0 and the others grow to
+ * the same sum. */
+void mix_renormalise(const struct mix *x, const struct mix_state *st,
+                     const struct model_run *r, uint32_t i, float *w);
+/** Gradients of the weights before mix_renormalise() of every sample, where
+ * there are gaps and st->da is of those behind it.
+ * @param w [n_towers] before @param dw [n_towers] set */
+void mix_renormalise_backward(const struct mix *x, const struct mix_state *st,
+                              uint32_t n, const float *w, float *dw);
 /** The t-th tower of the fusion. */
 static inline const struct tower *
 mix_tower(const struct mix *x, const struct model_run *r, uint32_t t)
@@ -105,11 +118,21 @@ static inline int mix_is_missing(const struct mix *x, const struct model_run *r,
 {
     return r->n_missing && r->missing[x->fusion->towers[t]];
 }
-/** Is tower t to be left out of an average? */
-static inline int mix_leaves_out(const struct mix *x, const struct model_run *r,
+/** Is it silent about sample i? */
+static inline int mix_is_silent(const struct mix *x, const struct mix_state *st,
+                                uint32_t i, uint32_t t)
+{
+    return x->gaps && st->silent[(size_t)i * x->n_towers + t];
+}
+/** Is tower t to be left out of an average about sample i? */
+static inline int mix_leaves_out(const struct mix *x,
+                                 const struct mix_state *st,
+                                 const struct model_run *r, uint32_t i,
                                  uint32_t t)
 {
-    return mix_is_missing(x, r, t) && x->fusion->missing == MISSING_DROP_TOWER;
+    return (mix_is_missing(x, r, t) &&
+            x->fusion->missing == MISSING_DROP_TOWER) ||
+           mix_is_silent(x, st, i, t);
 }
 /** fusion_kind's contributions of a weighted sum.
  * @param a, stride as mix_sum() takes them */

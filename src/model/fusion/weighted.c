@@ -34,6 +34,7 @@ struct weighted {
 struct weighted_state {
     struct mix_state mix;
     float *w, *dw; // [n_towers]
+    float *each;   // [n, n_towers] where towers may be silent, else NULL
 };
 
 static enum fusor_status parse_given(struct weighted *w, struct yaml_node *at,
@@ -112,7 +113,11 @@ static void *weighted_run_create(const struct fusion *f, struct model_run *r)
         return NULL;
     mix_take(&w->mix, r, &st->mix);
     st->w = run_take(r, w->mix.n_towers, sizeof(float));
-    run_head(r, f)->shared_weights = st->w;
+    if (w->mix.gaps)
+        run_head(r, f)->fusion_weights = st->each =
+            run_take(r, (size_t)r->max_batch * w->mix.n_towers, sizeof(float));
+    else
+        run_head(r, f)->shared_weights = st->w;
     st->dw = run_take(r, w->mix.n_towers, sizeof(float));
     return st;
 }
@@ -164,6 +169,17 @@ static void make_weights(const struct weighted *w, const struct model_step *s,
     }
 }
 
+/* The weights that sum the towers up, for mix_sum(). */
+static const float *used(const struct weighted_state *st)
+{
+    return st->each ? st->each : st->w;
+}
+
+static uint32_t stride(const struct weighted_state *st, const struct fusion *f)
+{
+    return st->each ? f->n_towers : 0;
+}
+
 static void weighted_forward(const struct fusion *f, struct model_run *r,
                              const struct model_step *s, int train)
 {
@@ -172,8 +188,15 @@ static void weighted_forward(const struct fusion *f, struct model_run *r,
 
     mix_forward(&w->mix, &st->mix, r, s, train, 1);
     make_weights(w, s, st->w);
-    mix_renormalise(&w->mix, r, st->w);
-    mix_sum(&w->mix, &st->mix, r, s, st->w, 0);
+    for (uint32_t i = 0; st->each && i < s->batch->n; i++) {
+        float *own = st->each + (size_t)i * f->n_towers;
+
+        memcpy(own, st->w, f->n_towers * sizeof(float));
+        mix_renormalise(&w->mix, &st->mix, r, i, own);
+    }
+    if (!st->each && r->n_missing)
+        mix_renormalise(&w->mix, &st->mix, r, 0, st->w);
+    mix_sum(&w->mix, &st->mix, r, s, used(st), stride(st, f));
 }
 
 static void param_gradient(const struct weighted *w, struct weighted_state *st,
@@ -184,7 +207,10 @@ static void param_gradient(const struct weighted *w, struct weighted_state *st,
     float *grad = s->dense_grad + w->param, mean = 0.0f;
 
     v->fill(st->dw, 0.0f, m);
-    v->column_sums(st->dw, st->mix.da, s->batch->n, m);
+    if (st->each)
+        mix_renormalise_backward(&w->mix, &st->mix, s->batch->n, st->w, st->dw);
+    else
+        v->column_sums(st->dw, st->mix.da, s->batch->n, m);
     switch (w->weights) {
     case WEIGHTS_ONES:
         break;
@@ -212,7 +238,8 @@ static void weighted_backward(const struct fusion *f, struct model_run *r,
     const struct weighted *w = f->self;
     struct weighted_state *st = run_head(r, f)->fusion_state;
 
-    mix_sum_backward(&w->mix, &st->mix, r, s, st->w, 0, f->trained);
+    mix_sum_backward(&w->mix, &st->mix, r, s, used(st), stride(st, f),
+                     f->trained);
     if (f->trained)
         param_gradient(w, st, s);
     mix_backward(&w->mix, &st->mix, r, s, 1);
@@ -224,7 +251,7 @@ static void weighted_contributions(const struct fusion *f, struct model_run *r,
     const struct weighted *w = f->self;
     const struct weighted_state *st = run_head(r, f)->fusion_state;
 
-    mix_contributions(&w->mix, &st->mix, r, s, st->w, 0, out);
+    mix_contributions(&w->mix, &st->mix, r, s, used(st), stride(st, f), out);
 }
 
 static void weighted_describe(const struct fusion *f, const struct model *m,

@@ -56,6 +56,8 @@ void batch_norm_take(const struct batch_norm *b, struct model_run *r,
     st->sum_dy = run_take(r, b->width, sizeof(float));
     st->sum_dy_x = run_take(r, b->width, sizeof(float));
     st->var = run_take(r, b->width, sizeof(float));
+    if (b->gaps)
+        st->count = run_take(r, b->width, sizeof(float));
     if (!b->plain)
         return;
     st->one = run_take(r, b->width, sizeof(float));
@@ -89,6 +91,35 @@ KERNEL(statistics,
         float *restrict mean, float *restrict var),
        (x, n, width, mean, var))
 
+/* The same of values that are there; without any, what runs goes on. */
+static void statistics_of_some(const struct batch_norm *b,
+                               struct batch_norm_state *st,
+                               const struct model_step *s, const float *x,
+                               uint32_t n)
+{
+    for (uint32_t k = 0; k < b->width; k++) {
+        float mean = 0.0f, var = 0.0f, count = 0.0f;
+
+        for (uint32_t i = 0; i < n; i++) {
+            float v = x[(size_t)i * b->width + k];
+
+            if (!isnan(v)) {
+                mean += v;
+                count += 1.0f;
+            }
+        }
+        mean = count > 0.0f ? mean / count : s->dense[b->mean + k];
+        for (uint32_t i = 0; i < n; i++) {
+            float d = x[(size_t)i * b->width + k] - mean;
+
+            var += isnan(d) ? 0.0f : d * d;
+        }
+        st->mean[k] = mean;
+        st->var[k] = count > 1.0f ? var : s->dense[b->var + k];
+        st->count[k] = count > 1.0f ? count : 1.0f;
+    }
+}
+
 KERNEL_BODY void scale_body(const float *x, uint32_t n, uint32_t width,
                             const float *mean, const float *inverse,
                             const float *gamma, const float *beta, float *y)
@@ -112,15 +143,18 @@ void batch_norm_forward(const struct batch_norm *b, struct batch_norm_state *st,
 {
     const float *mean = train ? st->mean : s->dense + b->mean;
 
-    if (train)
+    if (train && b->gaps)
+        statistics_of_some(b, st, s, x, n);
+    else if (train)
         statistics(x, n, b->width, st->mean, st->var);
     for (uint32_t k = 0; k < b->width; k++) {
-        float var = train ? st->var[k] / (float)n : s->dense[b->var + k];
+        float count = train && b->gaps ? st->count[k] : (float)n;
+        float var = train ? st->var[k] / count : s->dense[b->var + k];
 
         /* An average of averages in flight may undershoot 0 by rounding. */
         st->inverse[k] = 1.0f / sqrtf((var > 0.0f ? var : 0.0f) + EPSILON);
         if (train)
-            st->var[k] /= n > 1 ? (float)(n - 1) : 1.0f;
+            st->var[k] /= count > 1.0f ? count - 1.0f : 1.0f;
         else
             st->mean[k] = mean[k];
     }

@@ -13,6 +13,7 @@ struct batch_norm {
     uint32_t width;
     uint64_t gamma, beta, mean, var; // offsets in the dense vector
     int plain;                       // no gamma and beta: 1 and 0
+    int gaps; // NaN is no value: the statistics are of the others, y is NaN
 };
 
 struct batch_norm_state {
@@ -20,6 +21,7 @@ struct batch_norm_state {
     float *sum_dy, *sum_dy_x;
     float *var;        // [width] unbiased
     float *one, *zero; // [width] of a plain one
+    float *count;      // [width] gaps: values of the micro-batch
 };
 
 enum fusor_status batch_norm_build(struct model *m, const char *name,

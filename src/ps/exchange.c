@@ -116,6 +116,51 @@ static void send_leg(struct exchange_core *c, struct exchange *x,
     leg_sent(c, leg);
 }
 
+/* One that is due again: what came in several chunks is not sent whole, but the
+ * shard is asked which it has (WIRE_ASK, header.b the kind), behind whatever
+ * is still leaving. */
+static void resend_leg(struct exchange_core *c, struct exchange *x,
+                       uint32_t shard)
+{
+    struct exchange_leg *leg = &x->legs[shard];
+    struct peer to = {.kind = PEER_SHARD, .number = shard};
+    struct wire_header h = leg_header(x, shard);
+
+    if (!leg->out || leg->out->size <= WIRE_CHUNK_BYTES) {
+        send_leg(c, x, shard);
+        return;
+    }
+    h.b = h.kind;
+    h.kind = WIRE_ASK;
+    h.attempt = --leg->attempt; // the one whose chunks may be there
+    if (!messenger_is_leaving(c->messenger, to, h.request))
+        messenger_send(c->messenger, to, &h, NULL, NULL);
+    leg_sent(c, leg);
+}
+
+/* The shard says which chunks it has, or that it has none of that attempt. */
+static void send_missing(struct exchange_core *c, struct exchange *x,
+                         const struct message *msg)
+{
+    uint32_t shard = msg->from.number;
+    struct exchange_leg *leg = &x->legs[shard];
+    struct peer to = {.kind = PEER_SHARD, .number = shard};
+    struct wire_header h = leg_header(x, shard);
+    uint64_t had[WIRE_CHUNKS_MAX / 64];
+
+    if (msg->header.attempt + 1 != leg->attempt ||
+        messenger_is_leaving(c->messenger, to, h.request))
+        return; // said of an older one
+    if (msg->size != sizeof(had)) {
+        send_leg(c, x, shard);
+        return;
+    }
+    memcpy(had, msg->data, sizeof(had));
+    h.attempt--;
+    messenger_send_missing(c->messenger, to, &h, leg->out, had);
+    leg->resend_ms = clock_now_ms(c->clock) + leg->backoff_ms;
+}
+
 static void name_request(struct exchange_core *c, struct exchange *x)
 {
     x->header.job = c->job;
@@ -225,6 +270,8 @@ static int is_answer(const struct exchange *x, const struct wire_header *h)
 {
     if (h->request != x->header.request)
         return 0;
+    if (h->kind == WIRE_MISSING)
+        return 1;
     if (x->header.kind == WIRE_KEYS)
         return h->kind == WIRE_VALUES;
     return h->kind == WIRE_ACK || h->kind == WIRE_REFUSED ||
@@ -249,6 +296,10 @@ void exchange_core_on_message(struct exchange_core *c,
         renew_ticket(c, *at, msg->from.number, msg->header.attempt);
         return;
     }
+    if (msg->header.kind == WIRE_MISSING) {
+        send_missing(c, *at, msg);
+        return;
+    }
     if (msg->header.kind == WIRE_VALUES) {
         leg->held_ns = msg->header.a;
         leg->reply = keep_reply(c, msg);
@@ -270,7 +321,7 @@ void exchange_core_tick(struct exchange_core *c)
     for (struct exchange *x = c->active; x; x = x->next)
         for (uint32_t i = 0; i < c->n_shards; i++)
             if (!x->legs[i].answered && now >= x->legs[i].resend_ms)
-                send_leg(c, x, i);
+                resend_leg(c, x, i);
 }
 
 int exchange_core_timeout_ms(const struct exchange_core *c)

@@ -1,5 +1,8 @@
 /* Requests under way from one worker process to the shards: a step's keys, or
  * its gradients, to all shards at once, each sent again until it is answered.
+ * Of a request of several chunks only those are sent again that the shard does
+ * not have: it is asked first, which also costs little when it has them all and
+ * only the answer takes its time.
  * A shard that has forgotten the ticket of a push says so, and gets the keys of
  * its step and then the push once more.
  * A state machine without threads or sockets: unit tests drive it over the

@@ -176,6 +176,34 @@ void server_drop(struct server *s, const struct message *msg,
              wire_kind_name(msg->header.kind), msg->from.number, why->text);
 }
 
+void server_tell_missing(struct server *s, const struct message *msg)
+{
+    const struct wire_header *h = &msg->header;
+    struct wire_header missing = server_answer(s, h, WIRE_MISSING);
+    uint64_t had[WIRE_CHUNKS_MAX / 64];
+    int any = messenger_holds(s->config.messenger, msg->from, h->request,
+                              (enum wire_kind)h->b, h->attempt, had);
+
+    messenger_send_bytes(s->config.messenger, msg->from, &missing, had,
+                         any ? sizeof(had) : 0, NULL);
+}
+
+/* A request of several chunks was not answered for a while. Has it been taken?
+ * Then as if it had come twice. */
+static enum fusor_status on_ask(struct server *s, const struct message *msg,
+                                struct fusor_error *err)
+{
+    const struct wire_header *h = &msg->header;
+
+    s->counters.asked++;
+    if (h->b == WIRE_PUSH)
+        return server_on_push(s, msg, err);
+    if (h->b == WIRE_KEYS &&
+        !lane_note_repeat(&s->lanes[h->lease], msg->from, h))
+        server_tell_missing(s, msg);
+    return FUSOR_OK;
+}
+
 int server_unit_is_sound(const struct server *s, const struct wire_header *h)
 {
     return h->clock < s->n_units &&
@@ -199,6 +227,8 @@ enum fusor_status server_on_message(struct server *s, const struct message *msg,
     }
     if (msg->header.kind == WIRE_KEYS)
         return server_on_keys(s, msg, err);
+    if (msg->header.kind == WIRE_ASK)
+        return on_ask(s, msg, err);
     if (msg->header.kind == WIRE_PUSH) {
         rc = server_on_push(s, msg, err);
         profile_enter(s->config.profile, PROFILE_OTHER);

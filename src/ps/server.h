@@ -54,6 +54,7 @@ struct server_counters {
     uint64_t pulls, pushes, duplicates, refused, malformed;
     uint64_t no_room;   // dropped because the pool was full; they come again
     uint64_t need_keys; // pushes whose ticket was gone
+    uint64_t asked;     // which chunks of a request are here
     /* Of pulls to train on; of rows_asked, those whose values the reader held
      * itself, and the bytes that were not sent for that. */
     uint64_t rows_asked, rows_held, bytes_held;

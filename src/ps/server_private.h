@@ -76,6 +76,8 @@ struct wire_header server_answer(const struct server *s,
 /** Count and name a message that makes no sense. */
 void server_drop(struct server *s, const struct message *msg,
                  const struct fusor_error *why);
+/** Answer a worker that asks which chunks of a request are here. */
+void server_tell_missing(struct server *s, const struct message *msg);
 /** Is the unit of a message one that its lease may speak of? */
 int server_unit_is_sound(const struct server *s, const struct wire_header *h);
 
@@ -95,6 +97,7 @@ enum fusor_status server_apply(struct server *s, uint32_t first, uint32_t n,
                                struct fusor_error *err);
 
 /* server_push.c */
+/** Or a worker asks what is here of a push (WIRE_ASK). */
 enum fusor_status server_on_push(struct server *s, const struct message *msg,
                                  struct fusor_error *err);
 

@@ -340,6 +340,11 @@ enum fusor_status server_on_push(struct server *s, const struct message *msg,
 
     if (!s->open || h->epoch != (uint32_t)s->epoch)
         return FUSOR_OK; // of an epoch that is over: its answer was lost
+    if (verdict == PUSH_NEW && h->kind == WIRE_ASK) {
+        if (!l->has_push) // else it is before its time
+            server_tell_missing(s, msg);
+        return FUSOR_OK;
+    }
     if (verdict == PUSH_NEW)
         return on_new_push(s, msg, err);
     if (verdict == PUSH_REFUSED) {

@@ -283,6 +283,43 @@ enum fusor_status messenger_send(struct messenger *m, struct peer to,
     return messenger_stream_end(m, &s, err);
 }
 
+int messenger_is_leaving(struct messenger *m, struct peer to, uint64_t request)
+{
+    const struct outbox *box = *outbox_find(m, to);
+
+    for (const struct outgoing *o = box ? box->first : NULL; o; o = o->next)
+        if (o->source.header.request == request)
+            return 1;
+    return 0;
+}
+
+int messenger_holds(const struct messenger *m, struct peer from,
+                    uint64_t request, enum wire_kind kind, uint32_t attempt,
+                    uint64_t had[WIRE_CHUNKS_MAX / 64])
+{
+    return assembler_holds(m->assembler, peer_key(from), request, kind, attempt,
+                           had);
+}
+
+void messenger_send_missing(struct messenger *m, struct peer to,
+                            const struct wire_header *header,
+                            struct payload_buffer *payload,
+                            const uint64_t had[WIRE_CHUNKS_MAX / 64])
+{
+    enum fusor_status rc = FUSOR_OK;
+    struct chunk_source s;
+
+    if (*outbox_find(m, to) ||
+        chunk_source_init(&s, header, payload, NULL) != FUSOR_OK)
+        return;
+    for (uint32_t i = 0; i < s.header.n_chunks && rc == FUSOR_OK; i++) {
+        if (had[i / 64] >> (i % 64) & 1)
+            continue;
+        s.next = i;
+        rc = transport_send_chunks(m->transport, to, &s, i + 1, NULL);
+    }
+}
+
 int messenger_lends(struct messenger *m, struct peer to,
                     struct payload_buffer *payload)
 {

@@ -91,6 +91,21 @@ void messenger_stream_advance(struct messenger *m, struct messenger_stream *s,
 enum fusor_status messenger_stream_end(struct messenger *m,
                                        struct messenger_stream *s,
                                        struct fusor_error *err);
+/** Does a request to this peer wait for room in the pipe, or part of it? */
+int messenger_is_leaving(struct messenger *m, struct peer to, uint64_t request);
+/** What is here of a message of a peer that is not yet whole:
+ * assembler_holds(). */
+int messenger_holds(const struct messenger *m, struct peer from,
+                    uint64_t request, enum wire_kind kind, uint32_t attempt,
+                    uint64_t had[WIRE_CHUNKS_MAX / 64]);
+/** Send the chunks of a message that the peer lacks, as far as the pipe takes
+ * them; the rest is to be asked for again.
+ * @param header with the attempt whose other chunks the peer has
+ * @param had a bit each of those */
+void messenger_send_missing(struct messenger *m, struct peer to,
+                            const struct wire_header *header,
+                            struct payload_buffer *payload,
+                            const uint64_t had[WIRE_CHUNKS_MAX / 64]);
 /** Wait for one whole message; sends what waits while it does.
  * @param timeout_ms 0: only look; < 0: until one comes or a wake
  * @return FUSOR_OK, FUSOR_EAGAIN (timeout, woken, or a look after 1 ms at a

@@ -367,6 +367,23 @@ enum fusor_status assembler_add(struct assembler *a, uint64_t sender,
     return open_fill(a, m, h, data, now_ms, out);
 }
 
+int assembler_holds(const struct assembler *a, uint64_t sender,
+                    uint64_t request, enum wire_kind kind, uint32_t attempt,
+                    uint64_t had[WIRE_CHUNKS_MAX / 64])
+{
+    struct message_key key = {sender, request, kind};
+
+    for (unsigned i = 0; i < a->n_open; i++) {
+        const struct open_message *m = &a->open[i];
+
+        if (!key_same(m->key, key) || m->header.attempt != attempt)
+            continue;
+        memcpy(had, m->had, sizeof(m->had));
+        return 1;
+    }
+    return 0;
+}
+
 unsigned assembler_expire(struct assembler *a, int64_t now_ms)
 {
     unsigned n = 0;

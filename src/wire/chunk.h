@@ -109,6 +109,12 @@ enum fusor_status assembler_add(struct assembler *a, uint64_t sender,
                                 size_t size, int64_t now_ms,
                                 struct wire_message *out,
                                 struct fusor_error *err);
+/** Which chunks of a message are here that is not yet whole?
+ * @param had a bit each
+ * @return 0: nothing of this attempt is held; had is untouched */
+int assembler_holds(const struct assembler *a, uint64_t sender,
+                    uint64_t request, enum wire_kind kind, uint32_t attempt,
+                    uint64_t had[WIRE_CHUNKS_MAX / 64]);
 /** Give up what had no new chunk for timeout_ms.
  * @return messages given up */
 unsigned assembler_expire(struct assembler *a, int64_t now_ms);

@@ -22,19 +22,21 @@
 #define WIRE_TOTAL_MAX ((uint64_t)WIRE_CHUNKS_MAX * WIRE_CHUNK_BYTES)
 
 /* name, text in logs. Values are the wire's: append only. */
-#define WIRE_KIND_LIST(X) \
-    X(HELLO, "hello")     \
-    X(PING, "ping")       \
-    X(PONG, "pong")       \
-    X(COMMAND, "command") \
-    X(RESULT, "result")   \
-    X(KEYS, "keys")       \
-    X(VALUES, "values")   \
-    X(PUSH, "push")       \
-    X(ACK, "ack")         \
-    X(REFUSED, "refused") \
-    X(FAIL, "fail")       \
-    X(NEED_KEYS, "need_keys")
+#define WIRE_KIND_LIST(X)     \
+    X(HELLO, "hello")         \
+    X(PING, "ping")           \
+    X(PONG, "pong")           \
+    X(COMMAND, "command")     \
+    X(RESULT, "result")       \
+    X(KEYS, "keys")           \
+    X(VALUES, "values")       \
+    X(PUSH, "push")           \
+    X(ACK, "ack")             \
+    X(REFUSED, "refused")     \
+    X(FAIL, "fail")           \
+    X(NEED_KEYS, "need_keys") \
+    X(ASK, "ask")             \
+    X(MISSING, "missing")
 
 enum wire_kind {
     WIRE_NONE, // never on the wire

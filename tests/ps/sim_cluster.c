@@ -429,6 +429,7 @@ static void sum_counters(struct server_counters *sum,
     sum->malformed += c->malformed;
     sum->no_room += c->no_room;
     sum->need_keys += c->need_keys;
+    sum->asked += c->asked;
     sum->rows_asked += c->rows_asked;
     sum->rows_held += c->rows_held;
     sum->bytes_held += c->bytes_held;

@@ -231,6 +231,28 @@ static void large_messages_come_through_small_pipes(void)
     }
 }
 
+/* Under loss a large push is asked about and completed, chunk by chunk. */
+static void lost_chunks_of_large_messages_come_again(void)
+{
+    uint64_t asked = 0;
+    struct toy toy;
+
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct sim_cluster_config c = {.seed = seed,
+                                       .n_shards = 1,
+                                       .n_workers = 2,
+                                       .staleness = (int)(seed % 3) - 1,
+                                       .depth = 1,
+                                       .loss = 0.2};
+        struct sim_cluster_result r;
+
+        toy_init(&toy, seed, 0, 2, 1, 1500000); // 6 chunks a push
+        check_sums(&toy, &c, &r);
+        asked += r.counters.asked;
+    }
+    CHECK(asked > 4);
+}
+
 static void equal_bits_on_any_cluster_and_at_home(void)
 {
     static const uint32_t shapes[][2] = {{1, 1}, {2, 1}, {3, 2}, {4, 3}};
@@ -429,6 +451,8 @@ int main(int argc, char **argv)
         {"whole sums are exact in bf16", whole_sums_are_exact_in_bf16},
         {"fewer bytes do not depend on the number of shards",
          fewer_bytes_do_not_depend_on_the_number_of_shards},
+        {"lost chunks of large messages come again",
+         lost_chunks_of_large_messages_come_again},
         {"large messages come through small pipes",
          large_messages_come_through_small_pipes},
         {"equal bits on any cluster and at home",

@@ -234,7 +234,95 @@ static void a_forgotten_ticket_brings_keys_and_push_again(void)
     close_all();
 }
 
-/* Chunks leave while the rest is written; a resend brings all of it. */
+/* The shard's answer to the ASK it heard last. */
+static void tell_missing(void)
+{
+    struct wire_header h = {.kind = WIRE_MISSING,
+                            .job = JOB,
+                            .request = last[0].header.request,
+                            .attempt = last[0].header.attempt};
+    uint64_t had[WIRE_CHUNKS_MAX / 64];
+    int any = messenger_holds(shards[0], last[0].from, h.request, WIRE_PUSH,
+                              h.attempt, had);
+    struct message msg;
+
+    REQUIRE(!messenger_send_bytes(shards[0], (struct peer){PEER_WORKER, 0, 0},
+                                  &h, had, any ? sizeof(had) : 0, NULL));
+    sim_advance(sim, sim_now_ns(sim) + MS);
+    while (messenger_receive(worker, &msg, 0, NULL) == FUSOR_OK)
+        exchange_core_on_message(core, &msg);
+}
+
+static struct exchange *begin_large(size_t size)
+{
+    struct exchange *x = exchange_create(SHARDS, NULL);
+
+    REQUIRE(x != NULL);
+    x->header.kind = WIRE_PUSH;
+    for (int i = 0; i < SHARDS; i++) {
+        REQUIRE(!payload_buffer_take(messenger_pool(worker), i ? 64 : size,
+                                     &x->legs[i].out, NULL));
+        x->legs[i].out->size = i ? 64 : size;
+        memset(x->legs[i].out->data, 7, x->legs[i].out->size);
+    }
+    REQUIRE(!exchange_core_begin(core, x, NULL));
+    return x;
+}
+
+/* Chunk 0 is lost on its way: it alone goes again. */
+static void only_missing_chunks_go_again(void)
+{
+    size_t size = 2 * WIRE_CHUNK_BYTES + 8;
+    struct peer a = {PEER_SHARD, 0, 0}, b = {PEER_WORKER, 0, 0};
+    struct exchange *x;
+    uint64_t sent;
+
+    open_all();
+    x = begin_large(size);
+    REQUIRE(!sim_cut(sim, a, b, SIM_NEVER, NULL));
+    exchange_core_written(core, x, 0, WIRE_CHUNK_BYTES);
+    CHECK(hear(0, 3) == 0);
+    REQUIRE(!sim_cut(sim, a, b, 0, NULL));
+    exchange_core_end(core, x);
+    CHECK(hear(0, 3) == 0);
+    CHECK(hear(0, DEADLINE_RESEND_MS) == 1 && last[0].header.kind == WIRE_ASK);
+    sent = sim_stats(sim).sent;
+    tell_missing();
+    CHECK(hear(0, 3) == 1 && last[0].header.kind == WIRE_PUSH &&
+          last[0].header.attempt == 0 && last[0].size == size &&
+          ((const uint8_t *)last[0].data)[5] == 7);
+    CHECK(sim_stats(sim).sent == sent + 2); // the answer and one chunk
+    answer(0, WIRE_ACK, x->header.request, "");
+    hear(1, 1);
+    answer(1, WIRE_ACK, x->header.request, "");
+    CHECK(exchange_core_take_done(core) == x);
+    exchange_destroy(x, SHARDS);
+    close_all();
+}
+
+/* Who has nothing of it gets all of it, as another attempt. */
+static void who_has_nothing_gets_all(void)
+{
+    size_t size = WIRE_CHUNK_BYTES + 8;
+    struct exchange *x;
+
+    open_all();
+    x = begin_large(size);
+    exchange_core_end(core, x);
+    CHECK(hear(0, 3) == 1 && last[0].size == size);
+    CHECK(hear(0, DEADLINE_RESEND_MS) == 1 && last[0].header.kind == WIRE_ASK);
+    tell_missing(); // it was whole, and is not remembered
+    CHECK(hear(0, 3) == 1 && last[0].size == size &&
+          last[0].header.attempt == 1);
+    hear(1, 1);
+    answer(1, WIRE_ACK, x->header.request, "");
+    answer(0, WIRE_ACK, x->header.request, "");
+    CHECK(exchange_core_take_done(core) == x);
+    exchange_destroy(x, SHARDS);
+    close_all();
+}
+
+/* Chunks leave while the rest is written. */
 static void a_request_may_leave_while_it_is_written(void)
 {
     size_t size = WIRE_CHUNK_BYTES + 8;
@@ -261,7 +349,9 @@ static void a_request_may_leave_while_it_is_written(void)
           ((const uint8_t *)last[0].data)[size - 1] == 2);
     CHECK(hear(1, 3) == 1 && last[1].size == 64);
     answer(1, WIRE_ACK, x->header.request, "");
-    CHECK(hear(0, DEADLINE_RESEND_MS + 2) == 1 && last[0].size == size);
+    CHECK(hear(0, DEADLINE_RESEND_MS + 2) == 1 &&
+          last[0].header.kind == WIRE_ASK && last[0].header.b == WIRE_PUSH &&
+          last[0].size == 0);
     answer(0, WIRE_ACK, x->header.request, "");
     CHECK(exchange_core_take_done(core) == x && x->status == FUSOR_OK);
     exchange_destroy(x, SHARDS);
@@ -283,6 +373,8 @@ int main(void)
          a_forgotten_ticket_brings_keys_and_push_again},
         {"a request may leave while it is written",
          a_request_may_leave_while_it_is_written},
+        {"only missing chunks go again", only_missing_chunks_go_again},
+        {"who has nothing gets all", who_has_nothing_gets_all},
     };
 
     return TEST_RUN("ps.exchange", cases);

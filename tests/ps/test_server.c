@@ -452,6 +452,33 @@ static void frozen_blocks_stay(void)
     close_server();
 }
 
+/* What it has of a request of several chunks: nothing yet, and later all. */
+static void who_asks_is_told_what_is_missing(void)
+{
+    struct wire_header ask = header(WIRE_ASK, 0, 0, 7);
+
+    open_server(0);
+    begin(0, 0, 4);
+    ask.b = WIRE_PUSH;
+    deliver(0, &ask, NULL, 0);
+    CHECK(heard(0) == WIRE_MISSING && answer.header.request == 7 &&
+          answer.size == 0);
+    send_push(0, header(WIRE_PUSH, 0, 0, 7), 0);
+    deliver(0, &ask, NULL, 0); // it waits for the other worker's
+    CHECK(heard(0) == WIRE_NONE);
+    send_push(1, header(WIRE_PUSH, 1, 0, 7), 2);
+    CHECK(heard(0) == WIRE_ACK);
+    deliver(0, &ask, NULL, 0); // the answer was lost
+    CHECK(heard(0) == WIRE_ACK && server_counters(server).duplicates == 2);
+    ask.b = WIRE_KEYS;
+    deliver(0, &ask, NULL, 0);
+    CHECK(heard(0) == WIRE_MISSING);
+    ask.b = WIRE_ACK; // no request
+    deliver(0, &ask, NULL, 0);
+    CHECK(heard(0) == WIRE_NONE && server_counters(server).asked == 5);
+    close_server();
+}
+
 static void memory_that_is_out_at_the_start_is_reported(void)
 {
     struct server_config config = {.params = &params, .n_workers = WORKERS};
@@ -519,6 +546,7 @@ int main(void)
         {"frozen blocks stay", frozen_blocks_stay},
         {"memory that is out at the start is reported",
          memory_that_is_out_at_the_start_is_reported},
+        {"who asks is told what is missing", who_asks_is_told_what_is_missing},
     };
 
     log_set_level(LOG_ERROR);

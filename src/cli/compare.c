@@ -248,7 +248,7 @@ const struct verb verb_compare = {
         "gauc is tested as the plain mean over users.\n"
         "--by FIELD compares within each value of a field too, which the "
         "models "
-        "need not read,\nand says how far the groups lie apart in each run; "
+        "need not read,\nand how far the groups lie apart; "
         "Holm's correction is over all of it.\n",
     .examples =
         "  fusor compare runs/mf runs/fused --metrics ndcg@10\n"

@@ -117,7 +117,8 @@ static void json_row(const struct compare *c, const struct row *r,
         json_number(j, "low", r->test.low);
         json_number(j, "high", r->test.high);
         json_number(j, "p", r->test.p);
-        json_number(j, "p_t", r->test.p_t);
+        if (r->kind != ROW_GAP)
+            json_number(j, "p_t", r->test.p_t);
         json_number(j, "p_holm", r->test.p_holm);
     }
     json_end_object(j);

@@ -1,6 +1,6 @@
 /* Rows of a comparison: each metric of each side, of all units and of each
- * group, with a paired bootstrap against the first side and Holm's correction
- * over all tests made (model/stats). */
+ * group, and how far the groups lie apart, with a paired bootstrap against the
+ * first side and Holm's correction over all tests made (model/stats). */
 #include "cli/compare.h"
 
 #include <math.h>
@@ -43,6 +43,12 @@ static uint64_t count_numbers(const double *x, size_t n)
     for (size_t i = 0; i < n; i++)
         have += !isnan(x[i]);
     return have;
+}
+
+/* Is it a group of something, not of what is missing? */
+static int is_value(const char *group)
+{
+    return strcmp(group, "unknown") != 0;
 }
 
 /* What the evaluations said, where units say nothing. */
@@ -102,15 +108,68 @@ static void fill_gap(const struct compare *c, struct row *gap)
         double x = compare_mean(r);
 
         if (r->kind != ROW_GROUP || r->metric != gap->metric ||
-            r->side != gap->side || r->small || isnan(x) ||
-            !strcmp(r->group, "unknown"))
+            r->side != gap->side || r->small || isnan(x) || !is_value(r->group))
             continue;
         low = fmin(low, x);
         high = fmax(high, x);
         n++;
     }
     gap->mean = n < 2 ? NAN : high - low;
-    gap->n = n;
+}
+
+/* The number of each unit's group among those that are large enough.
+ * @return how many there are */
+static size_t number_groups(const struct compare *c, const double *values,
+                            uint32_t *group)
+{
+    const struct units *u = &c->sides[0].units;
+    uint32_t number[UNITS_GROUPS_MAX];
+    uint64_t n[UNITS_GROUPS_MAX] = {0};
+    size_t n_groups = 0;
+
+    for (size_t i = 0; i < u->n; i++)
+        if (units_at(u, i)->group != UNITS_NO_GROUP && !isnan(values[i]))
+            n[units_at(u, i)->group]++;
+    for (size_t g = 0; g < u->n_groups; g++)
+        number[g] = n[g] >= 2 && n[g] >= c->min_group && is_value(u->groups[g])
+                        ? (uint32_t)n_groups++
+                        : UNITS_NO_GROUP;
+    for (size_t i = 0; i < u->n; i++)
+        group[i] = units_at(u, i)->group == UNITS_NO_GROUP
+                       ? UNITS_NO_GROUP
+                       : number[units_at(u, i)->group];
+    return n_groups;
+}
+
+/* Against the first side's gap, for metrics that have units. */
+static enum fusor_status test_gap(const struct compare *c, struct row *gap,
+                                  struct stats_comparison_options *o,
+                                  struct fusor_error *err)
+{
+    const struct units *first = &c->sides[0].units;
+    const char *metric = first->metrics[gap->metric];
+    double *a = column(&gap->side->units, metric, NULL);
+    double *b = column(first, metric, NULL);
+    uint32_t *group = mem_alloc_raw(first->n + 1, sizeof(*group));
+    enum fusor_status rc = FUSOR_OK;
+    size_t n_groups;
+
+    fill_gap(c, gap);
+    o->of = strncmp(metric, "rmse", 4) ? STATS_MEAN : STATS_ROOT_MEAN;
+    if (!group)
+        rc = mem_fail(err, "groups", first->n * sizeof(*group));
+    if (a && b && group && count_numbers(a, first->n) >= 2) {
+        n_groups = number_groups(c, b, group);
+        if (n_groups >= 2) {
+            rc = stats_compare_gaps(a, b, group, first->n, n_groups, o,
+                                    &gap->test, err);
+            gap->tested = rc == FUSOR_OK;
+        }
+    }
+    mem_free(group);
+    mem_free(a);
+    mem_free(b);
+    return rc;
 }
 
 static enum fusor_status add_rows(struct compare *c, size_t metric,
@@ -125,11 +184,10 @@ static enum fusor_status add_rows(struct compare *c, size_t metric,
                             .metric = metric,
                             .kind = kind,
                             .group = group};
-        if (kind == ROW_GAP)
-            fill_gap(c, row);
-        else
-            FUSOR_TRY(fusor_wrap(err, fill_row(c, row, o, err), "%s",
-                                 c->sides[0].units.metrics[metric]));
+        FUSOR_TRY(fusor_wrap(err,
+                             kind == ROW_GAP ? test_gap(c, row, o, err)
+                                             : fill_row(c, row, o, err),
+                             "%s", c->sides[0].units.metrics[metric]));
     }
     return FUSOR_OK;
 }

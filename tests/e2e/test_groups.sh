@@ -48,7 +48,8 @@ ok "another run" "$FUSOR" train job.yaml --run-dir runs/more -q \
 ok "by group" "$FUSOR" compare runs/a runs/more --by gender -m auc,hr@10
 shows 'gap (max - min)'
 ok "its JSON" "$FUSOR" compare runs/a runs/more --by gender -m auc,hr@10 --json
-[ "$(grep -c '"p_holm"' out)" = 3 ] || die "not three tests: all, and two groups"
+[ "$(grep -c '"p_holm"' out)" = 4 ] ||
+    die "not four tests: all, two groups and the gap"
 [ "$(grep -c '"kind": "gap"' out)" = 4 ] || die "not a gap a metric and run"
 # What evaluate says of one run by itself.
 ok "alone" "$FUSOR" evaluate runs/a --by gender -m auc

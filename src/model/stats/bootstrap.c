@@ -1,15 +1,12 @@
 /* The paired bootstrap over units (Efron and Tibshirani 1993, "An Introduction
  * to the Bootstrap": intervals 13.3, test by shifting to the null 16.4). */
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "model/stats/stats.h"
+#include "model/stats/resamples.h"
 
 #define CELLS_MAX ((size_t)1 << 15) // 1 MiB of cells: stays in the L2 cache
-#define RESAMPLES 10000
-#define RESAMPLES_MAX 10000000
 
 /* One unit or several dealt together: sums over them. */
 struct cell {
@@ -112,43 +109,11 @@ static double resample(const struct bootstrap *s, uint32_t number)
            average(s, sum.b + other.b, sum.w);
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* Between sorted values, as R's quantile type 7. */
-static double percentile(const double *sorted, size_t n, double p)
-{
-    double at = p * (double)(n - 1);
-    size_t i = (size_t)at;
-
-    if (i + 1 >= n)
-        return sorted[n - 1];
-    return sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]);
-}
-
 static void resample_all(const struct bootstrap *s, struct stats_comparison *c)
 {
-    size_t n = s->o.resamples, far = 0;
-    /* A resample as far off counts even when rounding put it a hair nearer. */
-    double reach = fabs(c->difference) * (1 - 1e-12);
-    double tail = (1 - s->o.confidence) / 2;
-    struct stats_summary summary;
-
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < s->o.resamples; i++)
         s->differences[i] = resample(s, i);
-        far += fabs(s->differences[i] - c->difference) >= reach;
-    }
-    qsort(s->differences, n, sizeof(double), compare_doubles);
-    summary = stats_summarise(s->differences, n);
-    c->se = summary.sd;
-    c->low = percentile(s->differences, n, tail);
-    c->high = percentile(s->differences, n, 1 - tail);
-    c->p = (double)(far + 1) / (double)(n + 1);
-    c->p_holm = c->p;
+    resamples_close(&s->o, s->differences, c);
 }
 
 /* The t test on the cells' share in the difference. A root of means is taken
@@ -176,24 +141,6 @@ static double p_by_t(const struct bootstrap *s, const struct cell *total,
     return 2 * stats_student_cdf(-fabs(c->difference / se), n - 1);
 }
 
-static enum fusor_status check_options(struct stats_comparison_options *o,
-                                       struct fusor_error *err)
-{
-    if (o->resamples == 0)
-        o->resamples = RESAMPLES;
-    if (o->confidence == 0)
-        o->confidence = 0.95;
-    if (!(o->confidence > 0 && o->confidence < 1))
-        return fusor_fail(err, FUSOR_EINVAL,
-                          "compare: confidence %g is not in (0, 1)",
-                          o->confidence);
-    if (o->resamples < 2 || o->resamples > RESAMPLES_MAX)
-        return fusor_fail(err, FUSOR_EINVAL,
-                          "compare: %u resamples: from 2 to %d", o->resamples,
-                          RESAMPLES_MAX);
-    return FUSOR_OK;
-}
-
 enum fusor_status stats_compare(const double *a, const double *b, size_t n,
                                 const struct stats_comparison_options *options,
                                 struct stats_comparison *out,
@@ -206,7 +153,7 @@ enum fusor_status stats_compare(const double *a, const double *b, size_t n,
 
     if (options)
         s.o = *options;
-    FUSOR_TRY(check_options(&s.o, err));
+    FUSOR_TRY(resamples_check(&s.o, err));
     s.cells = mem_alloc(n < CELLS_MAX ? n + 1 : CELLS_MAX, sizeof(*s.cells));
     s.differences = mem_alloc_raw(s.o.resamples, sizeof(*s.differences));
     if (!s.cells || !s.differences) {
@@ -219,8 +166,6 @@ enum fusor_status stats_compare(const double *a, const double *b, size_t n,
     c.mean_a = average(&s, total.a, total.w);
     c.mean_b = average(&s, total.b, total.w);
     c.difference = c.mean_a - c.mean_b;
-    c.resamples = s.o.resamples;
-    c.confidence = s.o.confidence;
     resample_all(&s, &c);
     c.p_t = p_by_t(&s, &total, &c);
     *out = c;

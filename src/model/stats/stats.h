@@ -76,6 +76,19 @@ enum fusor_status stats_compare(const double *a, const double *b, size_t n,
                                 struct stats_comparison *out,
                                 struct fusor_error *err);
 
+/** Compare how far groups lie apart: the largest of the groups' means less the
+ * smallest, of a and of b. Units are drawn within their group; mean_a and
+ * mean_b are the gaps, n the units, p_t is NaN. Weights are not looked at.
+ * @param a [n], b [n] as in stats_compare()
+ * @param group [n] below n_groups; units of others are left out
+ * @return FUSOR_EDATA: fewer than 2 groups with 2 units, or a value that
+ * stats_compare() refuses; FUSOR_EINVAL: confidence; FUSOR_ENOMEM */
+enum fusor_status
+stats_compare_gaps(const double *a, const double *b, const uint32_t *group,
+                   size_t n, size_t n_groups,
+                   const struct stats_comparison_options *options,
+                   struct stats_comparison *out, struct fusor_error *err);
+
 /** Correct p values for having made n comparisons (Holm 1979, "A simple
  * sequentially rejective multiple test procedure").
  * @param adjusted [n] may be p itself; reject where it is below the level */

@@ -36,6 +36,12 @@
  * error (the default), told when the tower is asked; drop_tower; or a number
  * that stands in.
  *
+ * How a text of the query fits a text of the item is a vector of a row's
+ * (match.h), also of a pair that is no row; words that are only searched for
+ * have none:
+ *
+ *     fit: {match: [words, title], features: [overlap, idf_overlap]}
+ *
  * Missing values: UINT32_MAX in a U32 column and UINT64_MAX in a U64 column are
  * BATCH_NO_ID in a batch; NaN in a dense column is 0 unless a transform fills
  * it. A key of a row that is missing is the unknown query or item.

@@ -11,12 +11,12 @@
 /* Settings of a field. Those from "min_count" on are prepare's: a job that
  * trains on a prepared folder may still carry them. */
 static const char *const field_keys[] = {
-    "side",      "type",   "of",      "max",      "transform", "repeat",
-    "min_count", "column", "key",     "width",    "separator", "vocab",
-    "hash",      "modulo", "buckets", "weighted", "required",  "range",
-    "admit",     "oov",    "stem",    "like",     "optional",  "from",
-    "ngram",     "file",   "ids",     "missing",  "tensor",    "stop",
-    NULL};
+    "side",      "type",     "of",      "max",      "transform", "repeat",
+    "min_count", "column",   "key",     "width",    "separator", "vocab",
+    "hash",      "modulo",   "buckets", "weighted", "required",  "range",
+    "admit",     "oov",      "stem",    "like",     "optional",  "from",
+    "ngram",     "file",     "ids",     "missing",  "tensor",    "stop",
+    "match",     "features", NULL};
 
 static const char *const side_names[] = {"row", "query", "item", NULL};
 
@@ -374,10 +374,13 @@ static enum fusor_status use_entry(struct dataset *ds, const char *name,
     repeat = yaml_get(node, "repeat");
     if (repeat)
         return use_repeated(ds, name, node, repeat, err);
-    if (!yaml_get(node, "of") && !yaml_get(node, "file"))
+    if (!yaml_get(node, "of") && !yaml_get(node, "file") &&
+        !yaml_get(node, "match"))
         return use_prepared(ds, name, node, node, err);
     if (field_find(ds->specs, ds->n_fields, name) >= 0)
         return yaml_fail(node, err, "fields: \"%s\" stands here twice", name);
+    if (yaml_get(node, "match"))
+        return dataset_add_match(ds, name, node, err);
     if (yaml_get(node, "file")) {
         FUSOR_TRY(read_side(node, &side, err));
         return dataset_add_vectors(ds, name, node, side, err);

@@ -8,6 +8,7 @@
 #include "data/dataset.h"
 #include "data/dense.h"
 #include "data/history.h"
+#include "data/match.h"
 #include "data/packed.h"
 #include "data/part.h"
 #include "data/scores.h"
@@ -23,7 +24,8 @@ enum field_origin {
     ORIGIN_ITEM,  // a column of item.part
     ORIGIN_HISTORY,
     ORIGIN_BAG,
-    ORIGIN_SCORES // files of scores
+    ORIGIN_SCORES, // files of scores
+    ORIGIN_MATCH   // of two texts, computed for each sample
 };
 
 /* Whose events a row may see. */
@@ -42,6 +44,8 @@ struct dataset_field {
     float *owned_dense[N_SPLITS]; // where the column could not be used as it is
     uint64_t *owned_events[N_EVENT_SETS]; // by event of the set's timeline
     const uint64_t *events[N_EVENT_SETS]; // its own, or another field's
+    const struct column_view *texts[2];   // of the query and the item, and how
+    struct match match;                   // they fit
     uint32_t of;                          // derived: index into the schema
     uint32_t max;                         // most events taken; 0: all
     struct dense_transform transform;
@@ -146,6 +150,10 @@ enum fusor_status dataset_add_vectors(struct dataset *ds, const char *name,
 enum fusor_status dataset_add_scores(struct dataset *ds,
                                      struct fusor_error *err);
 void dataset_clear_scores(struct foreign *f);
+/* dataset_match.c: how the query's text fits the item's. */
+enum fusor_status dataset_add_match(struct dataset *ds, const char *name,
+                                    struct yaml_node *node,
+                                    struct fusor_error *err);
 /* dataset_values.c: values that are computed at opening. */
 enum fusor_status dataset_check_ids(struct dataset *ds,
                                     struct fusor_error *err);

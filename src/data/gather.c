@@ -148,6 +148,22 @@ static void fill_dense(const float *column, const struct side *s,
     }
 }
 
+static struct match_text text_of(const struct column_view *c, uint32_t key)
+{
+    uint32_t at = table_row(key);
+
+    return (struct match_text){c->u32 + c->u64[at],
+                               (uint32_t)(c->u64[at + 1] - c->u64[at])};
+}
+
+static void fill_match(const struct dataset_field *f, const struct side *s,
+                       float *out)
+{
+    for (uint32_t i = 0; i < s->n; i++, out += f->match.n_features)
+        match_compute(&f->match, text_of(f->texts[0], s->query[i]),
+                      text_of(f->texts[1], s->item[i]), out);
+}
+
 /* Which events of its query a row sees: of each set the first n, in one order,
  * less the `skip` oldest. */
 struct event_range {
@@ -351,6 +367,8 @@ enum fusor_status gather_field(const struct dataset *ds, size_t i,
         FUSOR_TRY(fill_events(ds, f, s, b, err));
     else if (f->origin == ORIGIN_SCORES)
         fill_scores(&b->place, b->dense);
+    else if (f->origin == ORIGIN_MATCH)
+        fill_match(f, s, b->dense);
     else if (is_dense(spec))
         fill_dense(f->dense[p], s, f->origin, spec->width, b->dense);
     else if (is_list(spec))

@@ -98,6 +98,16 @@ ok "prepare documents" "$FUSOR" prepare docs --protocol qrels \
     --train-share 1 --valid-share 0 -o parts/docs -q
 
 printf 'user,item,score\n1,1,.5\n' >ncf.csv
+
+# Products, with the schema that stands in the head of their job.
+sed -n 's/^#   \(label: {column\|fields:\|  [a-z_]*: *{\|            *[a-z]*:.*}\)/\1/p' \
+    "$jobs/homedepot.yaml" >products.yaml
+printf '%s\n' id,product_uid,product_title,search_term,relevance \
+    '1,7,"Angle, 2"" wide",angle bracket,3' '2,8,Paint,deck paint,2.33' \
+    '3,7,Angle,paint,1' >products.csv
+ok "prepare products" "$FUSOR" prepare products.csv --schema products.yaml \
+    --protocol user-split --train-share 1 --valid-share 0 -o parts/products -q
+
 n=0
 for file in "$jobs"/*.yaml; do
     name=$(basename "$file" .yaml)
@@ -110,6 +120,7 @@ for file in "$jobs"/*.yaml; do
     ctr_*) parts=parts/ctr ;;
     multi_task) parts=parts/labels ;;
     scifact_search) parts=parts/docs ;;
+    homedepot) parts=parts/products ;;
     seq_transformer | fused_three) parts=parts/events ;;
     frappe_*) parts=parts/frappe ;;
     *) parts=parts/kfold-random ;;

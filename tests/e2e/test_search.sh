@@ -95,6 +95,39 @@ if mpirun --oversubscribe -n 2 true 2>/dev/null; then
     cmp out fused.txt || die "ranks change what a fusion learns"
 fi
 
+# How texts fit each other, as features of a tower that learns.
+cat >fit.yaml <<'END'
+data: {prepared: parts/docs}
+label: {field: score}
+fields:
+  query: {side: query}
+  doc:   {side: item}
+  fit:   {match: [query_words, title]}
+  near:  {match: [query_chars, body_chars], features: [overlap, bigram]}
+towers: {fits: {type: mlp, inputs: [fit, near], units: [4]}}
+loss: mse
+train: {epochs: 2, global_batch: 32, micro_batches: 4}
+evaluate: [rmse]
+cluster: {staleness: 0}
+END
+ok "train on features" "$FUSOR" train fit.yaml --run-dir fit -q
+cp out fit.txt
+shows 'rmse'
+if mpirun --oversubscribe -n 2 true 2>/dev/null; then
+    ok "two ranks" mpirun --oversubscribe -n 3 "$FUSOR" train fit.yaml \
+        --run-dir fit-ranks -q --servers 1
+    cmp out fit.txt || die "ranks change what is learnt from features"
+fi
+sed 's/overlap, bigram/overlap, bigramm/' fit.yaml >bad.yaml
+fails 2 'did you mean bigram' "$FUSOR" train bad.yaml --check
+sed 's/query_words, title/query_words, title_chars/' fit.yaml >bad.yaml
+fails 2 'prepare them with one vocab' "$FUSOR" train bad.yaml --check
+sed 's/query_words, title/title, query_words/' fit.yaml >bad.yaml
+fails 2 'title is no text of the query' "$FUSOR" train bad.yaml --check
+sed 's/match: .query_words, title./match: title/' fit.yaml >bad.yaml
+fails 2 'write [text of the query, text of the item]' "$FUSOR" train bad.yaml \
+    --check
+
 # Words that nobody judged.
 ok "search" "$FUSOR" search fused "Which about2x3s, about2x9?" --top 3
 shows ' d'

@@ -67,6 +67,7 @@ static enum fusor_status make_store(struct opened *o, struct checkpoint *cp,
         .n_threads = n_threads,
         .n_workers = n_threads,
         .staleness = -1, // nothing is trained: units need not be shared
+        .judges_only = 1,
     };
 
     FUSOR_TRY(local_store_create(&store, n_threads, &o->store, err));

@@ -83,6 +83,8 @@ static enum fusor_status init_threads(struct trainer *t,
         if (workload_capacity(w, s, &p) > capacity)
             capacity = workload_capacity(w, s, &p);
     }
+    if (t->config.judges_only && capacity > PLAN_MICRO_ROWS)
+        capacity = PLAN_MICRO_ROWS;
     for (unsigned i = 0; i < t->config.n_threads; i++) {
         t->threads[i].trainer = t;
         FUSOR_TRY(worker_micros(t, i, &micros, err));

@@ -23,6 +23,7 @@ struct trainer_config {
     uint32_t first_worker;       // number of its first thread in the job
     uint32_t n_workers;          // threads of the whole job
     int staleness;               // 0 for a local store
+    int judges_only;             // no epochs: evaluation's room is enough
     const struct affinity *bind; // places of the threads; NULL: anywhere
     const char *run_dir; // where parts of a trace and scores of folds go; NULL:
                          // nothing of the kind

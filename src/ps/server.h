@@ -19,10 +19,12 @@
  * what each may have outstanding: 16 announced steps and one push a lease
  * (lane.h), their rows within the shard's memory cap, chunks in the transport's
  * pipe (a full one holds its sender up), and halves of messages, answers and
- * pushes out of one pool of twice the messenger's max_bytes, of which what
- * waits for one peer that does not read takes three quarters at most. What
- * finds no room is dropped and counted (no_room); the client sends it again,
- * after 200 ms to 2 s.
+ * pushes, which count towards one pool of twice the messenger's max_bytes
+ * wherever they lie (chunks in memory of the transport too, lent ones in their
+ * owner's); what waits for one peer that does not read takes three quarters of
+ * it at most. A chunk, push or answer that finds no room is dropped and
+ * counted; the client sends it again, after 200 ms to 2 s: of a request of
+ * several chunks only what is not here (WIRE_ASK).
  *
  * Threads: one. */
 #ifndef PS_SERVER_H

@@ -127,8 +127,9 @@ static enum fusor_status nobody_says(const struct model_run *r,
                           "no tower of the fusion has a score of a pair that "
                           "is asked for: give one of them missing: a number");
     return fusor_fail(err, FUSOR_EDATA,
-                      "no tower of the fusion has a score of row %llu: give "
-                      "one of them missing: a number",
+                      "no tower of the fusion has a score of row %llu, or of "
+                      "an item offered there: give one of them missing: a "
+                      "number",
                       (unsigned long long)id);
 }
 

@@ -10,8 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define HUGE_BYTES ((size_t)2 << 20)
+#define LAZY_BYTES ((size_t)1 << 20) /* from here zeros cost pages, not time \
+                                      */
 
 static atomic_size_t used_bytes;
 static atomic_long fail_countdown;
@@ -70,11 +73,29 @@ void *mem_alloc_raw(size_t n, size_t size)
     return head + 1;
 }
 
+/* Zeros that take no memory until they are touched: whole pages are given back,
+ * and come as zeros when somebody wants them. */
+static void zero_pages(unsigned char *p, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t before = (page - (uintptr_t)p % page) % page;
+    size_t whole = (bytes - before) / page * page;
+
+    if (madvise(p + before, whole, MADV_DONTNEED)) {
+        memset(p, 0, bytes); // locked pages stay as they are
+        return;
+    }
+    memset(p, 0, before);
+    memset(p + before + whole, 0, bytes - before - whole);
+}
+
 void *mem_alloc(size_t n, size_t size)
 {
     void *p = mem_alloc_raw(n, size);
 
-    if (p)
+    if (p && n * size >= LAZY_BYTES)
+        zero_pages(p, n * size);
+    else if (p)
         memset(p, 0, n * size);
     return p;
 }

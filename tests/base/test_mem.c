@@ -150,17 +150,30 @@ static void what_is_freed_may_stay(void)
 #endif
 }
 
-static void resident_memory_follows_what_is_touched(void)
+static void large_zeros_take_no_memory_until_touched(void)
 {
-    size_t size = (size_t)32 << 20;
     struct mem_resident before = mem_resident(), after;
-    char *p = mem_alloc(size, 1);
+    size_t n = (size_t)64 << 20;
+    unsigned char *p = mem_alloc(n + 100, 1), *again;
 
     REQUIRE(p != NULL);
-    after = mem_resident();
     CHECK(before.all >= before.own && before.most >= before.all);
-    CHECK(after.own >= before.own + size / 2 && after.most >= after.all);
+    CHECK(p[0] == 0 && p[n / 2] == 0 && p[n + 99] == 0);
+#ifndef __SANITIZE_THREAD__ // it writes about every block that is made
+    CHECK(mem_resident().own < before.own + n / 2);
+#endif
+    memset(p, 7, n + 100);
+    after = mem_resident();
+    CHECK(after.own >= before.own + n && after.most >= after.all);
     mem_free(p);
+    /* Whether or not the same block comes back. */
+    again = mem_alloc(n + 100, 1);
+    REQUIRE(again != NULL);
+    for (size_t i = 0; i < n + 100; i += 37)
+        if (again[i])
+            CHECK(again[i] == 0);
+    CHECK(again[n + 99] == 0);
+    mem_free(again);
 }
 
 int main(void)
@@ -174,8 +187,8 @@ int main(void)
         {"a failed growth keeps the old block", failed_grow_keeps_the_old},
         {"the chosen allocation fails, no other", the_chosen_allocation_fails},
         {"an array grows one at a time", reserve_makes_room_for_one},
-        {"resident memory follows what is touched",
-         resident_memory_follows_what_is_touched},
+        {"large zeros take no memory until they are touched",
+         large_zeros_take_no_memory_until_touched},
         {"exhaustion names what and how much", exhaustion_is_said},
         {"what is freed may stay", what_is_freed_may_stay},
     };

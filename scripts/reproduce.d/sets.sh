@@ -62,3 +62,34 @@ set_beauty() {
     also=()
     protocol="loo-full: the last event there is of each user among all unseen items"
 }
+
+# The published test queries are not there: train queries judge.
+set_scifact() {
+    needs="scifact/corpus.jsonl scifact/queries.jsonl scifact/qrels"
+    prepare=("$data/scifact" --protocol qrels --train-share .4 --valid-share 0)
+    also=()
+    protocol="qrels: six of ten judged queries, each among all documents"
+}
+
+set_homedepot() {
+    needs="homedepot/train.csv"
+    mkdir -p "$work/parts"
+    cat >"$work/homedepot.schema.yaml" <<'END'
+label: {column: relevance, range: [1, 3]}
+fields:
+  query:      {side: query, type: categorical, column: search_term}
+  words:      {side: query, type: text, column: search_term, stem: english,
+               vocab: words}
+  runs:       {side: query, type: text, column: search_term, ngram: 4,
+               vocab: runs}
+  product:    {side: item, type: categorical, column: product_uid}
+  title:      {side: item, type: text, column: product_title, stem: english,
+               vocab: words}
+  title_runs: {side: item, type: text, column: product_title, ngram: 4,
+               vocab: runs}
+END
+    prepare=("$data/homedepot/train.csv" --schema "$work/homedepot.schema.yaml"
+        --protocol user-split --train-share .7 --valid-share .1)
+    also=()
+    protocol="user-split: queries that no train row has"
+}

@@ -135,7 +135,7 @@ for file in "$jobs"/*.yaml; do
     frappe_stacked | frappe_fused*) parts=parts/frappe-stacked ;;
     ctr_*) parts=parts/ctr ;;
     multi_task) parts=parts/labels ;;
-    scifact_search) parts=parts/docs ;;
+    scifact_*) parts=parts/docs ;;
     homedepot) parts=parts/products ;;
     seq_transformer | fused_three) parts=parts/events ;;
     frappe_*) parts=parts/frappe ;;

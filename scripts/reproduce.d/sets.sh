@@ -80,12 +80,12 @@ fields:
   query:      {side: query, type: categorical, column: search_term}
   words:      {side: query, type: text, column: search_term, stem: english,
                vocab: words}
-  runs:       {side: query, type: text, column: search_term, ngram: 4,
+  runs:       {side: query, type: text, column: search_term, ngram: 3,
                vocab: runs}
   product:    {side: item, type: categorical, column: product_uid}
   title:      {side: item, type: text, column: product_title, stem: english,
                vocab: words}
-  title_runs: {side: item, type: text, column: product_title, ngram: 4,
+  title_runs: {side: item, type: text, column: product_title, ngram: 3,
                vocab: runs}
 END
     prepare=("$data/homedepot/train.csv" --schema "$work/homedepot.schema.yaml"

@@ -187,6 +187,10 @@ void dataset_close(struct dataset *ds)
         return;
     for (size_t i = 0; i < ds->n_vocabs; i++)
         vocab_destroy(ds->vocabs[i].vocab);
+    for (size_t i = 0; i < SCHEMA_MAX_FIELDS; i++) {
+        mem_free(ds->fields[i].owned_kind);
+        mem_free(ds->fields[i].owned_matches);
+    }
     for (int s = 0; s < N_SPLITS; s++) {
         seen_destroy(ds->seen[s]);
         for (int k = 0; k < N_EVENT_SETS; k++)

@@ -3,7 +3,8 @@
  *     fit: {match: [words, title], features: [overlap, idf_overlap]}
  *
  * Both are prepared texts of one vocabulary; without `features` all there are.
- * How rare a term is, the items' texts say. */
+ * How rare a term is, the items' texts say; what other items have of a query is
+ * counted once, over the items of its terms. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,6 +98,140 @@ static enum fusor_status find_idf(const struct column_view *c, uint64_t n_items,
     return FUSOR_OK;
 }
 
+/* What a term is, its text says; a hidden one (privacy.h) says nothing. */
+static enum fusor_status find_kinds(struct dataset *ds, const char *vocab,
+                                    uint32_t n_terms, uint8_t **out,
+                                    struct fusor_error *err)
+{
+    const struct vocab *v;
+    uint8_t *kind;
+
+    FUSOR_TRY(dataset_vocab(ds, vocab, &v, err));
+    *out = kind = mem_alloc(n_terms, 1);
+    if (!kind)
+        return mem_fail(err, vocab, n_terms);
+    for (uint32_t t = 1; t < n_terms; t++) {
+        const char *text = vocab_text(v, t, NULL);
+
+        if (text && text[0] == ' ')
+            kind[t] |= MATCH_BEGINS;
+        if (text && text[strcspn(text, "0123456789")])
+            kind[t] |= MATCH_NUMBER;
+    }
+    return FUSOR_OK;
+}
+
+/* The items of each term: those of term t at ends[t - 1] to ends[t]. */
+struct places {
+    uint64_t *ends; // [n_terms]
+    uint32_t *items;
+    double *found;   // [n_items] what the item has of the query
+    uint32_t *which; // [n_items] items that have any of it
+};
+
+static void places_release(struct places *p)
+{
+    mem_free(p->ends);
+    mem_free(p->items);
+    mem_free(p->found);
+    mem_free(p->which);
+}
+
+static enum fusor_status places_make(const struct column_view *c,
+                                     uint64_t n_items, uint32_t n_terms,
+                                     struct places *p, struct fusor_error *err)
+{
+    uint64_t from = n_items ? c->u64[0] : 0, sum = 0;
+    uint64_t n = n_items ? c->u64[n_items] - from : 0;
+
+    *p = (struct places){mem_alloc(n_terms + 1, sizeof(*p->ends)),
+                         mem_alloc(n + 1, sizeof(*p->items)),
+                         mem_alloc(n_items + 1, sizeof(*p->found)),
+                         mem_alloc(n_items + 1, sizeof(*p->which))};
+    if (!p->ends || !p->items || !p->found || !p->which)
+        return mem_fail(err, "items of terms",
+                        n * 4 + n_terms * 8 + n_items * 12);
+    for (uint64_t k = from; k < from + n; k++)
+        if (c->u32[k] < n_terms)
+            p->ends[c->u32[k]]++;
+    for (uint32_t t = 0; t < n_terms; t++) {
+        uint64_t count = p->ends[t];
+
+        p->ends[t] = sum;
+        sum += count;
+    }
+    for (uint64_t item = 1; item < n_items; item++)
+        for (uint64_t k = c->u64[item]; k < c->u64[item + 1]; k++)
+            if (c->u32[k] < n_terms)
+                p->items[p->ends[c->u32[k]]++] = (uint32_t)item;
+    return FUSOR_OK;
+}
+
+/* What the items have of one query; leaves p->found all 0. */
+static void find_rivals(const struct match *m, struct match_text query,
+                        struct places *p, struct match_field *out)
+{
+    uint32_t n = 0;
+    double most = 0;
+
+    for (uint32_t i = 0; i < query.n; i++) {
+        uint32_t term = query.terms[i], before = UINT32_MAX, j = 0;
+
+        while (query.terms[j] != term)
+            j++;
+        if (j < i || term == 0 || term >= m->n_terms)
+            continue;
+        for (uint64_t k = p->ends[term - 1]; k < p->ends[term]; k++) {
+            uint32_t item = p->items[k];
+
+            if (item != before && p->found[item] <= 0)
+                p->which[n++] = item;
+            if (item != before)
+                p->found[item] += (double)m->idf[term];
+            before = item;
+        }
+    }
+    for (uint32_t i = 0; i < n; i++)
+        most = fmax(most, p->found[p->which[i]]);
+    out->most = (float)most;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t level = match_level(p->found[p->which[i]], most);
+
+        for (uint32_t k = 0; k < level; k++)
+            out->above[k]++;
+        out->above[MATCH_LEVELS] += level == MATCH_LEVELS;
+        p->found[p->which[i]] = 0;
+    }
+}
+
+/* What the items have of each query of the table. */
+static enum fusor_status find_fields(const struct dataset *ds,
+                                     struct dataset_field *f,
+                                     struct fusor_error *err)
+{
+    const struct column_view *c = f->texts[0];
+    struct places p;
+    enum fusor_status rc =
+        places_make(f->texts[1], ds->n_items, f->match.n_terms, &p, err);
+
+    if (rc)
+        goto out;
+    f->owned_matches = mem_alloc(ds->n_queries, sizeof(*f->owned_matches));
+    if (!f->owned_matches) {
+        rc = mem_fail(err, "matches",
+                      ds->n_queries * sizeof(struct match_field));
+        goto out;
+    }
+    for (uint64_t q = 1; q < ds->n_queries; q++)
+        find_rivals(&f->match,
+                    (struct match_text){c->u32 + c->u64[q],
+                                        (uint32_t)(c->u64[q + 1] - c->u64[q])},
+                    &p, &f->owned_matches[q]);
+out:
+    places_release(&p);
+    return rc;
+}
+
 enum fusor_status dataset_add_match(struct dataset *ds, const char *name,
                                     struct yaml_node *node,
                                     struct fusor_error *err)
@@ -128,10 +263,16 @@ enum fusor_status dataset_add_match(struct dataset *ds, const char *name,
                                 .width = f->match.n_features,
                                 .max_values = 1};
     snprintf(spec->name, sizeof(spec->name), "%s", name);
-    if (!ds->options.outline)
+    if (!ds->options.outline) {
         FUSOR_TRY(find_idf(f->texts[1], ds->n_items, f->match.n_terms,
                            &f->owned_dense[0], err));
+        FUSOR_TRY(find_kinds(ds, ds->schema.fields[item].vocab_name,
+                             f->match.n_terms, &f->owned_kind, err));
+    }
     f->match.idf = f->owned_dense[0];
+    f->match.kind = f->owned_kind;
+    if (!ds->options.outline && match_needs_field(&f->match))
+        FUSOR_TRY(find_fields(ds, f, err));
     ds->n_fields++;
     return FUSOR_OK;
 }

@@ -46,6 +46,8 @@ struct dataset_field {
     const uint64_t *events[N_EVENT_SETS]; // its own, or another field's
     const struct column_view *texts[2];   // of the query and the item, and how
     struct match match;                   // they fit
+    uint8_t *owned_kind;                  // of its terms
+    struct match_field *owned_matches;    // by row of the query table
     uint32_t of;                          // derived: index into the schema
     uint32_t max;                         // most events taken; 0: all
     struct dense_transform transform;

@@ -160,8 +160,11 @@ static void fill_match(const struct dataset_field *f, const struct side *s,
                        float *out)
 {
     for (uint32_t i = 0; i < s->n; i++, out += f->match.n_features)
-        match_compute(&f->match, text_of(f->texts[0], s->query[i]),
-                      text_of(f->texts[1], s->item[i]), out);
+        match_compute(
+            &f->match, text_of(f->texts[0], s->query[i]),
+            text_of(f->texts[1], s->item[i]),
+            f->owned_matches ? f->owned_matches + table_row(s->query[i]) : NULL,
+            out);
 }
 
 /* Which events of its query a row sees: of each set the first n, in one order,

@@ -26,7 +26,7 @@ static double value(const char *name)
     float out;
 
     match_compute(&m, (struct match_text){query, 4},
-                  (struct match_text){item, 5}, &out);
+                  (struct match_text){item, 5}, NULL, &out);
     return (double)out;
 }
 
@@ -59,16 +59,92 @@ static void what_lacks_is_weighed(void)
     float out;
 
     match_compute(&m, (struct match_text){query, 4},
-                  (struct match_text){other, 3}, &out);
+                  (struct match_text){other, 3}, NULL, &out);
     CHECK_CLOSE(out, 0.7, 1e-6);
     m = one("place");
     match_compute(&m, (struct match_text){query, 4},
-                  (struct match_text){other, 3}, &out);
+                  (struct match_text){other, 3}, NULL, &out);
     CHECK_CLOSE(out, 1.0 / 3, 1e-6);
     m = one("rarest");
     match_compute(&m, (struct match_text){query, 4},
-                  (struct match_text){other, 3}, &out);
+                  (struct match_text){other, 3}, NULL, &out);
     CHECK(out == 0);
+}
+
+static void places_are_weighed(void)
+{
+    CHECK_CLOSE(value("tail"), 6.0 / 10, 1e-6); // places 1, 2, 3 of 4
+    CHECK_CLOSE(value("longest"), 2.0 / 4, 1e-6);
+    CHECK_CLOSE(value("window"), 3.0 / 4, 1e-6); // 2 5 3 1
+    CHECK_CLOSE(value("head"), 0, 1e-6);
+    CHECK_CLOSE(value("spread"), 0, 1e-6);
+    CHECK_CLOSE(value("rarity"), (1 + 2 + 5) / 30.0, 1e-6);
+    CHECK_CLOSE(value("commonest"), 0.1, 1e-6);
+    /* Query 1, 2, 5 and item 2 * 2, 5, 3, 1 by idf. */
+    CHECK_CLOSE(value("cosine"), (1 + 8 + 25) / sqrt(30.0 * (16 + 25 + 9 + 1)),
+                1e-6);
+}
+
+/* Two words in pieces, 1 2 3 and 4 5; 5 is a number. */
+static const uint8_t kind[] = {0, MATCH_BEGINS, 0,
+                               0, MATCH_BEGINS, MATCH_NUMBER};
+static const uint32_t pieces[] = {1, 2, 3, 4, 5}, title[] = {4, 3, 1, 2, 0};
+
+static double word_value(const char *name)
+{
+    struct match m = one(name);
+    float out;
+
+    m.kind = kind;
+    match_compute(&m, (struct match_text){pieces, 5},
+                  (struct match_text){title, 5}, NULL, &out);
+    return (double)out;
+}
+
+static void words_of_pieces_fit_by_dice(void)
+{
+    double first = 2 * 2.0 / (3 + 3), last = 2 * 1.0 / (2 + 2);
+    double idf_first = (1 + 2 + 3) / 3.0, idf_last = (4 + 5) / 2.0;
+
+    CHECK_CLOSE(word_value("word_fit"), (first + last) / 2, 1e-6);
+    CHECK_CLOSE(word_value("word_idf"),
+                (idf_first * first + idf_last * last) / (idf_first + idf_last),
+                1e-6);
+    CHECK_CLOSE(word_value("word_worst"), last, 1e-6);
+    CHECK_CLOSE(word_value("word_last"), last, 1e-6);
+    CHECK_CLOSE(word_value("word_hits"), 1, 1e-6);
+    CHECK_CLOSE(word_value("word_place"), 1.0 / 2, 1e-6);
+    CHECK_CLOSE(word_value("words"), log(3), 1e-6);
+    CHECK_CLOSE(word_value("numbers"), -1, 1e-6);
+    CHECK_CLOSE(value("word_fit"), 2 * 3.0 / (4 + 5), 1e-6); // one word
+}
+
+static double field_value(const char *name, const struct match_field *field)
+{
+    static const uint32_t other[] = {5, 3};
+    struct match m = one(name);
+    float out;
+
+    match_compute(&m, (struct match_text){query, 4},
+                  (struct match_text){other, 2}, field, &out);
+    return (double)out;
+}
+
+static void other_items_set_the_measure(void)
+{
+    struct match_field field = {.most = 8};
+
+    field.above[10] = 3; // 5 of 8 is level 10
+    field.above[MATCH_LEVELS] = 2;
+    CHECK_CLOSE(field_value("best", &field), 5.0 / 8, 1e-6);
+    CHECK_CLOSE(field_value("ahead", &field), log(4), 1e-6);
+    CHECK_CLOSE(field_value("rivals", &field), log(3), 1e-6);
+    CHECK(field_value("best", NULL) == 0);
+    field = (struct match_field){0};
+    CHECK(field_value("best", &field) == 0);
+    CHECK(field_value("ahead", &field) == 0);
+    CHECK(match_level(8, 8) == MATCH_LEVELS && match_level(4, 8) == 8 &&
+          match_level(0, 0) == 0);
 }
 
 static void empty_texts_give_numbers(void)
@@ -78,13 +154,13 @@ static void empty_texts_give_numbers(void)
         float out = 7;
 
         match_compute(&m, (struct match_text){NULL, 0},
-                      (struct match_text){item, 5}, &out);
+                      (struct match_text){item, 5}, NULL, &out);
         CHECK(out == 0);
         match_compute(&m, (struct match_text){query, 4},
-                      (struct match_text){NULL, 0}, &out);
+                      (struct match_text){NULL, 0}, NULL, &out);
         CHECK(isfinite(out));
         match_compute(&m, (struct match_text){query, 1},
-                      (struct match_text){item, 1}, &out);
+                      (struct match_text){item, 1}, NULL, &out);
         CHECK(isfinite(out));
     }
 }
@@ -95,6 +171,10 @@ int main(void)
         {"terms are counted", terms_are_counted},
         {"places and neighbours are seen", places_and_neighbours_are_seen},
         {"what the item lacks is weighed", what_lacks_is_weighed},
+        {"places in both texts are weighed", places_are_weighed},
+        {"words of pieces fit by their Dice coefficient",
+         words_of_pieces_fit_by_dice},
+        {"what other items have sets the measure", other_items_set_the_measure},
         {"empty texts give numbers", empty_texts_give_numbers},
     };
     return TEST_RUN("data.match", cases);

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #define HUGE_BYTES ((size_t)2 << 20)
-#define LAZY_BYTES ((size_t)1 << 20) /* from here zeros cost pages, not time \
-                                      */
+/* From here on zeros cost pages when they are touched, and no time before. */
+#define LAZY_BYTES ((size_t)1 << 20)
 
 static atomic_size_t used_bytes;
 static atomic_long fail_countdown;

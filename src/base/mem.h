@@ -11,8 +11,8 @@
 
 #define MEM_ALIGN 64 /* a cache line and an AVX-512 register */
 
-/** n * size zeroed bytes aligned to MEM_ALIGN. Of a large block the kernel gives
- * only the pages that are touched.
+/** n * size zeroed bytes aligned to MEM_ALIGN. Of a large block the kernel
+ * gives only the pages that are touched.
  * @return NULL on overflow, exhaustion or an injected failure; free with
  * mem_free(); n * size == 0 gives a valid pointer */
 void *mem_alloc(size_t n, size_t size);

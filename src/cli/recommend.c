@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "cli/verb.h"
+#include "cli/listing.h"
 #include "cli/output.h"
 #include "cli/scoring.h"
 #include "train/opened.h"
@@ -28,7 +29,8 @@ struct recommend {
     struct opened *opened;
     struct scoring *scoring;
     struct recommender *recommender;
-    const struct vocab *users, *items; // items NULL: no vocabulary
+    const struct vocab *users;
+    struct listing listing;
     const char *user_field;
     const char *hash_ids;    // KEY or @FILE, or NULL
     struct recommended *top; // [k]
@@ -42,6 +44,7 @@ static enum fusor_status open_vocabs(struct recommend *r,
     const struct schema *s = dataset_schema(ds);
     const struct schema_field *f;
 
+    r->listing.data = ds;
     if (s->query_key < 0)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "the prepared folder has no user ids: its schema "
@@ -56,7 +59,8 @@ static enum fusor_status open_vocabs(struct recommend *r,
     FUSOR_TRY(dataset_vocab(ds, f->vocab_name, &r->users, err));
     if (s->item_key < 0 || !s->fields[s->item_key].vocab_name[0])
         return FUSOR_OK;
-    return dataset_vocab(ds, s->fields[s->item_key].vocab_name, &r->items, err);
+    return dataset_vocab(ds, s->fields[s->item_key].vocab_name,
+                         &r->listing.items, err);
 }
 
 static enum fusor_status open_all(struct recommend *r, const char *run,
@@ -112,53 +116,6 @@ static enum fusor_status find_user(const struct recommend *r, const char *text,
                       vocab_size(r->users) - 1, example);
 }
 
-static const char *item_id(const struct recommend *r, uint32_t item,
-                           char out[24])
-{
-    const char *text = r->items ? vocab_text(r->items, item, NULL) : NULL;
-
-    if (text)
-        return text;
-    snprintf(out, 24, "#%u", item);
-    return out;
-}
-
-/* @return the title, to be released with mem_free() */
-static char *item_title(const struct recommend *r, uint32_t item)
-{
-    const char *text;
-    size_t n;
-    char *copy;
-
-    if (dataset_item_name(r->opened->workload->data, item, &text, &n, NULL) !=
-        FUSOR_OK)
-        return NULL;
-    copy = mem_alloc(n + 1, 1);
-    if (copy && n)
-        memcpy(copy, text, n);
-    return copy;
-}
-
-static enum fusor_status print_table(const struct recommend *r, uint32_t n,
-                                     struct fusor_error *err)
-{
-    static const char *const columns[] = {">#", "title", "id", ">score", NULL};
-    struct texttab *tab = texttab_create(columns);
-
-    for (uint32_t i = 0; i < n; i++) {
-        char rank[16], id[24], score[32];
-        char *title = item_title(r, r->top[i].item);
-        const char *cells[4] = {rank, title ? title : "",
-                                item_id(r, r->top[i].item, id), score};
-
-        snprintf(rank, sizeof(rank), "%u", i + 1);
-        snprintf(score, sizeof(score), "%.4f", (double)r->top[i].score);
-        texttab_row(tab, cells);
-        mem_free(title);
-    }
-    return output_table(tab, err);
-}
-
 static enum fusor_status print_json(const struct recommend *r, const char *user,
                                     uint32_t n, struct fusor_error *err)
 {
@@ -166,20 +123,7 @@ static enum fusor_status print_json(const struct recommend *r, const char *user,
 
     json_begin_object(&j, NULL);
     json_string(&j, "user", user);
-    json_begin_array(&j, "items");
-    for (uint32_t i = 0; i < n; i++) {
-        char id[24];
-        char *title = item_title(r, r->top[i].item);
-
-        json_begin_object(&j, NULL);
-        json_uint(&j, "rank", i + 1);
-        json_string(&j, "id", item_id(r, r->top[i].item, id));
-        json_string(&j, "title", title ? title : "");
-        json_number(&j, "score", (double)r->top[i].score);
-        json_end_object(&j);
-        mem_free(title);
-    }
-    json_end_array(&j);
+    listing_json(&r->listing, "items", r->top, n, &j);
     json_end_object(&j);
     return output_json(&j, err);
 }
@@ -196,7 +140,7 @@ static enum fusor_status one_user(struct recommend *r, const struct args *a,
     if (bad)
         output_say("warning: %u items got no number as score", bad);
     return args_flag(a, "json") ? print_json(r, user, n, err)
-                                : print_table(r, n, err);
+                                : listing_print(&r->listing, r->top, n, err);
 }
 
 /* A tab or line break inside a name would break the table. */
@@ -214,11 +158,11 @@ static enum fusor_status print_lines(const struct recommend *r,
     char id[24], number[32];
 
     for (uint32_t i = 0; i < n; i++) {
-        char *title = item_title(r, r->top[i].item);
+        char *title = listing_title(&r->listing, r->top[i].item);
 
         strbuf_add_n(&text, user, user_n);
         strbuf_addf(&text, "\t%u\t", i + 1);
-        add_cell(&text, item_id(r, r->top[i].item, id));
+        add_cell(&text, listing_id(&r->listing, r->top[i].item, id));
         strbuf_addf(&text, "\t%s\t",
                     str_double((double)r->top[i].score, number));
         add_cell(&text, title);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/listing.h"
 #include "cli/output.h"
 #include "cli/scoring.h"
 #include "cli/verb.h"
@@ -27,7 +28,7 @@ struct search {
     struct scoring *scoring;
     struct recommender *recommender;
     struct finder *finder;
-    const struct vocab *items; // or NULL
+    struct listing listing;
     struct batcher_text texts[TEXTS_MAX];
     uint32_t *terms[TEXTS_MAX];
     uint32_t n_texts, n_terms; // n_terms: known ones, of all texts
@@ -108,7 +109,7 @@ static enum fusor_status open_all(struct search *s, const struct args *a,
     struct dataset *ds;
 
     FUSOR_TRY(opened_create(&options, &s->opened, err));
-    ds = s->opened->workload->data;
+    ds = s->listing.data = s->opened->workload->data;
     schema = dataset_schema(ds);
     FUSOR_TRY(fusor_wrap(
         err, finder_create(ds, s->opened->workload->model, &s->finder, err),
@@ -119,7 +120,7 @@ static enum fusor_status open_all(struct search *s, const struct args *a,
     if (!schema->fields[schema->item_key].vocab_name[0])
         return FUSOR_OK;
     return dataset_vocab(ds, schema->fields[schema->item_key].vocab_name,
-                         &s->items, err);
+                         &s->listing.items, err);
 }
 
 static void close_all(struct search *s)
@@ -155,52 +156,6 @@ static enum fusor_status find(struct search *s, uint32_t n_candidates,
     return FUSOR_OK;
 }
 
-/* The title, NUL-terminated; released with mem_free(). */
-static char *title_of(const struct search *s, uint32_t item)
-{
-    const char *text;
-    size_t n;
-    char *copy;
-
-    if (dataset_item_name(s->opened->workload->data, item, &text, &n, NULL) !=
-        FUSOR_OK)
-        return NULL;
-    copy = mem_alloc(n + 1, 1);
-    if (copy && n)
-        memcpy(copy, text, n);
-    return copy;
-}
-
-static const char *id_of(const struct search *s, uint32_t item, char out[24])
-{
-    const char *text = s->items ? vocab_text(s->items, item, NULL) : NULL;
-
-    if (text)
-        return text;
-    snprintf(out, 24, "#%u", item);
-    return out;
-}
-
-static enum fusor_status print_table(const struct search *s,
-                                     struct fusor_error *err)
-{
-    static const char *const columns[] = {">#", "title", "id", ">score", NULL};
-    struct texttab *tab = texttab_create(columns);
-
-    for (uint32_t i = 0; i < s->n; i++) {
-        char rank[16], id[24], score[32];
-        char *title = title_of(s, s->top[i].item);
-        const char *cells[4] = {rank, title ? title : "",
-                                id_of(s, s->top[i].item, id), score};
-
-        snprintf(rank, sizeof(rank), "%u", i + 1);
-        snprintf(score, sizeof(score), "%.4f", (double)s->top[i].score);
-        texttab_row(tab, cells);
-        mem_free(title);
-    }
-    return output_table(tab, err);
-}
-
 static enum fusor_status print_json(const struct search *s, const char *words,
                                     struct fusor_error *err)
 {
@@ -209,20 +164,7 @@ static enum fusor_status print_json(const struct search *s, const char *words,
     json_begin_object(&j, NULL);
     json_string(&j, "query", words);
     json_uint(&j, "candidates", s->n_candidates);
-    json_begin_array(&j, "documents");
-    for (uint32_t i = 0; i < s->n; i++) {
-        char id[24];
-        char *title = title_of(s, s->top[i].item);
-
-        json_begin_object(&j, NULL);
-        json_uint(&j, "rank", i + 1);
-        json_string(&j, "id", id_of(s, s->top[i].item, id));
-        json_string(&j, "title", title ? title : "");
-        json_number(&j, "score", (double)s->top[i].score);
-        json_end_object(&j);
-        mem_free(title);
-    }
-    json_end_array(&j);
+    listing_json(&s->listing, "documents", s->top, s->n, &j);
     json_end_object(&j);
     return output_json(&j, err);
 }
@@ -245,8 +187,9 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
     if (rc == FUSOR_OK)
         rc = find(s, (uint32_t)candidates, err);
     if (rc == FUSOR_OK)
-        rc = args_flag(a, "json") ? print_json(s, a->rest[1], err)
-                                  : print_table(s, err);
+        rc = args_flag(a, "json")
+                 ? print_json(s, a->rest[1], err)
+                 : listing_print(&s->listing, s->top, s->n, err);
     close_all(s);
     mem_free(s);
     return rc;

@@ -363,8 +363,9 @@ enum fusor_status build_block(struct model *m, const char *name, uint64_t size,
         return mem_fail(err, "blocks", (n + 1) * sizeof(*m->blocks));
     b = &m->blocks[n];
     memset(b, 0, sizeof(*b));
-    if ((size_t)snprintf(b->name, sizeof(b->name), "%s.%s", owner, name) >=
-        sizeof(b->name))
+    if ((size_t)snprintf(b->name, sizeof(b->name), "%s.%s%s%s", owner,
+                         m->of_owner ? m->of_owner : "", m->of_owner ? "." : "",
+                         name) >= sizeof(b->name))
         return fusor_fail(err, FUSOR_EUSAGE,
                           "model: block name %s.%s is longer than %d "
                           "characters: give %s a shorter name",

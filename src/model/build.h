@@ -125,6 +125,7 @@ struct model {
     int every;                   // runs hold vectors of all positions
     uint32_t n_dropouts;
     int owner;                // of what is being declared
+    const char *of_owner;     // which part of it names its blocks, or NULL
     unsigned char *field_use; // [n_fields] USE_..
 };
 

@@ -166,32 +166,50 @@ static int fits_word(enum field_type type, const char *word)
     return strcmp(field_type_name(type), word) == 0;
 }
 
+/* One field that an input's map names under key. */
+static enum fusor_status add_named(struct model *m, const struct yaml_node *at,
+                                   struct yaml_node *name, const char *key,
+                                   const struct inputs_from *from,
+                                   enum pool pool, struct inputs *out,
+                                   struct fusor_error *err)
+{
+    const char *word;
+    int field;
+
+    FUSOR_TRY(yaml_to_text(name, &word, err));
+    field = field_find(m->fields, m->n_fields, word);
+    if (field < 0)
+        return unknown_input(m, name, word, err);
+    if (strcmp(key, "field") != 0 && !fits_word(m->fields[field].type, key))
+        return yaml_fail(name, err, "field %s is %s, not %s", word,
+                         field_type_name(m->fields[field].type), key);
+    return add_field(m, (uint32_t)field, from, pool, at, out, err);
+}
+
 static enum fusor_status parse_map(struct model *m, struct yaml_node *at,
                                    const struct inputs_from *from,
                                    struct inputs *out, struct fusor_error *err)
 {
     struct inputs_from here = *from;
     struct yaml_node *name = NULL;
-    const char *word;
-    int pool = POOL_MEAN, field, key = 0;
+    int pool = POOL_MEAN, key = 0;
 
     FUSOR_TRY(build_keys(at, "input", input_keys, err));
     while (key < N_FIELD_KEYS && !(name = yaml_get(at, input_keys[key])))
         key++;
     if (!name)
         return yaml_fail(at, err, "this input names no field");
-    FUSOR_TRY(yaml_to_text(name, &word, err));
-    field = field_find(m->fields, m->n_fields, word);
-    if (field < 0)
-        return unknown_input(m, name, word, err);
-    if (key > 0 && !fits_word(m->fields[field].type, input_keys[key]))
-        return yaml_fail(name, err, "field %s is %s, not %s", word,
-                         field_type_name(m->fields[field].type),
-                         input_keys[key]);
     FUSOR_TRY(build_choice(at, "pool", pool_names, &pool, err));
     if (yaml_get(at, "table"))
         FUSOR_TRY(yaml_to_text(yaml_get(at, "table"), &here.table, err));
-    return add_field(m, (uint32_t)field, &here, (enum pool)pool, at, out, err);
+    if (name->kind != YAML_LIST)
+        return add_named(m, at, name, input_keys[key], &here, (enum pool)pool,
+                         out, err);
+    for (size_t i = 0; i < name->n; i++)
+        FUSOR_TRY(add_named(m, at, name->items[i], input_keys[key], &here,
+                            (enum pool)pool, out, err));
+    return name->n ? FUSOR_OK
+                   : yaml_fail(name, err, "the list of fields is empty");
 }
 
 enum fusor_status inputs_parse(struct model *m, struct yaml_node *at,

@@ -1,7 +1,8 @@
 /* The inputs of a tower: fields by name, pattern or table, and encoders, side
  * by side in one matrix [n, width]. Private to src/model.
  *
- *   inputs: [user, I*, emb, counts, {bag: rated, pool: rsqrt, table: other}]
+ *   inputs: [user, I*, emb, counts, {bag: rated, pool: rsqrt, table: other},
+ *            {text: [title, body], pool: sum, table: token}]
  *
  * where counts may be a field, a table or an encoder. */
 #ifndef MODEL_INPUTS_H

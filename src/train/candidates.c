@@ -24,11 +24,12 @@ enum fusor_status candidate_list_init(struct candidate_list *l,
     l->ids = mem_alloc(cap, sizeof(*l->ids));
     l->place = mem_alloc_raw(n_items, sizeof(*l->place));
     l->log_q = mem_alloc(cap, sizeof(*l->log_q));
+    l->sample_id = mem_alloc(cap, sizeof(*l->sample_id));
     l->positions = mem_alloc(n_lookups + 1, sizeof(*l->positions));
     l->n_values = mem_alloc(n_lookups + 1, sizeof(*l->n_values));
     l->capacity = mem_alloc(n_lookups + 1, sizeof(*l->capacity));
-    if (!l->ids || !l->place || !l->log_q || !l->positions || !l->n_values ||
-        !l->capacity)
+    if (!l->ids || !l->place || !l->log_q || !l->sample_id || !l->positions ||
+        !l->n_values || !l->capacity)
         rc = mem_fail(err, "candidates", cap * sizeof(*l->ids));
     else
         rc = batcher_create(ds, cap, &l->batcher, err);
@@ -54,6 +55,7 @@ void candidate_list_clear(struct candidate_list *l)
     mem_free(l->ids);
     mem_free(l->place);
     mem_free(l->log_q);
+    mem_free(l->sample_id);
     batcher_destroy(l->batcher);
     memset(l, 0, sizeof(*l));
 }
@@ -63,8 +65,12 @@ static enum fusor_status fill(struct candidate_list *l, struct fusor_error *err)
     struct batcher_query nobody = {.row = BATCHER_NO_ROW};
 
     l->added = 0;
-    return batcher_fill_pairs(l->batcher, &nobody, l->ids, l->n, &l->batch,
-                              err);
+    FUSOR_TRY(
+        batcher_fill_pairs(l->batcher, &nobody, l->ids, l->n, &l->batch, err));
+    for (uint32_t i = 0; i < l->n; i++)
+        l->sample_id[i] = l->ids[i];
+    l->batch.sample_id = l->sample_id;
+    return FUSOR_OK;
 }
 
 static void forget(struct candidate_list *l)

@@ -25,6 +25,7 @@ struct candidate_list {
     uint32_t *ids;        // [cap]
     uint32_t *place;      // [items] where an id stands, or UINT32_MAX
     float *log_q;         // [cap]
+    uint64_t *sample_id;  // [cap] names the random streams of an item
     int corrected;        // log_q counts
     int whole;            // all items stand here
     int added;            // its keys are among those of the step

@@ -3,34 +3,6 @@
 # mpirun too, and what goes wrong is told.
 . "$(dirname "$0")/lib.sh"
 
-# corpus FOLDER : 60 documents about ten subjects each, and 40 queries, which
-# name words of the documents that are judged to answer them.
-corpus() {
-    mkdir -p "$1/qrels"
-    awk -v dir="$1" 'BEGIN {
-        srand(3)
-        for (d = 0; d < 60; d++) {
-            text = ""
-            for (k = 0; k < 30; k++)
-                text = text " " word(int(rand() * 50), d % 10)
-            printf "{\"_id\": \"d%d\", \"title\": \"%s\", \"text\": \"%s\"}\n",
-                d, word(d % 7, d % 10), text >(dir "/corpus.jsonl")
-        }
-        print "query-id\tcorpus-id\tscore" >(dir "/qrels/test.tsv")
-        for (q = 0; q < 40; q++) {
-            printf "{\"_id\": \"q%d\", \"text\": \"Which %ss have %s?\"}\n", q,
-                word(q % 50, q % 10), word((q + 1) % 50, q % 10) \
-                >(dir "/queries.jsonl")
-            printf "q%d\td%d\t1\nq%d\td%d\t2\n", q, q % 10, q, q % 10 + 50 \
-                >(dir "/qrels/test.tsv")
-        }
-    }
-    # One word in three is of the subject.
-    function word(k, subject) {
-        return k % 3 ? "common" k : "about" subject "x" k
-    }'
-}
-
 corpus docs
 ok "prepare" "$FUSOR" prepare docs --protocol qrels --train-share 0.5 \
     --valid-share 0 -o parts/docs

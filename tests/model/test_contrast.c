@@ -18,12 +18,15 @@ static const uint32_t place[7] = {UINT32_MAX, 0, 1, 2, UINT32_MAX, 3, 4};
 static const uint32_t target[6] = {2, 5, 2, 6, 1, 5};
 static const uint32_t query_of[N] = {0, 0, 0, 0, 0};
 static const uint64_t sample_id[N];
+static const uint64_t words[] = {3, 1, 2, 2, 4, 5, 0, 1};
+static const uint32_t words_at[N + 1] = {0, 2, 3, 3, 6, 8}; // one empty
+#define N_WORDS 8
 
 struct contrast_fixture {
     struct fixture f;
     struct batch items;
     struct batch_field fields[FIXTURE_N_FIELDS];
-    uint32_t positions[N];
+    uint32_t positions[8][N_WORDS];
     const uint32_t *lists[8];
     struct model_candidates candidates;
 };
@@ -44,6 +47,8 @@ static void begin(struct contrast_fixture *c, const char *job, int every,
     model_run_destroy(c->f.run);
     REQUIRE(model_run_create(c->f.model, 6, &c->f.run, NULL) == FUSOR_OK);
     c->fields[FIXTURE_ITEM] = (struct batch_field){.ids = ids, .n_values = N};
+    c->fields[FIXTURE_TITLE] = (struct batch_field){
+        .ids = words, .offsets = words_at, .n_values = N_WORDS};
     c->items = (struct batch){.n = N,
                               .n_queries = 1,
                               .query_of = query_of,
@@ -53,14 +58,13 @@ static void begin(struct contrast_fixture *c, const char *job, int every,
     l = model_lookups(c->f.model, &n_lookups);
     for (uint32_t i = 0; i < n_lookups; i++) {
         const struct fixture_table *t = &c->f.tables[l[i].table];
+        const struct batch_field *f = &c->fields[l[i].field];
 
-        if (l[i].field != FIXTURE_ITEM)
-            continue;
-        for (uint32_t j = 0; j < N; j++)
+        for (uint32_t j = 0; j < f->n_values; j++)
             for (uint32_t u = 0; u < t->n; u++)
-                if (t->keys[u] == ids[j] + l[i].salt)
-                    c->positions[j] = u;
-        c->lists[i] = c->positions;
+                if (t->keys[u] == f->ids[j] + l[i].salt)
+                    c->positions[i][j] = u;
+        c->lists[i] = c->positions[i];
     }
     c->candidates = (struct model_candidates){.batch = &c->items,
                                               .positions = c->lists,
@@ -103,6 +107,15 @@ static void gradients_are_differences_for_samples(void)
         "{tables: {user: 4, item: 4}, loss: {gbce: {t: 0.5}}, towers: "
         "{t: {type: dot, query: [user, {bag: hist, table: item}], "
         "item: item}}}",
+        "{tables: {token: {dim: 4, by_field: true}}, loss: {sampled_softmax: "
+        "{temperature: 0.5}}, "
+        "towers: {t: {type: dot, query: {sequence: seq, pool: gru}, item: "
+        "{text: title, pool: cnn, activation: tanh}, table: token}}}",
+        "{tables: {token: {dim: 4, by_field: true}, item: 4}, loss: "
+        "full_softmax, towers: {t: {type: "
+        "dot, query: [user, {sequence: seq, pool: mean}], item: [{field: item, "
+        "table: item}, {text: title, pool: transformer, ff: 8, activation: "
+        "gelu}], table: token, bias: true}}}",
     };
     struct contrast_fixture c;
 
@@ -111,7 +124,7 @@ static void gradients_are_differences_for_samples(void)
         CHECK(golden_differences(&c.f) < GOLDEN_DIFFERENCE);
         fixture_clear(&c.f);
     }
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
         begin(&c, more[i], 0, 4);
         CHECK(golden_differences(&c.f) < GOLDEN_DIFFERENCE);
         fixture_clear(&c.f);

@@ -155,17 +155,24 @@ static void hide(const struct pack_spec *spec, const struct model *m,
     }
 }
 
-void pack_make(const struct pack_spec *spec, const struct model *m,
-               const struct model_step *s, struct pack *p)
+uint32_t pack_sequences(const struct pack_spec *spec, const struct model *m,
+                        const struct model_step *s)
 {
-    const struct field_spec *f = &m->fields[spec->field];
-    const uint32_t *offsets = s->batch->fields[spec->field].offsets;
-    const uint32_t *position = s->positions[spec->lookup];
-    uint32_t *length = p->order, *from;
-    int keep_first = f->type == FIELD_TEXT;
+    return m->fields[spec->field].side == SIDE_QUERY ? s->batch->n_queries
+                                                     : s->batch->n;
+}
 
-    p->n_all = f->side == SIDE_QUERY ? s->batch->n_queries : s->batch->n;
-    from = p->order + p->n_all;
+/* Sequences first .. first + n - 1 of the batch, numbered from 0. */
+static void make(const struct pack_spec *spec, const struct model *m,
+                 const struct model_step *s, uint32_t first, uint32_t n,
+                 struct pack *p)
+{
+    const uint32_t *offsets = s->batch->fields[spec->field].offsets + first;
+    const uint32_t *position = s->positions[spec->lookup];
+    uint32_t *length = p->order, *from = p->order + n;
+    int keep_first = m->fields[spec->field].type == FIELD_TEXT;
+
+    p->n_all = n;
     p->n = p->longest = 0;
     p->every = s->candidates && s->candidates->every;
     for (uint32_t q = 0; q < p->n_all; q++) {
@@ -187,9 +194,21 @@ void pack_make(const struct pack_spec *spec, const struct model *m,
     for (uint32_t q = 0; q < p->n_all; q++)
         if (length[q])
             fill_sequence(spec, p, position, p->number[q], from[q], keep_first);
+}
+
+void pack_make(const struct pack_spec *spec, const struct model *m,
+               const struct model_step *s, struct pack *p)
+{
+    make(spec, m, s, 0, pack_sequences(spec, m, s), p);
     count_uses(spec, m, s->batch, p);
     if (spec->hides && p->every)
         hide(spec, m, s, p);
+}
+
+void pack_make_one(const struct pack_spec *spec, const struct model *m,
+                   const struct model_step *s, uint32_t i, struct pack *p)
+{
+    make(spec, m, s, i, 1, p);
 }
 
 #define AHEAD 8 /* rows between a prefetch and its use */

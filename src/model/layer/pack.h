@@ -60,6 +60,14 @@ void pack_take(const struct pack_spec *spec, struct model_run *r,
 void pack_make(const struct pack_spec *spec, const struct model *m,
                const struct model_step *s, struct pack *p);
 
+/** Sequences of a batch: rows of the field. */
+uint32_t pack_sequences(const struct pack_spec *spec, const struct model *m,
+                        const struct model_step *s);
+/** Sequence i of the batch alone, as the first of the pack; who uses it is not
+ * counted, so nothing is drawn and nothing goes back. */
+void pack_make_one(const struct pack_spec *spec, const struct model *m,
+                   const struct model_step *s, uint32_t i, struct pack *p);
+
 /** Row of position i of sequence k. */
 static inline uint32_t pack_row(const struct pack_spec *spec,
                                 const struct pack *p, uint32_t k, uint32_t i)

@@ -187,7 +187,7 @@ static void network_describe(const struct sequence *q, struct strbuf *out)
         strbuf_addf(out, ", dropout %g", (double)e->drop.rate);
 }
 
-static const struct sequence_encoder cnn_encoder = {
+const struct sequence_encoder sequence_encoder_cnn = {
     .keys = keys,
     .size = sizeof(struct network),
     .order = PACK_SEQUENCES,
@@ -202,7 +202,7 @@ static enum fusor_status cnn_tower(struct model *m, struct tower *t,
                                    struct yaml_node *at,
                                    struct fusor_error *err)
 {
-    return sequence_build(m, t, at, &cnn_encoder, err);
+    return sequence_build(m, t, at, &sequence_encoder_cnn, err);
 }
 
 SEQUENCE_TOWER(cnn, cnn_tower);

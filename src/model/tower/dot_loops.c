@@ -31,7 +31,8 @@ KERNEL_BODY void side_scatter(const struct dot_side_view *v,
                               float l2_bias)
 {
     for (uint32_t k = 0; k < v->n_vec; k++)
-        embedding_scatter(&v->vec[k], v->on_query[k] ? query_of[i] : i, g, l2);
+        embedding_scatter(&v->vec[k], v->on_query[k] ? query_of[i] : i, g,
+                          k < v->n_rows ? l2 : 0.0f);
     for (uint32_t k = 0; k < v->n_bias; k++) {
         const struct embedding_view *e = &v->bias[k];
         uint32_t u = e->position[v->bias_on_query[k] ? query_of[i] : i];

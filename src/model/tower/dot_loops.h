@@ -12,6 +12,8 @@
 
 #define DOT_PARTS_MAX 16
 
+struct dot_text_state;
+
 /** What a run keeps from step to step. */
 struct dot_state {
     float *query; // [rows, dim]
@@ -21,6 +23,7 @@ struct dot_state {
     float *zeros; // [dim]
     float *part;  // [n, dim] of a loss over candidates
     float global_grad;
+    struct dot_text_state *query_texts, *item_texts; // dot_text.h
 };
 
 /* What the compiled loops need of one side. */
@@ -28,6 +31,7 @@ struct dot_side_view {
     struct embedding_view vec[DOT_PARTS_MAX], bias[DOT_PARTS_MAX];
     int on_query[DOT_PARTS_MAX], bias_on_query[DOT_PARTS_MAX]; // field side
     uint32_t n_vec, n_bias;
+    uint32_t n_rows; // of vec, the first, are rows of tables; texts follow
 };
 
 struct dot_pass {

@@ -391,7 +391,7 @@ static const char *why_not_every(const struct sequence *q)
     {                                                                          \
         return build(m, q, at, cell, err);                                     \
     }                                                                          \
-    static const struct sequence_encoder word##_encoder = {                    \
+    const struct sequence_encoder sequence_encoder_##word = {                  \
         .keys = keys,                                                          \
         .size = sizeof(struct network),                                        \
         .order = PACK_STEPS,                                                   \
@@ -406,7 +406,7 @@ static const char *why_not_every(const struct sequence *q)
                                           struct yaml_node *at,                \
                                           struct fusor_error *err)             \
     {                                                                          \
-        return sequence_build(m, t, at, &word##_encoder, err);                 \
+        return sequence_build(m, t, at, &sequence_encoder_##word, err);        \
     }                                                                          \
     SEQUENCE_TOWER(word, word##_tower)
 

@@ -1,5 +1,5 @@
-/* The steps that towers over a sequence share: pack, look up, encode, meet the
- * item, and back. */
+/* The steps that towers over a sequence share: a vector of each, which meets
+ * the item's, and back. */
 #include "model/tower/sequence.h"
 
 #include <string.h>
@@ -11,11 +11,7 @@ struct hidden {
 };
 
 struct sequence_state {
-    struct pack pack;
-    float *sines;          // positional_take()
-    float *x, *dx;         // [rows, dim]
-    float *y, *dy;         // [sequences, dim] of the encoder; rows in p->every
-    float *q, *dq;         // [all sequences, dim], empty ones too
+    struct sequence_code code;
     float *item;           // [n, dim]
     float *grad;           // [n, dim] of the item's vector
     float *part;           // [n, dim] one of its parts, or its gradient
@@ -23,7 +19,6 @@ struct sequence_state {
     struct hidden *hidden; // [n_hidden] of a loss at every position
     float *share;          // [n_hidden] how much each counts
     uint32_t n_hidden;
-    void *encoder;
 };
 
 void *sequence_run_create(const struct tower *t, struct model_run *r)
@@ -31,52 +26,22 @@ void *sequence_run_create(const struct tower *t, struct model_run *r)
     const struct sequence *q = t->self;
     struct sequence_state *st = run_take(r, 1, sizeof(*st));
     size_t n = (size_t)r->max_batch * q->dim;
-    size_t rows = pack_rows(&q->pack, r) * q->dim;
-    size_t made = r->model->every ? rows : n;
-    size_t hidden = r->model->every && q->pack.hides ? rows / q->dim : 0;
+    size_t hidden =
+        r->model->every && q->pack.hides ? pack_rows(&q->pack, r) : 0;
 
     if (!st)
         return NULL;
-    pack_take(&q->pack, r, &st->pack);
-    st->sines = positional_take(&q->places, r);
-    st->x = run_take(r, rows, sizeof(float));
-    st->dx = run_take(r, rows, sizeof(float));
-    st->y = run_take(r, made, sizeof(float));
-    st->dy = run_take(r, made, sizeof(float));
-    st->q = run_take(r, n, sizeof(float));
-    st->dq = run_take(r, n, sizeof(float));
+    sequence_code_take(q, r, &st->code);
     st->item = run_take(r, n, sizeof(float));
     st->grad = run_take(r, n, sizeof(float));
     st->part = run_take(r, n, sizeof(float));
     st->bias = run_take(r, r->max_batch, sizeof(float));
     st->share = run_take(r, hidden, sizeof(*st->share));
     st->hidden = run_take(r, hidden, sizeof(*st->hidden));
-    st->encoder = q->encoder->run_create(q, r);
     return st;
 }
 
 /* ---- forward ---- */
-
-static void encode(const struct sequence *q, struct sequence_state *st,
-                   const struct model *m, const struct model_step *s, int train)
-{
-    struct pack *p = &st->pack;
-    size_t size = q->dim * sizeof(float);
-
-    pack_make(&q->pack, m, s, p);
-    pack_gather(p, s->tables[q->ids.table].rows,
-                m->tables[q->ids.table].n_columns, q->dim, q->scale,
-                positional_rows(&q->places, st->sines, s), s->dense + q->mask,
-                st->x);
-    if (p->n)
-        q->encoder->forward(q, st->encoder, m->seed, s, p, st->x, train, st->y);
-    for (uint32_t i = 0; !p->every && i < p->n_all; i++)
-        memcpy(st->q + (size_t)i * q->dim,
-               p->number[i] == UINT32_MAX
-                   ? s->dense + q->empty
-                   : st->y + (size_t)p->number[i] * q->dim,
-               size);
-}
 
 static void read_item(const struct sequence *q, struct sequence_state *st,
                       const struct model *m, const struct model_step *s)
@@ -119,17 +84,17 @@ void sequence_forward(const struct tower *t, struct model_run *r,
     const struct model *m = r->model;
     float *out = r->tower_out[t->index];
 
-    encode(q, st, m, s, train);
+    sequence_encode(q, &st->code, m, s, train);
     read_item(q, st, m, s);
     if (q->item.n == 0 && !t->as_vector)
-        dense_forward(&q->head, s, st->q, st->pack.n_all, st->part);
+        dense_forward(&q->head, s, st->code.q, st->code.pack.n_all, st->part);
     for (uint32_t i = 0; i < s->batch->n; i++, out += t->width) {
         size_t row = run_field_row(m, s->batch, q->ids.field, i);
 
         if (q->item.n)
-            meet(t, q, st, i, st->q + row * q->dim, out);
+            meet(t, q, st, i, st->code.q + row * q->dim, out);
         else if (t->as_vector)
-            memcpy(out, st->q + row * q->dim, q->dim * sizeof(*out));
+            memcpy(out, st->code.q + row * q->dim, q->dim * sizeof(*out));
         else
             out[0] = st->part[row];
     }
@@ -158,47 +123,7 @@ static void part_ways(const struct tower *t, const struct sequence *q,
     st->bias[i] = g[0];
 }
 
-/* From st->dy to the gradient rows of the sequence. */
-static void decode(const struct tower *t, struct model_run *r,
-                   const struct model_step *s)
-{
-    const struct sequence *q = t->self;
-    struct sequence_state *st = r->tower_state[t->index];
-    const struct pack *p = &st->pack;
-    const struct model_tables *table = &s->tables[q->ids.table];
-
-    if (p->n == 0)
-        return;
-    q->encoder->backward(q, st->encoder, r->model->seed, s, p, st->x, st->dy,
-                         st->dx);
-    positional_backward(&q->places, p, s, st->dx);
-    if (q->pack.hides) // the whole gradient was zero before
-        pack_sum_hidden(p, q->dim, q->scale, st->dx, s->dense_grad + q->mask);
-    pack_scatter(p, &q->pack, table->rows, table->grads,
-                 r->model->tables[q->ids.table].n_columns, q->dim, q->scale,
-                 t->l2 * s->grad_scale, st->dx);
-}
-
-/* st->dq to st->dy, and the vector of sequences of nothing. */
-static void gather_grads(const struct sequence *q, struct sequence_state *st,
-                         const struct model_step *s)
-{
-    const struct pack *p = &st->pack;
-    float *empty = s->dense_grad + q->empty;
-
-    vec_ops()->fill(empty, 0.0f, q->dim);
-    for (uint32_t i = 0; i < p->n_all; i++) {
-        const float *from = st->dq + (size_t)i * q->dim;
-
-        if (p->number[i] == UINT32_MAX)
-            vec_ops()->add(empty, empty, from, q->dim);
-        else
-            memcpy(st->dy + (size_t)p->number[i] * q->dim, from,
-                   q->dim * sizeof(float));
-    }
-}
-
-/* st->dq from the tower's gradient, and the item's rows. */
+/* st->code.dq from the tower's gradient, and the item's rows. */
 static void from_samples(const struct tower *t, struct model_run *r,
                          const struct model_step *s)
 {
@@ -206,25 +131,26 @@ static void from_samples(const struct tower *t, struct model_run *r,
     struct sequence_state *st = r->tower_state[t->index];
     const struct vec_ops *v = vec_ops();
     const float *g = r->tower_grad[t->index];
-    size_t n_all = st->pack.n_all, n = s->batch->n;
+    size_t n_all = st->code.pack.n_all, n = s->batch->n;
     int head = q->item.n == 0 && !t->as_vector;
 
-    v->fill(st->dq, 0.0f, n_all * q->dim);
+    v->fill(st->code.dq, 0.0f, n_all * q->dim);
     v->fill(st->part, 0.0f, n_all);
     for (uint32_t i = 0; i < n; i++, g += t->width) {
         size_t row = run_field_row(r->model, s->batch, q->ids.field, i);
 
         if (q->item.n)
-            part_ways(t, q, st, i, g, st->q + row * q->dim,
-                      st->dq + row * q->dim);
+            part_ways(t, q, st, i, g, st->code.q + row * q->dim,
+                      st->code.dq + row * q->dim);
         else if (head)
             st->part[row] += g[0];
         else
-            v->add(st->dq + row * q->dim, st->dq + row * q->dim, g, q->dim);
+            v->add(st->code.dq + row * q->dim, st->code.dq + row * q->dim, g,
+                   q->dim);
     }
     if (head)
-        dense_backward(&q->head, s, st->q, st->part, (uint32_t)n_all, st->dq,
-                       1);
+        dense_backward(&q->head, s, st->code.q, st->part, (uint32_t)n_all,
+                       st->code.dq, 1);
     for (uint32_t k = 0; k < q->item.n; k++) { // which uses its gradient up
         memcpy(st->part, st->grad, n * q->dim * sizeof(float));
         embedding_backward(&q->item.items[k].ids, r->model, s, st->part, q->dim,
@@ -235,12 +161,20 @@ static void from_samples(const struct tower *t, struct model_run *r,
                            t->l2_bias * s->grad_scale);
 }
 
+/* From st->code.dq to the gradient rows of the sequences. */
+static void decode_all(const struct tower *t, struct model_run *r,
+                       const struct model_step *s)
+{
+    struct sequence_state *st = r->tower_state[t->index];
+
+    sequence_decode_all(t->self, &st->code, r->model, s, t->l2 * s->grad_scale);
+}
+
 void sequence_backward(const struct tower *t, struct model_run *r,
                        const struct model_step *s)
 {
     from_samples(t, r, s);
-    gather_grads(t->self, r->tower_state[t->index], s);
-    decode(t, r, s);
+    decode_all(t, r, s);
 }
 
 const float *sequence_query(const struct tower *t, const struct model_run *r,
@@ -249,7 +183,7 @@ const float *sequence_query(const struct tower *t, const struct model_run *r,
     const struct sequence *q = t->self;
     const struct sequence_state *st = r->tower_state[t->index];
 
-    return st->q +
+    return st->code.q +
            (size_t)run_field_row(r->model, s->batch, q->ids.field, i) * q->dim;
 }
 
@@ -274,11 +208,11 @@ static void every_position(const struct sequence *q,
                            const struct sequence_state *st,
                            const struct model_step *s, struct query_set *out)
 {
-    const struct pack *p = &st->pack;
+    const struct pack *p = &st->code.pack;
     const uint64_t *ids = s->batch->fields[q->ids.field].ids;
 
     out->n = p->rows;
-    out->q = st->y;
+    out->q = st->code.y;
     for (uint32_t i = 0; i < p->rows; i++) { // pad rows stay so
         out->item[i] = UINT32_MAX;
         out->sample[i] = 0;
@@ -301,7 +235,7 @@ static void hidden_positions(const struct sequence *q,
                              struct sequence_state *st, const struct model *m,
                              const struct model_step *s, uint32_t k)
 {
-    const struct pack *p = &st->pack;
+    const struct pack *p = &st->code.pack;
     const struct batch_field *f = &s->batch->fields[q->ids.field];
     uint32_t at = run_field_row(m, s->batch, q->ids.field, p->sample[k]);
     uint32_t first = st->n_hidden;
@@ -322,7 +256,7 @@ static void every_hidden(const struct sequence *q, struct sequence_state *st,
                          const struct model *m, const struct model_step *s,
                          struct query_set *out)
 {
-    const struct pack *p = &st->pack;
+    const struct pack *p = &st->code.pack;
     const uint64_t *ids = s->batch->fields[q->ids.field].ids;
 
     st->n_hidden = 0;
@@ -331,7 +265,8 @@ static void every_hidden(const struct sequence *q, struct sequence_state *st,
     for (uint32_t i = 0; i < st->n_hidden; i++) {
         struct hidden h = st->hidden[i];
 
-        memcpy(st->dy + (size_t)i * q->dim, st->y + (size_t)h.row * q->dim,
+        memcpy(st->code.dy + (size_t)i * q->dim,
+               st->code.y + (size_t)h.row * q->dim,
                q->dim * sizeof(float)); // nothing else stands there yet
         out->sample[i] = h.sample;
         out->item[i] = p->value[h.row] == PACK_NONE
@@ -339,17 +274,17 @@ static void every_hidden(const struct sequence *q, struct sequence_state *st,
                            : (uint32_t)ids[p->value[h.row]];
     }
     out->n = st->n_hidden;
-    out->q = st->dy;
+    out->q = st->code.dy;
     out->share = st->share;
 }
 
-/* st->dy [rows, dim] from dq of the hidden ones. */
+/* st->code.dy [rows, dim] from dq of the hidden ones. */
 static void spread_hidden(const struct sequence *q, struct sequence_state *st,
                           const float *dq)
 {
-    vec_ops()->fill(st->dy, 0.0f, (size_t)st->pack.rows * q->dim);
+    vec_ops()->fill(st->code.dy, 0.0f, (size_t)st->code.pack.rows * q->dim);
     for (uint32_t i = 0; i < st->n_hidden; i++)
-        memcpy(st->dy + (size_t)st->hidden[i].row * q->dim,
+        memcpy(st->code.dy + (size_t)st->hidden[i].row * q->dim,
                dq + (size_t)i * q->dim, q->dim * sizeof(float));
 }
 
@@ -360,8 +295,8 @@ void sequence_queries(const struct tower *t, struct model_run *r,
     const struct sequence *q = t->self;
     struct sequence_state *st = r->tower_state[t->index];
 
-    encode(q, st, r->model, s, train);
-    if (st->pack.every) {
+    sequence_encode(q, &st->code, r->model, s, train);
+    if (st->code.pack.every) {
         if (q->pack.hides)
             every_hidden(q, st, r->model, s, out);
         else
@@ -385,23 +320,23 @@ void sequence_queries_backward(const struct tower *t, struct model_run *r,
     struct sequence_state *st = r->tower_state[t->index];
     const struct vec_ops *v = vec_ops();
 
-    if (st->pack.every) {
+    if (st->code.pack.every) {
         if (q->pack.hides)
             spread_hidden(q, st, dq);
         else
-            memcpy(st->dy, dq, (size_t)st->pack.rows * q->dim * sizeof(float));
-        decode(t, r, s);
+            memcpy(st->code.dy, dq,
+                   (size_t)st->code.pack.rows * q->dim * sizeof(float));
+        sequence_decode(q, &st->code, r->model, s, t->l2 * s->grad_scale);
         return;
     }
-    v->fill(st->dq, 0.0f, (size_t)st->pack.n_all * q->dim);
+    v->fill(st->code.dq, 0.0f, (size_t)st->code.pack.n_all * q->dim);
     for (uint32_t i = 0; i < s->batch->n; i++) {
         size_t row = run_field_row(r->model, s->batch, q->ids.field, i);
 
-        v->add(st->dq + row * q->dim, st->dq + row * q->dim,
+        v->add(st->code.dq + row * q->dim, st->code.dq + row * q->dim,
                dq + (size_t)i * q->dim, q->dim);
     }
-    gather_grads(q, st, s);
-    decode(t, r, s);
+    decode_all(t, r, s);
 }
 
 int sequence_items(const struct tower *t, const struct model_run *r,

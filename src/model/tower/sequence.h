@@ -84,6 +84,52 @@ struct sequence {
     struct dense head; // when there is no item
 };
 
+/* What a run holds to encode sequences (sequence_code.c). */
+struct sequence_code {
+    struct pack pack;
+    float *sines;  // positional_take()
+    float *x, *dx; // [rows, dim]
+    float *y, *dy; // [sequences, dim] of the encoder; rows in pack.every
+    float *q, *dq; // [all sequences, dim], empty ones too
+    void *encoder;
+};
+
+/** Room for sequences of r->max_batch samples. */
+void sequence_code_take(const struct sequence *q, struct model_run *r,
+                        struct sequence_code *c);
+/** Set c->q to the vectors of all sequences of the batch; c->y alone to those
+ * of every position when c->pack.every. */
+void sequence_encode(const struct sequence *q, struct sequence_code *c,
+                     const struct model *m, const struct model_step *s,
+                     int train);
+/** The same, each sequence by itself: its bits do not depend on the others.
+ * sequence_decode() cannot follow. */
+void sequence_encode_each(const struct sequence *q, struct sequence_code *c,
+                          const struct model *m, const struct model_step *s);
+/** From c->dy, used up, write the encoder's gradients and add to the rows'.
+ * @param l2 of each use of a row */
+void sequence_decode(const struct sequence *q, struct sequence_code *c,
+                     const struct model *m, const struct model_step *s,
+                     float l2);
+/** The same from c->dq, with the gradient of the vector of empty sequences. */
+void sequence_decode_all(const struct sequence *q, struct sequence_code *c,
+                         const struct model *m, const struct model_step *s,
+                         float l2);
+
+extern const struct sequence_encoder sequence_encoder_cnn, sequence_encoder_gru,
+    sequence_encoder_lstm, sequence_encoder_rnn, sequence_encoder_transformer;
+
+/** Declare an encoder over one look-up: all of q but items and heads.
+ * @param q zeroed; on failure sequence_clear() it
+ * @param ids what it reads; a sequence or text
+ * @param at settings: max, and the encoder's */
+enum fusor_status sequence_build_encoder(struct model *m, struct yaml_node *at,
+                                         const struct sequence_encoder *e,
+                                         const struct embedding *ids,
+                                         struct sequence *q,
+                                         struct fusor_error *err);
+void sequence_clear(struct sequence *q);
+
 enum fusor_status sequence_build(struct model *m, struct tower *t,
                                  struct yaml_node *at,
                                  const struct sequence_encoder *e,

@@ -45,7 +45,8 @@ static enum fusor_status parse_item(struct model *m, const struct tower *t,
 
 static enum fusor_status parse_query(struct model *m, const struct tower *t,
                                      struct yaml_node *at, const char *table,
-                                     struct sequence *q,
+                                     const struct sequence *q,
+                                     struct embedding *ids,
                                      struct fusor_error *err)
 {
     struct yaml_node *query = yaml_get(at, "query");
@@ -63,30 +64,32 @@ static enum fusor_status parse_query(struct model *m, const struct tower *t,
         rc = yaml_fail(query, err, "tower %s reads one sequence or text field",
                        t->name);
     if (rc == FUSOR_OK)
-        q->ids = in.items[0].ids;
+        *ids = in.items[0].ids;
     inputs_clear(&in);
     FUSOR_TRY(rc);
-    type = m->fields[q->ids.field].type;
+    type = m->fields[ids->field].type;
     if (type != FIELD_SEQUENCE && type != FIELD_TEXT)
         return yaml_fail(query, err, "field %s is %s, not sequence or text",
-                         m->fields[q->ids.field].name, field_type_name(type));
-    q->dim = m->tables[q->ids.table].dim;
+                         m->fields[ids->field].name, field_type_name(type));
     return FUSOR_OK;
 }
 
 static enum fusor_status check_dims(const struct model *m,
                                     const struct yaml_node *at,
                                     const struct sequence *q,
+                                    const struct embedding *ids,
                                     struct fusor_error *err)
 {
+    uint32_t dim = m->tables[ids->table].dim;
+
     for (uint32_t i = 0; i < q->item.n; i++)
-        if (q->item.items[i].width != q->dim)
+        if (q->item.items[i].width != dim)
             return yaml_fail(at, err,
                              "item: table %s has dim %u, the sequence's table "
                              "%s has %u",
                              m->table_specs[q->item.items[i].ids.table].name,
                              q->item.items[i].width,
-                             m->table_specs[q->ids.table].name, q->dim);
+                             m->table_specs[ids->table].name, dim);
     return FUSOR_OK;
 }
 
@@ -142,8 +145,6 @@ static enum fusor_status finish(struct model *m, struct tower *t,
     const struct table_spec *like = &m->table_specs[q->ids.table];
     uint32_t block;
 
-    FUSOR_TRY(build_block(m, "empty", q->dim, INIT_ZERO, 0, 1, &block, err));
-    q->empty = m->blocks[block].offset;
     if (q->pack.hides) {
         FUSOR_TRY(build_block(m, "mask", q->dim, like->init, like->init_scale,
                               1, &block, err));
@@ -156,32 +157,58 @@ static enum fusor_status finish(struct model *m, struct tower *t,
     return dense_build(m, "head", q->dim, 1, &q->head, err);
 }
 
+enum fusor_status sequence_build_encoder(struct model *m, struct yaml_node *at,
+                                         const struct sequence_encoder *e,
+                                         const struct embedding *ids,
+                                         struct sequence *q,
+                                         struct fusor_error *err)
+{
+    uint32_t block;
+
+    q->self = mem_alloc(1, e->size);
+    if (!q->self)
+        return mem_fail(err, "tower", e->size);
+    q->encoder = e;
+    q->ids = *ids;
+    q->dim = m->tables[ids->table].dim;
+    q->scale = 1.0f;
+    q->pack.order = e->order;
+    FUSOR_TRY(parse_max(m, at, q, err));
+    FUSOR_TRY(e->build(m, q, at, err));
+    FUSOR_TRY(build_block(m, "empty", q->dim, INIT_ZERO, 0, 1, &block, err));
+    q->empty = m->blocks[block].offset;
+    return FUSOR_OK;
+}
+
 enum fusor_status sequence_build(struct model *m, struct tower *t,
                                  struct yaml_node *at,
                                  const struct sequence_encoder *e,
                                  struct fusor_error *err)
 {
     struct sequence *q = t->self = mem_alloc(1, sizeof(*q));
+    struct embedding ids = {0};
     const char *table = NULL;
 
-    if (!q || !(q->self = mem_alloc(1, e->size)))
-        return mem_fail(err, "tower", sizeof(*q) + e->size);
-    q->encoder = e;
-    q->scale = 1.0f;
-    q->pack.order = e->order;
+    if (!q)
+        return mem_fail(err, "tower", sizeof(*q));
     FUSOR_TRY(build_tower_keys(at, t->name, e->keys, err));
     if (yaml_get(at, "table"))
         FUSOR_TRY(yaml_to_text(yaml_get(at, "table"), &table, err));
     FUSOR_TRY(parse_item(m, t, at, table, q, err));
-    FUSOR_TRY(parse_query(m, t, at, table, q, err));
-    FUSOR_TRY(check_dims(m, at, q, err));
-    FUSOR_TRY(parse_max(m, at, q, err));
+    FUSOR_TRY(parse_query(m, t, at, table, q, &ids, err));
+    FUSOR_TRY(check_dims(m, at, q, &ids, err));
     FUSOR_TRY(parse_bias(m, t, at, q, err));
     FUSOR_TRY(build_float(at, "l2", 0, 1e6, &t->l2, err));
     t->l2_bias = t->l2;
     FUSOR_TRY(build_float(at, "l2_bias", 0, 1e6, &t->l2_bias, err));
-    FUSOR_TRY(e->build(m, q, at, err));
+    FUSOR_TRY(sequence_build_encoder(m, at, e, &ids, q, err));
     return finish(m, t, q, err);
+}
+
+void sequence_clear(struct sequence *q)
+{
+    inputs_clear(&q->item);
+    mem_free(q->self);
 }
 
 void sequence_destroy(struct tower *t)
@@ -190,8 +217,7 @@ void sequence_destroy(struct tower *t)
 
     if (!q)
         return;
-    inputs_clear(&q->item);
-    mem_free(q->self);
+    sequence_clear(q);
     mem_free(q);
 }
 

@@ -271,7 +271,7 @@ static const char *why_not_every(const struct sequence *q)
     return e->read == READ_MEAN ? "it reads the mean of the positions" : NULL;
 }
 
-static const struct sequence_encoder encoder = {
+const struct sequence_encoder sequence_encoder_transformer = {
     .keys = keys,
     .size = sizeof(struct blocks),
     .order = PACK_SEQUENCES,
@@ -287,7 +287,7 @@ static enum fusor_status transformer_tower(struct model *m, struct tower *t,
                                            struct yaml_node *at,
                                            struct fusor_error *err)
 {
-    return sequence_build(m, t, at, &encoder, err);
+    return sequence_build(m, t, at, &sequence_encoder_transformer, err);
 }
 
 SEQUENCE_TOWER(transformer, transformer_tower);

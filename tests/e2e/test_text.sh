@@ -1,0 +1,96 @@
+#!/bin/sh
+# Towers that are trained on texts: two towers of words, pooled and through a
+# network, alike on any cluster, and searched with.
+. "$(dirname "$0")/lib.sh"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+# digest RUN : of its newest checkpoint.
+digest() {
+    ok "digest of $1" "$FUSOR" inspect "$1" --digest --json
+    found=$(sed -n 's/.*"digest": *"\([0-9a-f]*\)".*/\1/p' out)
+    [ "${#found}" = 16 ] || die "no digest of $1"
+}
+
+same() {
+    digest "$1"
+    [ "$found" = "$want" ] || die "$1 has $found, one thread $want"
+}
+
+# above FILE METRIC LEAST
+above() {
+    awk -v m="$2" -v least="$3" '$1 == m { found = $2 > least }
+        END { exit !found }' "$1" || die "$2 is not above $3"
+}
+
+corpus docs
+ok "prepare" "$FUSOR" prepare docs --protocol qrels --train-share 0.6 \
+    --valid-share 0 -o parts/docs
+cat >two.yaml <<'END'
+data: {prepared: parts/docs, protocol: qrels}
+label: {map: threshold, at: 0.5}
+fields:
+  query_words: {side: query, type: text}
+  doc:         {side: item, type: categorical}
+  title:       {side: item, type: text}
+  body:        {side: item, type: text}
+tables: {token: {dim: 16, init: {normal: 0.3}}, word: {dim: 8}}
+towers:
+  two:  {type: dot, query: {text: query_words, pool: rsqrt}, table: token,
+         item: {text: [title, body], pool: rsqrt}}
+  deep: {type: dot, query: {text: query_words, pool: gru}, table: word,
+         item: [{text: title, pool: cnn, widths: [2], filters: 6},
+                {text: body, pool: transformer, max: 8, ff: 8,
+                 dropout: 0.1}]}
+fusion: {type: weighted, over: logits}
+stages:
+  - {train: [two, deep], loss: {sampled_softmax: {from: in_batch,
+     temperature: 0.5}}, epochs: 40}
+optimizer: {adam: 1.0e-2}
+train: {global_batch: 24, micro_batches: 3}
+evaluate: [ndcg@10, recall@10]
+cluster: {staleness: 0, threads: 1}
+END
+ok "graph" "$FUSOR" train two.yaml --check
+shows '(query_words->token (rsqrt)) . (title->token (rsqrt), body->token'
+shows 'query_words->word, first'
+shows 'title->word, first 1: 6 filters of each width 2'
+shows 'body->word, first 8: 1 pre-norm blocks'
+ok "train" "$FUSOR" train two.yaml --run-dir one -q
+digest one
+want=$found
+ok "judge" "$FUSOR" evaluate one --split test
+cp out one.txt
+ok "judge what it has learnt" "$FUSOR" evaluate one --split train
+above out ndcg@10 0.9
+ok "two threads" "$FUSOR" train two.yaml --run-dir threads -q --threads 2
+same threads
+ok "judge" "$FUSOR" evaluate threads --split test
+cmp out one.txt || die "threads change what is found"
+if mpirun --oversubscribe -n 2 true 2>/dev/null; then
+    ok "ranks" mpirun --oversubscribe -n 4 "$FUSOR" train two.yaml \
+        --run-dir ranks -q --servers 2
+    same ranks
+    ok "judge" "$FUSOR" evaluate ranks --split test
+    cmp out one.txt || die "ranks change what is found"
+    ok "stale values" mpirun --oversubscribe -n 3 "$FUSOR" train two.yaml \
+        --run-dir stale -q --servers 1 --set cluster.staleness=4
+    ok "judge" "$FUSOR" evaluate stale --split train
+    above out ndcg@10 0.9
+fi
+ok "recommend" "$FUSOR" recommend one --user q1 --top 3
+shows ' d'
+
+# Beside BM25, which finds what is scored.
+sed -e 's/^towers:/towers:\n  bm25: {type: bm25, query: query_words, item: doc, fields: [title, body]}/' \
+    -e 's/^stages:/stages:\n  - {build: [bm25]}/' two.yaml >both.yaml
+ok "train beside bm25" "$FUSOR" train both.yaml --run-dir both -q
+ok "search" "$FUSOR" search both "Which about2x3s, about2x9?" --top 3
+shows ' d'
+
+# What makes no sense.
+sed 's/filters: 6/filter: 6/' two.yaml >bad.yaml
+fails 2 'did you mean filters' "$FUSOR" train bad.yaml --check
+sed 's/pool: gru/pool: grru/' two.yaml >bad.yaml
+fails 2 'pool' "$FUSOR" train bad.yaml --check
+sed 's/{text: title, pool: cnn/{text: body, pool: cnn/' two.yaml >bad.yaml
+fails 2 'body has a network in this tower' "$FUSOR" train bad.yaml --check

@@ -32,6 +32,7 @@
     X(WAIT_SHARDS, "wait for shards")                  \
     X(WAIT_THREADS, "wait for threads")                \
     X(WAIT_ACKS, "wait for acks")                      \
+    X(WAIT_CREDIT, "held back by credit")              \
     X(LOOKUP, "lookup")                                \
     X(VALUES, "values")                                \
     X(GATHER, "gather")                                \

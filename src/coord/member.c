@@ -30,6 +30,7 @@ const char *wait_reason_text(enum wait_reason reason)
         [WAIT_NOTHING] = "nothing",
         [WAIT_VALUES] = "values from shard",
         [WAIT_ACKS] = "acknowledgement from shard",
+        [WAIT_CREDIT] = "credit of shard",
         [WAIT_PUSHES] = "gradients from worker",
         [WAIT_DISK] = "the disk of shard",
     };

@@ -15,6 +15,7 @@ enum wait_reason {
     WAIT_NOTHING, // computing, or idle between commands
     WAIT_VALUES,  // pulls not yet answered: staleness or a slow shard
     WAIT_ACKS,    // pushes not yet acknowledged
+    WAIT_CREDIT,  // requests held back: the shard is to hold no more (ps)
     WAIT_PUSHES,  // a shard: workers owe a part of the unit
     WAIT_DISK
 };

@@ -120,6 +120,7 @@ static enum fusor_status make_server(struct counter *c, struct fusor_error *err)
         .staleness = (int)context->options.cluster.staleness,
         .read_early = context->options.cluster.read == JOB_READ_EARLY,
         .n_workers = boot_n_threads(context->boot),
+        .n_processes = boot_n_workers(context->boot),
         .micro_batches = context->options.micro_batches,
     };
 
@@ -322,16 +323,17 @@ static void say_counters(const struct counter *c)
     struct shard_counters s = shard_counters(c->shard);
     char size[16];
 
-    log_info("shard %u: %llu pulls, %llu pushes, %llu duplicates, %llu "
-             "refused, %llu malformed; %llu rows in %s (%llu evicted, %llu "
-             "gradients of keys without a row), huge pages %llu of %llu",
-             c->number, (unsigned long long)n.pulls,
-             (unsigned long long)n.pushes, (unsigned long long)n.duplicates,
-             (unsigned long long)n.refused, (unsigned long long)n.malformed,
-             (unsigned long long)s.rows, str_bytes((double)s.slab_bytes, size),
-             (unsigned long long)s.rows_evicted,
-             (unsigned long long)s.rows_dropped, (unsigned long long)s.huge_got,
-             (unsigned long long)s.huge_wanted);
+    log_info(
+        "shard %u: %llu pulls, %llu pushes, %llu duplicates, %llu "
+        "refused, %llu malformed, %llu without room; %llu rows in %s (%llu "
+        "evicted, %llu "
+        "gradients of keys without a row), huge pages %llu of %llu",
+        c->number, (unsigned long long)n.pulls, (unsigned long long)n.pushes,
+        (unsigned long long)n.duplicates, (unsigned long long)n.refused,
+        (unsigned long long)n.malformed, (unsigned long long)n.no_room,
+        (unsigned long long)s.rows, str_bytes((double)s.slab_bytes, size),
+        (unsigned long long)s.rows_evicted, (unsigned long long)s.rows_dropped,
+        (unsigned long long)s.huge_got, (unsigned long long)s.huge_wanted);
 }
 
 static void *counter_main(void *arg)

@@ -288,9 +288,24 @@ static enum fusor_status open_desk(struct desk *d, struct fusor_error *err)
     return link_connect_shards(&d->line, err);
 }
 
+/* Said only where it happened. */
+static void say_held_back(const struct client *client)
+{
+    struct exchange_counters n = client_counters(client);
+    char size[16];
+
+    if (n.held_back)
+        log_info("held back by credit: %llu requests to shards of %s in all",
+                 (unsigned long long)n.held_back,
+                 str_bytes((double)n.bytes_held_back, size));
+}
+
 static void close_desk(struct desk *d)
 {
     struct outcome *o;
+
+    if (d->client)
+        say_held_back(d->client);
 
     while (d->outcomes && (o = queue_take(d->outcomes, 0)) != NULL) {
         strbuf_clear(&o->result);

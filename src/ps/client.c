@@ -92,7 +92,7 @@ static enum fusor_status init_all(struct client *c, struct fusor_error *err)
         return FUSOR_ENOMEM;
     return exchange_core_create(c->config.messenger, c->config.job,
                                 c->config.n_shards, c->config.incarnation,
-                                &c->core, err);
+                                c->config.n_workers, &c->core, err);
 }
 
 static void destroy_list(struct client *c, struct exchange *x)
@@ -250,6 +250,8 @@ enum fusor_status client_accept(struct client *c, struct client_worker *w,
     x->returned = 1;
     if (x->header.kind == WIRE_PUSH) {
         w->pushes_open--;
+        if (x->let_go_ns > w->let_go_ns)
+            w->let_go_ns = x->let_go_ns;
         client_give_back(c, w, x);
     }
     if (status == FUSOR_OK)
@@ -351,8 +353,16 @@ int client_pump_tick(struct client *c)
 void client_pump_waits(const struct client *c, struct member_progress *out)
 {
     enum wire_kind kind;
+    int held;
 
-    if (!exchange_core_waits(c->core, &kind, &out->waits_for))
+    if (!exchange_core_waits(c->core, &kind, &out->waits_for, &held))
         return;
     out->reason = kind == WIRE_KEYS ? WAIT_VALUES : WAIT_ACKS;
+    if (held)
+        out->reason = WAIT_CREDIT;
+}
+
+struct exchange_counters client_counters(const struct client *c)
+{
+    return exchange_core_counters(c->core);
 }

@@ -17,6 +17,7 @@
 
 #include "coord/lease.h"
 #include "coord/member.h"
+#include "ps/exchange.h"
 #include "store/bucket.h"
 #include "transport/messenger.h"
 #include "wire/encoding.h"
@@ -70,6 +71,8 @@ void client_pump_message(struct client *c, const struct message *msg);
 int client_pump_tick(struct client *c);
 /** Network thread: what is waited for, for pings. */
 void client_pump_waits(const struct client *c, struct member_progress *out);
+/** Network thread, or nobody's: requests held back so far. */
+struct exchange_counters client_counters(const struct client *c);
 /** Any thread: the job has failed, let every wait return. */
 void client_stop(struct client *c, const struct fusor_error *why);
 

@@ -35,6 +35,7 @@ struct client_worker {
     unsigned first, n_ahead;
     struct announced *valued; // the step whose values are in use
     unsigned pushes_open;
+    int64_t let_go_ns; // the latest of pushes that came back (exchange.h)
     struct exchange *free;
     float *dense;    // [n_dense]
     float *residual; // [n_dense] shard by shard: what rounding has left over

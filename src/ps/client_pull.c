@@ -51,6 +51,18 @@ static enum fusor_status write_keys(struct client *c, struct client_worker *w,
     return FUSOR_OK;
 }
 
+/* What a shard's answer will take there. */
+static size_t answer_bytes(const struct client *c, const struct announced *a,
+                           uint32_t shard, enum encoding e)
+{
+    struct recode r = client_recode(c, shard);
+    size_t wanted[PARAM_MAX_TABLES];
+
+    for (uint32_t t = 0; t < c->config.params->n_tables; t++)
+        wanted[t] = a->tables[t].want_of[shard];
+    return payload_buffer_cost(recode_values_bytes(&r, e, wanted, 1));
+}
+
 enum fusor_status client_announce(struct param_store *store, unsigned worker,
                                   enum pull_mode mode, uint64_t clock,
                                   const struct step_keys *tables,
@@ -94,6 +106,9 @@ enum fusor_status client_announce(struct param_store *store, unsigned worker,
         .flags = (peek ? PS_PEEK : recode_flags(c->config.encoding)) |
                  PS_WANT_DENSE | (held ? PS_HELD : 0),
     };
+    for (uint32_t s = 0; s < c->config.n_shards; s++)
+        a->exchange->legs[s].causes =
+            answer_bytes(c, a, s, recode_encoding(a->exchange->header.flags));
     client_count_sent(c, w, a->exchange);
     rc = client_submit(c, w, a->exchange, err);
     if (rc == FUSOR_OK)
@@ -178,24 +193,30 @@ static enum fusor_status decode_replies(struct client *c, struct announced *a,
     return FUSOR_OK;
 }
 
-/* Until the oldest announced step is answered by all shards. The time that the
- * slowest of them kept it back is the rule's, the rest is the way's. */
+/* Until the oldest announced step is answered by all shards. The time until it
+ * left is the credit's, that in which the slowest shard kept it back is the
+ * rule's, the rest is the way's. */
 static enum fusor_status wait_values(struct client *c, struct client_worker *w,
                                      struct announced *a,
                                      struct fusor_error *err)
 {
     struct profile *p = client_profile(c, w);
     uint64_t held = 0, began;
+    int64_t began_ns;
 
     if (!a->exchange->returned) {
         profile_enter(p, PROFILE_WAIT_SHARDS);
         began = profile_ticks();
+        began_ns = clock_now_ns(messenger_clock(c->config.messenger));
         while (!a->exchange->returned)
             FUSOR_TRY(client_take_one(c, w, err));
         profile_enter(p, PROFILE_VALUES);
         for (uint32_t s = 0; s < c->config.n_shards; s++)
             if (a->exchange->legs[s].held_ns > held)
                 held = a->exchange->legs[s].held_ns;
+        if (a->exchange->let_go_ns > began_ns)
+            profile_move(p, PROFILE_WAIT_SHARDS, PROFILE_WAIT_CREDIT,
+                         (uint64_t)(a->exchange->let_go_ns - began_ns), began);
         profile_move(p, PROFILE_WAIT_SHARDS, PROFILE_WAIT_RULE, held, began);
     }
     profile_enter(p, PROFILE_VALUES);

@@ -232,6 +232,7 @@ static enum fusor_status encode_push(struct client *c, struct client_worker *w,
         how.residual = w->residual + c->dense_at[s];
         how.keys = leg->keys->data;
         how.keys_size = leg->keys->size;
+        leg->causes = payload_buffer_cost(leg->out->size); // it is decoded
         FUSOR_TRY(recode_push_encode(
             &r, &how, leg->out, messenger_pool(c->config.messenger), &b, err));
         payload_buffer_unref(leg->out);
@@ -294,6 +295,29 @@ static enum fusor_status send_push(struct writing *p, struct fusor_error *err)
     return rc;
 }
 
+/* Until no more than `most` pushes are open. While the one that was waited for
+ * had not left yet, the wait was the credit's. */
+static enum fusor_status wait_acks(struct client *c, struct client_worker *w,
+                                   unsigned most, struct fusor_error *err)
+{
+    struct profile *p = client_profile(c, w);
+    uint64_t began;
+    int64_t began_ns;
+
+    if (w->pushes_open <= most)
+        return FUSOR_OK;
+    profile_enter(p, PROFILE_WAIT_ACKS);
+    began = profile_ticks();
+    began_ns = clock_now_ns(messenger_clock(c->config.messenger));
+    w->let_go_ns = 0;
+    while (w->pushes_open > most)
+        FUSOR_TRY(client_take_one(c, w, err));
+    if (w->let_go_ns > began_ns)
+        profile_move(p, PROFILE_WAIT_ACKS, PROFILE_WAIT_CREDIT,
+                     (uint64_t)(w->let_go_ns - began_ns), began);
+    return FUSOR_OK;
+}
+
 enum fusor_status client_push(struct param_store *store, unsigned worker,
                               const struct step_grads *g,
                               struct fusor_error *err)
@@ -306,10 +330,7 @@ enum fusor_status client_push(struct param_store *store, unsigned worker,
     if (!w->valued)
         return fusor_fail(err, FUSOR_EINVAL,
                           "a push without values to train on");
-    if (w->pushes_open >= PUSHES_MAX)
-        profile_enter(client_profile(c, w), PROFILE_WAIT_ACKS);
-    while (w->pushes_open >= PUSHES_MAX)
-        FUSOR_TRY(client_take_one(c, w, err));
+    FUSOR_TRY(wait_acks(c, w, PUSHES_MAX - 1, err));
     profile_enter(client_profile(c, w), PROFILE_PUSH);
     p.x = client_take_free(c, w, err);
     if (!p.x)
@@ -335,8 +356,5 @@ enum fusor_status client_drain(struct param_store *store, unsigned worker,
     struct client_worker *w = &c->workers[worker];
 
     client_drop_valued(c, w);
-    profile_enter(client_profile(c, w), PROFILE_WAIT_ACKS);
-    while (w->pushes_open > 0)
-        FUSOR_TRY(client_take_one(c, w, err));
-    return FUSOR_OK;
+    return wait_acks(c, w, 0, err);
 }

@@ -5,17 +5,8 @@
 
 #include "base/mem.h"
 #include "coord/deadline.h"
+#include "ps/exchange_private.h"
 #include "ps/payloads.h"
-
-struct exchange_core {
-    struct messenger *messenger;
-    const struct clock_source *clock;
-    uint64_t job;
-    uint64_t next_request;
-    uint32_t n_shards, incarnation;
-    struct exchange *active, **active_last;
-    struct exchange *done, **done_last;
-};
 
 struct exchange *exchange_create(uint32_t n_shards, struct fusor_error *err)
 {
@@ -30,11 +21,16 @@ struct exchange *exchange_create(uint32_t n_shards, struct fusor_error *err)
 
 void exchange_reset(struct exchange *x, uint32_t n_shards)
 {
+    int given = 0;
+
     for (uint32_t i = 0; i < n_shards; i++) {
+        given |= exchange_give_back(x, i);
         payload_buffer_unref(x->legs[i].out);
         payload_buffer_unref(x->legs[i].keys);
         payload_buffer_unref(x->legs[i].reply);
     }
+    if (given)
+        account_call(x->account);
     memset(x, 0, sizeof(*x) + n_shards * sizeof(x->legs[0]));
 }
 
@@ -48,6 +44,7 @@ void exchange_destroy(struct exchange *x, uint32_t n_shards)
 
 enum fusor_status exchange_core_create(struct messenger *m, uint64_t job,
                                        uint32_t n_shards, uint32_t incarnation,
+                                       unsigned n_workers,
                                        struct exchange_core **out,
                                        struct fusor_error *err)
 {
@@ -55,6 +52,10 @@ enum fusor_status exchange_core_create(struct messenger *m, uint64_t job,
 
     if (!c)
         return mem_fail(err, "exchanges", sizeof(*c));
+    if (account_init(&c->account, m, n_shards, n_workers, err) != FUSOR_OK) {
+        mem_free(c);
+        return FUSOR_ENOMEM;
+    }
     c->messenger = m;
     c->clock = messenger_clock(m);
     c->job = job;
@@ -82,6 +83,7 @@ void exchange_core_destroy(struct exchange_core *c)
         return;
     destroy_list(c->active, c->n_shards);
     destroy_list(c->done, c->n_shards);
+    account_clear(&c->account);
     mem_free(c);
 }
 
@@ -114,6 +116,36 @@ static void send_leg(struct exchange_core *c, struct exchange *x,
 
     messenger_send(c->messenger, to, &h, leg->out, NULL);
     leg_sent(c, leg);
+}
+
+static void offer_leg(struct exchange_core *c, struct exchange *x,
+                      uint32_t shard)
+{
+    if (!exchange_may_go(c, x, shard) && exchange_hold(c, x, shard))
+        return;
+    exchange_charge(c, x, shard);
+    send_leg(c, x, shard);
+}
+
+/* Pushes before keys ahead. */
+static void offer_held(struct exchange_core *c, enum wire_kind kind)
+{
+    for (struct exchange *x = c->active; x; x = x->next)
+        for (uint32_t i = 0; x->header.kind == kind && i < c->n_shards; i++) {
+            if (!x->legs[i].held || !exchange_may_go(c, x, i))
+                continue;
+            exchange_let_go(c, x, i);
+            exchange_charge(c, x, i);
+            send_leg(c, x, i);
+        }
+}
+
+static void offer_all_held(struct exchange_core *c)
+{
+    if (atomic_load(&c->account.n_held) == 0)
+        return;
+    offer_held(c, WIRE_PUSH);
+    offer_held(c, WIRE_KEYS);
 }
 
 /* One that is due again: what came in several chunks is not sent whole, but the
@@ -183,7 +215,7 @@ void exchange_core_submit(struct exchange_core *c, struct exchange *x)
     name_request(c, x);
     make_active(c, x);
     for (uint32_t i = 0; i < c->n_shards; i++)
-        send_leg(c, x, i);
+        offer_leg(c, x, i);
 }
 
 enum fusor_status exchange_core_begin(struct exchange_core *c,
@@ -191,6 +223,9 @@ enum fusor_status exchange_core_begin(struct exchange_core *c,
                                       struct fusor_error *err)
 {
     name_request(c, x);
+    for (uint32_t i = 0; i < c->n_shards; i++)
+        if (!exchange_may_go(c, x, i))
+            return fusor_fail(err, FUSOR_EAGAIN, "shard %u: no credit", i);
     for (uint32_t i = 0; i < c->n_shards; i++) {
         struct peer to = {.kind = PEER_SHARD, .number = i};
         struct wire_header h = leg_header(x, i);
@@ -211,6 +246,7 @@ void exchange_core_end(struct exchange_core *c, struct exchange *x)
 {
     make_active(c, x);
     for (uint32_t i = 0; i < c->n_shards; i++) {
+        exchange_charge(c, x, i);
         messenger_stream_end(c->messenger, &x->legs[i].stream, NULL);
         leg_sent(c, &x->legs[i]);
     }
@@ -287,11 +323,14 @@ void exchange_core_on_message(struct exchange_core *c,
     if (msg->from.kind != PEER_SHARD || msg->from.number >= c->n_shards ||
         msg->header.job != c->job)
         return;
+    account_hear(&c->account, msg->from.number, msg->header.credit);
     while (*at && !is_answer(*at, &msg->header))
         at = &(*at)->next;
     if (!*at || (*at)->legs[msg->from.number].answered)
         return; // the answer to something sent twice
     leg = &(*at)->legs[msg->from.number];
+    if (leg->held)
+        return; // it was never asked
     if (msg->header.kind == WIRE_NEED_KEYS) {
         renew_ticket(c, *at, msg->from.number, msg->header.attempt);
         return;
@@ -310,17 +349,27 @@ void exchange_core_on_message(struct exchange_core *c,
     if (msg->header.kind == WIRE_REFUSED)
         (*at)->status = FUSOR_ECLOSED;
     leg->answered = 1;
+    if (msg->header.kind != WIRE_VALUES)
+        exchange_give_back(*at, msg->from.number);
     if (--(*at)->n_open == 0)
         finish(c, at);
+    offer_all_held(c);
+}
+
+/* Sent, and not yet answered. */
+static int is_out(const struct exchange_leg *leg)
+{
+    return !leg->answered && !leg->held;
 }
 
 void exchange_core_tick(struct exchange_core *c)
 {
     int64_t now = clock_now_ms(c->clock);
 
+    offer_all_held(c);
     for (struct exchange *x = c->active; x; x = x->next)
         for (uint32_t i = 0; i < c->n_shards; i++)
-            if (!x->legs[i].answered && now >= x->legs[i].resend_ms)
+            if (is_out(&x->legs[i]) && now >= x->legs[i].resend_ms)
                 resend_leg(c, x, i);
 }
 
@@ -330,7 +379,7 @@ int exchange_core_timeout_ms(const struct exchange_core *c)
 
     for (const struct exchange *x = c->active; x; x = x->next)
         for (uint32_t i = 0; i < c->n_shards; i++)
-            if (!x->legs[i].answered && x->legs[i].resend_ms < due)
+            if (is_out(&x->legs[i]) && x->legs[i].resend_ms < due)
                 due = x->legs[i].resend_ms;
     if (due == INT64_MAX)
         return DEADLINE_PING_MS;
@@ -351,7 +400,7 @@ struct exchange *exchange_core_take_done(struct exchange_core *c)
 }
 
 int exchange_core_waits(const struct exchange_core *c, enum wire_kind *kind,
-                        uint32_t *shard)
+                        uint32_t *shard, int *held)
 {
     const struct exchange *x = c->active; // the oldest comes first
 
@@ -361,5 +410,11 @@ int exchange_core_waits(const struct exchange_core *c, enum wire_kind *kind,
     for (*shard = 0; *shard + 1 < c->n_shards; ++*shard)
         if (!x->legs[*shard].answered)
             break;
+    *held = x->legs[*shard].held;
     return 1;
+}
+
+struct exchange_counters exchange_core_counters(const struct exchange_core *c)
+{
+    return c->counters;
 }

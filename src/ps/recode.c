@@ -309,6 +309,20 @@ size_t recode_dense_bytes(const struct recode *r, enum encoding e)
     return dense_bytes(r, dense_values(e));
 }
 
+size_t recode_values_bytes(const struct recode *r, enum encoding e,
+                           const size_t *wanted, int dense)
+{
+    size_t n = dense ? (size_t)r->dense_size * sizeof(float) : 0, bytes;
+
+    if (n && e != ENCODING_F32)
+        n = recode_dense_bytes(r, e);
+    bytes = payload_section_bytes(n, 1);
+    for (uint32_t t = 0; t < r->params->n_tables; t++)
+        bytes += payload_section_bytes(
+            encoding_bytes(e, wanted[t], r->params->tables[t].width), 1);
+    return bytes;
+}
+
 void recode_dense_write(const struct recode *r, enum encoding e, const float *x,
                         void *out)
 {

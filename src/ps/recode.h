@@ -60,6 +60,11 @@ enum fusor_status recode_push_decode(const struct recode *r, uint32_t flags,
 /** The section of dense values in VALUES of this encoding, not f32: its bytes.
  * The rows of a table are as encoding_write() leaves them. */
 size_t recode_dense_bytes(const struct recode *r, enum encoding e);
+/** Bytes of VALUES.
+ * @param wanted [n_tables] rows of each table
+ * @param dense are there dense values? */
+size_t recode_values_bytes(const struct recode *r, enum encoding e,
+                           const size_t *wanted, int dense);
 /** @param x [dense_size] @param out [recode_dense_bytes()] */
 void recode_dense_write(const struct recode *r, enum encoding e, const float *x,
                         void *out);

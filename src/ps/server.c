@@ -56,6 +56,7 @@ enum fusor_status server_create(const struct server_config *config,
     if (!s)
         return mem_fail(err, "server", sizeof(*s));
     s->config = *config;
+    credit_peers_init(&s->peers, config->n_processes);
     rc = take_memory(s, err);
     if (rc != FUSOR_OK) {
         server_destroy(s);
@@ -74,6 +75,7 @@ void server_destroy(struct server *s)
         lane_clear(&s->lanes[i]);
     for (uint32_t i = 0; s->views && i < s->config.n_workers; i++)
         mem_free(s->views[i].tables);
+    credit_peers_clear(&s->peers);
     mem_free(s->lanes);
     mem_free(s->views);
     server_unit_destroy(s->unit);
@@ -95,6 +97,9 @@ struct wire_header server_answer(const struct server *s,
         .worker = h->worker,
         .shard = s->config.number,
         .clock = s->edge,
+        .credit = credit_share(
+            payload_pool_bound(messenger_pool(s->config.messenger)),
+            credit_peers_count(&s->peers)),
     };
 }
 
@@ -219,6 +224,7 @@ enum fusor_status server_on_message(struct server *s, const struct message *msg,
 
     if (msg->from.kind != PEER_WORKER || msg->header.job != s->config.job)
         return FUSOR_OK; // of no concern to this shard
+    credit_peers_note(&s->peers, msg->from.number);
     if (msg->header.lease >= s->config.n_workers) {
         fusor_fail(&why, FUSOR_EPROTO, "lease %u of %u", msg->header.lease,
                    s->config.n_workers);
@@ -247,6 +253,7 @@ enum fusor_status server_begin(struct server *s, const struct command *c,
     struct optim_span span = {c->clock, c->epoch, c->lr_factor};
 
     FUSOR_TRY(shard_begin_span(s->config.shard, &span, c->n_units, err));
+    credit_peers_turn(&s->peers);
     for (uint32_t w = 0; w < s->config.n_workers; w++)
         lane_reset(&s->lanes[w]);
     s->epoch = c->epoch;
@@ -309,5 +316,8 @@ const struct bucket_load *server_load(const struct server *s)
 
 struct server_counters server_counters(const struct server *s)
 {
-    return s->counters;
+    struct server_counters c = s->counters;
+
+    c.no_room += messenger_refused(s->config.messenger);
+    return c;
 }

@@ -15,16 +15,17 @@
  * whoever has the lease next computes other gradients, from newer values, so it
  * could neither finish the half that was begun nor take it back.
  *
- * What clients can make a shard hold is bounded, without counting credits, by
- * what each may have outstanding: 16 announced steps and one push a lease
- * (lane.h), their rows within the shard's memory cap, chunks in the transport's
- * pipe (a full one holds its sender up), and halves of messages, answers and
- * pushes, which count towards one pool of twice the messenger's max_bytes
- * wherever they lie (chunks in memory of the transport too, lent ones in their
- * owner's); what waits for one peer that does not read takes three quarters of
- * it at most. A chunk, push or answer that finds no room is dropped and
- * counted; the client sends it again, after 200 ms to 2 s: of a request of
- * several chunks only what is not here (WIRE_ASK).
+ * Halves of messages, answers and pushes count towards one pool of twice the
+ * messenger's max_bytes wherever they lie (chunks in memory of the transport
+ * too, lent ones in their owner's). Every answer tells its process how much of
+ * it that one may have outstanding (credit.h); those that keep to it find room.
+ * What one that does not can make a shard hold is bounded all the same: 16
+ * announced steps and one push a lease (lane.h), their rows within the shard's
+ * memory cap, chunks in the transport's pipe (a full one holds its sender up),
+ * and of the pool three quarters at most for what waits for one peer that does
+ * not read. A chunk, push or answer that finds no room is dropped and counted;
+ * the client sends it again, after 200 ms to 2 s: of a request of several
+ * chunks only what is not here (WIRE_ASK).
  *
  * Threads: one. */
 #ifndef PS_SERVER_H
@@ -47,6 +48,7 @@ struct server_config {
     int read_early;          // as soon as the bound allows, even if the
                              // reader's own last gradients are missing
     uint32_t n_workers;      // compute threads of the whole job
+    uint32_t n_processes;    // they are in; 0: not known
     struct profile *profile; // told the phases of this thread, or NULL
     uint32_t micro_batches;  // of a unit: a push for others than its lease's is
                              // malformed; 0: not known, not checked

@@ -2,6 +2,8 @@
 #ifndef PS_SERVER_PRIVATE_H
 #define PS_SERVER_PRIVATE_H
 
+#include "ps/credit.h"
+#include "ps/credit_peers.h"
 #include "ps/lane.h"
 #include "ps/payloads.h"
 #include "ps/recode.h"
@@ -24,6 +26,7 @@ struct server {
     struct server_unit *unit; // what the store is to apply
     float *piece; // [SERVER_PIECE_BYTES / 4 + ROW_WIDTH_MAX] to be encoded
     struct ticket_book peeks; // one ticket: a peek is answered at once
+    struct credit_peers peers;
     struct server_counters counters;
     struct bucket_load *load; // [BUCKET_COUNT]
 };

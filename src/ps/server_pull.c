@@ -183,24 +183,17 @@ static void copy_rows(struct server *s, uint32_t table, const uint32_t *refs,
 }
 
 static size_t values_room(const struct server *s, const struct lane_pull *pull,
-                          size_t n_dense)
+                          int dense)
 {
-    enum encoding e = recode_encoding(pull->header.flags);
     struct recode r = server_recode(s);
-    size_t dense = n_dense * sizeof(float), room;
+    size_t wanted[PARAM_MAX_TABLES];
 
-    if (n_dense && e != ENCODING_F32)
-        dense = recode_dense_bytes(&r, e);
-    room = payload_section_bytes(dense, 1);
     for (uint32_t t = 0; t < s->config.params->n_tables; t++) {
-        size_t n;
-
-        ticket_refs(pull->ticket, t, &n);
-        n -= pull->ticket->held[t];
-        room += payload_section_bytes(
-            encoding_bytes(e, n, s->config.params->tables[t].width), 1);
+        ticket_refs(pull->ticket, t, &wanted[t]);
+        wanted[t] -= pull->ticket->held[t];
     }
-    return room;
+    return recode_values_bytes(&r, recode_encoding(pull->header.flags), wanted,
+                               dense);
 }
 
 /* An answer being written. */
@@ -392,7 +385,7 @@ static enum fusor_status answer_pull(struct server *s,
                        .pull = pull,
                        .lookup = lookup,
                        .encoding = recode_encoding(pull->header.flags)};
-    size_t room = values_room(s, pull, n_dense);
+    size_t room = values_room(s, pull, dense);
 
     if (payload_buffer_take(messenger_pool(a.messenger), room, &a.out, err) !=
         FUSOR_OK) {
@@ -404,7 +397,8 @@ static enum fusor_status answer_pull(struct server *s,
     h.a = held_ns(s, pull);
     profile_enter(s->config.profile, PROFILE_VALUES);
     a.out->size = room;
-    send_values(s, &h, n_dense, &a, err); // lost: asked for again
+    if (send_values(s, &h, n_dense, &a, err) == FUSOR_ECLUSTER)
+        s->counters.no_room++; // lost, as others: it is asked for again
     payload_buffer_unref(a.out);
     profile_enter(s->config.profile, PROFILE_OTHER);
     if (lookup && lookup->status != FUSOR_OK)

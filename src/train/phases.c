@@ -75,7 +75,7 @@ uint64_t phases_waited_ns(const struct profile_total *t)
 {
     return t->ns[PROFILE_WAIT_RULE] + t->ns[PROFILE_WAIT_SHARDS] +
            t->ns[PROFILE_WAIT_THREADS] + t->ns[PROFILE_WAIT_ACKS] +
-           t->ns[PROFILE_STALL];
+           t->ns[PROFILE_WAIT_CREDIT] + t->ns[PROFILE_STALL];
 }
 
 void phases_counts_json(struct json *j, const struct workload *w,

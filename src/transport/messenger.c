@@ -77,7 +77,7 @@ enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
 {
     struct messenger *m = mem_alloc(1, sizeof(*m));
     struct assembler_options options = {
-        .max_bytes = max_bytes,
+        .max_bytes = max_bytes + max_bytes / 2,
         .max_bytes_per_sender = max_bytes,
         .max_open_per_sender = 256,
         .max_open = 4096,
@@ -91,7 +91,7 @@ enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
         return mem_fail(err, "messenger", sizeof(*m));
     m->transport = t;
     m->max_bytes = max_bytes;
-    m->share = max_bytes + max_bytes / 2;
+    m->share = options.max_bytes;
     rc = payload_pool_create(2 * max_bytes, &m->pool, err);
     if (rc == FUSOR_OK) {
         options.pool = m->pool;
@@ -506,6 +506,11 @@ void messenger_wake(struct messenger *m)
 struct payload_pool *messenger_pool(struct messenger *m)
 {
     return m->pool;
+}
+
+uint64_t messenger_refused(const struct messenger *m)
+{
+    return assembler_stats(m->assembler).refused;
 }
 
 uint64_t messenger_malformed(const struct messenger *m)

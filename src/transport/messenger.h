@@ -43,7 +43,9 @@ static inline struct payload_view message_view(const struct message *m)
                                  .size = m->size};
 }
 
-/** @param max_bytes most a message and all halves of messages may hold
+/** @param max_bytes most a message, and all halves of messages of one peer, may
+ * hold; those of all peers and what waits for one half as much again, the pool
+ * twice as much
  * @param t stays the caller's and outlives the messenger */
 enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
                                    struct messenger **out,
@@ -125,6 +127,8 @@ const struct clock_source *messenger_clock(struct messenger *m);
 void messenger_wake(struct messenger *m);
 /** Where to take payloads from; its buffers outlive the messenger. */
 struct payload_pool *messenger_pool(struct messenger *m);
+/** Chunks dropped for want of room; their senders find out by themselves. */
+uint64_t messenger_refused(const struct messenger *m);
 /** Messages dropped because they were malformed. */
 uint64_t messenger_malformed(const struct messenger *m);
 

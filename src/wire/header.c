@@ -32,7 +32,8 @@
     X(samples)             \
     X(flags)               \
     X(a)                   \
-    X(b)
+    X(b)                   \
+    X(credit)
 
 enum {
 #define COUNT_STATUS(name, exit_code, text) COUNTED_##name,

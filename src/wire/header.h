@@ -63,8 +63,9 @@ struct wire_header {
     uint64_t total_bytes; // payload of the logical message
     uint32_t status;      // enum fusor_status
     uint32_t samples;
-    uint32_t flags; // kind-specific
-    uint64_t a, b;  // kind-specific
+    uint32_t flags;  // kind-specific
+    uint64_t a, b;   // kind-specific
+    uint64_t credit; // of a shard's answer: bytes (ps/credit.h); 0: not said
 };
 
 /** "push", "hello"; "?" for an unknown kind. Never NULL. */

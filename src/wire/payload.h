@@ -57,6 +57,11 @@ void payload_pool_destroy(struct payload_pool *pool);
 enum fusor_status payload_pool_share(struct payload_pool *pool,
                                      struct payload_region *out,
                                      struct fusor_error *err);
+/** The most it ever holds. */
+size_t payload_pool_bound(const struct payload_pool *pool);
+/** What a buffer of this size takes of any pool's bound; no message of this
+ * size takes more, in however many pieces it lies. */
+size_t payload_buffer_cost(size_t size);
 /** Bytes of buffers in use and idle. */
 size_t payload_pool_bytes(struct payload_pool *pool);
 

@@ -139,6 +139,18 @@ void payload_pool_destroy(struct payload_pool *pool)
         pool_free(pool);
 }
 
+size_t payload_pool_bound(const struct payload_pool *pool)
+{
+    return pool->max_bytes;
+}
+
+size_t payload_buffer_cost(size_t size)
+{
+    unsigned c = class_of(size);
+
+    return c < N_CLASSES ? class_bytes(c) : size;
+}
+
 size_t payload_pool_bytes(struct payload_pool *pool)
 {
     size_t bytes;

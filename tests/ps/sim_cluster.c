@@ -457,6 +457,8 @@ void sim_cluster_run(const struct toy *toy,
         struct node *n = &c->nodes[i];
         struct server_counters counters;
 
+        if (n->client)
+            result->held_back += client_counters(n->client).held_back;
         if (!n->server)
             continue;
         counters = server_counters(n->server);

@@ -24,6 +24,7 @@ struct sim_cluster_config {
     double loss;
     unsigned capacity;    // messages of a pipe; 0: the network's default
     int64_t max_delay_ns; // 0: the network's default
+    size_t shard_bytes;   // a shard's message at most, half its pool; 0: plenty
     double malformed;     // share of workers' messages that come with a
                           // malformed copy in front
     double duplicated;    // share that comes twice
@@ -47,6 +48,7 @@ struct sim_cluster_result {
     uint64_t early;  // staleness 0: reads that saw too much
     struct server_counters counters; // summed over shards
     uint64_t rows;                   // alive, over all shards
+    uint64_t held_back;              // requests of all workers, by credit
     char what[200]; // what stood still, when a wait did not end
 };
 

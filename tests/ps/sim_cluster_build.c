@@ -11,11 +11,14 @@ static enum fusor_status add_node(struct cluster *c, enum peer_kind kind,
     struct node *n = &c->nodes[c->n_nodes];
     struct peer boss = {.kind = PEER_COORDINATOR};
     struct member_config member = {.job = JOB};
+    size_t bytes = POOL_BYTES;
 
     n->peer = (struct peer){kind, number, 1};
     FUSOR_TRY(sim_endpoint(c->sim, n->peer, &n->transport, NULL));
     c->n_nodes++;
-    FUSOR_TRY(messenger_create(n->transport, POOL_BYTES, &n->messenger, NULL));
+    if (kind == PEER_SHARD && c->config->shard_bytes)
+        bytes = c->config->shard_bytes;
+    FUSOR_TRY(messenger_create(n->transport, bytes, &n->messenger, NULL));
     if (kind == PEER_COORDINATOR)
         return FUSOR_OK;
     FUSOR_TRY(transport_connect(n->transport, boss, "", NULL));
@@ -43,6 +46,7 @@ static enum fusor_status add_shard(struct cluster *c, uint32_t number)
                                    .staleness = c->config->staleness,
                                    .read_early = !c->config->fresh,
                                    .n_workers = c->config->n_workers,
+                                   .n_processes = c->config->n_workers,
                                    .micro_batches = c->toy->micros};
 
     FUSOR_TRY(add_node(c, PEER_SHARD, number));

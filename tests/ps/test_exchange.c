@@ -28,20 +28,6 @@ static struct messenger *open_end(enum peer_kind kind, uint32_t number,
     return m;
 }
 
-static void open_all(void)
-{
-    struct transport *t;
-
-    REQUIRE(!sim_create(1, &sim, NULL));
-    for (uint32_t i = 0; i < SHARDS; i++)
-        shards[i] = open_end(PEER_SHARD, i, &t);
-    worker = open_end(PEER_WORKER, 0, &t);
-    for (uint32_t i = 0; i < SHARDS; i++)
-        REQUIRE(
-            !transport_connect(t, (struct peer){PEER_SHARD, i, 0}, "", NULL));
-    REQUIRE(!exchange_core_create(worker, JOB, SHARDS, 1, &core, NULL));
-}
-
 static void close_all(void)
 {
     exchange_core_destroy(core);
@@ -91,14 +77,35 @@ static void answer(uint32_t shard, enum wire_kind kind, uint64_t request,
         exchange_core_on_message(core, &msg);
 }
 
+static void open_all(void)
+{
+    struct transport *t;
+
+    REQUIRE(!sim_create(1, &sim, NULL));
+    for (uint32_t i = 0; i < SHARDS; i++)
+        shards[i] = open_end(PEER_SHARD, i, &t);
+    worker = open_end(PEER_WORKER, 0, &t);
+    for (uint32_t i = 0; i < SHARDS; i++)
+        REQUIRE(
+            !transport_connect(t, (struct peer){PEER_SHARD, i, 0}, "", NULL));
+    REQUIRE(!exchange_core_create(worker, JOB, SHARDS, 1, 1, &core, NULL));
+    for (uint32_t i = 0; i < SHARDS; i++) { // without a word about credit
+        struct message msg = {.from = {PEER_SHARD, i, 1},
+                              .header = {.kind = WIRE_ACK, .job = JOB}};
+
+        exchange_core_on_message(core, &msg);
+    }
+}
+
 static void done_when_every_shard_has_answered(void)
 {
     struct exchange *x;
     enum wire_kind kind;
     uint32_t shard;
+    int held;
 
     open_all();
-    CHECK(!exchange_core_waits(core, &kind, &shard));
+    CHECK(!exchange_core_waits(core, &kind, &shard, &held));
     CHECK(exchange_core_timeout_ms(core) == DEADLINE_PING_MS);
     x = submit(WIRE_KEYS);
     CHECK(hear(0, 3) == 1 && hear(1, 1) == 1);
@@ -107,8 +114,8 @@ static void done_when_every_shard_has_answered(void)
     answer(0, WIRE_VALUES, x->header.request, "first");
     answer(0, WIRE_VALUES, x->header.request, "again"); // not taken twice
     CHECK(exchange_core_take_done(core) == NULL);
-    CHECK(exchange_core_waits(core, &kind, &shard) && kind == WIRE_KEYS &&
-          shard == 1);
+    CHECK(exchange_core_waits(core, &kind, &shard, &held) &&
+          kind == WIRE_KEYS && shard == 1 && !held);
     answer(1, WIRE_VALUES, x->header.request, "second");
     CHECK(exchange_core_take_done(core) == x);
     CHECK(exchange_core_take_done(core) == NULL);

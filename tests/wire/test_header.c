@@ -30,7 +30,8 @@ static struct wire_header sample(void)
                                 .samples = 512,
                                 .flags = 12,
                                 .a = UINT64_MAX,
-                                .b = 13};
+                                .b = 13,
+                                .credit = 1ull << 33};
 }
 
 static int same(const struct wire_header *x, const struct wire_header *y)
@@ -43,7 +44,7 @@ static int same(const struct wire_header *x, const struct wire_header *y)
            x->chunk == y->chunk && x->n_chunks == y->n_chunks &&
            x->total_bytes == y->total_bytes && x->status == y->status &&
            x->samples == y->samples && x->flags == y->flags && x->a == y->a &&
-           x->b == y->b;
+           x->b == y->b && x->credit == y->credit;
 }
 
 static void every_field_comes_back(void)

@@ -1,0 +1,49 @@
+/* What a worker process has outstanding at each shard, against the credit that
+ * the shard gives it (ps/credit.h).
+ *
+ * Threads: who leads hears, charges and counts what is held back; any thread
+ * may give back. */
+#ifndef PS_ACCOUNT_H
+#define PS_ACCOUNT_H
+
+#include <stdatomic.h>
+
+#include "ps/credit.h"
+#include "transport/messenger.h"
+
+struct account_line {      // one shard's
+    _Atomic uint64_t used; // bytes outstanding
+    uint64_t credit;       // of its newest answer; 0: not said
+    int heard;             // it has answered, ever
+};
+
+struct account {
+    struct messenger *messenger; // woken when room comes that is waited for
+    uint32_t n_shards;
+    struct account_line *lines; // [n_shards]
+    atomic_uint *pulls;         // [n_workers][n_shards] legs not used up
+    atomic_uint n_held;         // legs held back now
+};
+
+/** @param n_workers compute threads of this process */
+enum fusor_status account_init(struct account *a, struct messenger *m,
+                               uint32_t n_shards, unsigned n_workers,
+                               struct fusor_error *err);
+void account_clear(struct account *a);
+
+/** A shard has answered. */
+void account_hear(struct account *a, uint32_t shard, uint64_t credit);
+/** A request leaves.
+ * @param pull it is no push */
+void account_charge(struct account *a, uint32_t shard, unsigned worker,
+                    int pull, uint64_t cost);
+/** It is over: acknowledged, or its values are used. */
+void account_give_back(struct account *a, uint32_t shard, unsigned worker,
+                       int pull, uint64_t cost);
+/** Something was given back: wake who holds requests back, if anybody does.
+ * Threads: any but the one that leads. */
+void account_call(struct account *a);
+/** Does a worker use values of this shard, or wait for some? */
+int account_has_pull(const struct account *a, uint32_t shard, unsigned worker);
+
+#endif

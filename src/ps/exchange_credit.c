@@ -1,0 +1,90 @@
+/* Which legs count against the credit of their shard, and which wait for it:
+ * the facts for ps/credit.c, and what follows from its verdicts. */
+#include "ps/exchange_private.h"
+
+static int is_pull(const struct exchange *x)
+{
+    return x->header.kind == WIRE_KEYS;
+}
+
+static uint64_t cost_of(const struct exchange_leg *leg)
+{
+    return (leg->out ? payload_buffer_cost(leg->out->size) : 0) + leg->causes;
+}
+
+/* Is it the oldest of its lease at this shard, and is one before it held back?
+ */
+static void look_around(const struct exchange_core *c, const struct exchange *x,
+                        uint32_t shard, struct credit_facts *f)
+{
+    f->oldest = !is_pull(x) || !account_has_pull(&c->account, shard, x->worker);
+    for (const struct exchange *y = c->active; y; y = y->next) {
+        if (y == x || y->worker != x->worker || y->legs[shard].answered ||
+            !credit_is_older(&y->header, &x->header))
+            continue;
+        f->oldest = 0;
+        f->behind |= y->legs[shard].held;
+    }
+}
+
+int exchange_may_go(const struct exchange_core *c, const struct exchange *x,
+                    uint32_t shard)
+{
+    const struct account_line *line = &c->account.lines[shard];
+    struct credit_facts f = {.heard = line->heard,
+                             .credit = line->credit,
+                             .used = atomic_load(&line->used),
+                             .cost = cost_of(&x->legs[shard])};
+
+    if (atomic_load(&c->account.n_held) == 0 && credit_judge(&f) == CREDIT_GO)
+        return 1; // nobody is before it, oldest or not
+    look_around(c, x, shard, &f);
+    return credit_judge(&f) == CREDIT_GO;
+}
+
+void exchange_charge(struct exchange_core *c, struct exchange *x,
+                     uint32_t shard)
+{
+    struct exchange_leg *leg = &x->legs[shard];
+
+    x->account = &c->account;
+    leg->counts = 1;
+    leg->cost = cost_of(leg);
+    account_charge(&c->account, shard, x->worker, is_pull(x), leg->cost);
+}
+
+int exchange_give_back(struct exchange *x, uint32_t shard)
+{
+    struct exchange_leg *leg = &x->legs[shard];
+
+    if (!leg->counts)
+        return 0;
+    leg->counts = 0;
+    account_give_back(x->account, shard, x->worker, is_pull(x), leg->cost);
+    return 1;
+}
+
+int exchange_hold(struct exchange_core *c, struct exchange *x, uint32_t shard)
+{
+    struct exchange_leg *leg = &x->legs[shard];
+
+    atomic_fetch_add(&c->account.n_held, 1);
+    if (exchange_may_go(c, x, shard)) { // room came meanwhile
+        atomic_fetch_sub(&c->account.n_held, 1);
+        return 0;
+    }
+    leg->held = 1;
+    if (c->account.lines[shard].heard) { // else it has said none yet
+        c->counters.held_back++;
+        c->counters.bytes_held_back += cost_of(leg);
+    }
+    return 1;
+}
+
+void exchange_let_go(struct exchange_core *c, struct exchange *x,
+                     uint32_t shard)
+{
+    x->legs[shard].held = 0;
+    x->let_go_ns = clock_now_ns(c->clock);
+    atomic_fetch_sub(&c->account.n_held, 1);
+}

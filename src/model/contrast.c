@@ -25,6 +25,8 @@ void contrast_take(struct model_run *r)
             widest = (uint32_t)d;
         c->set.item = run_take(r, n, sizeof(*c->set.item));
         c->set.sample = run_take(r, n, sizeof(*c->set.sample));
+        c->set.first = run_take(r, n, sizeof(*c->set.first));
+        c->set.until = run_take(r, n, sizeof(*c->set.until));
         c->target = run_take(r, n, sizeof(*c->target));
         c->weight = run_take(r, n, sizeof(*c->weight));
         c->dq = run_take(r, n * d, sizeof(float));
@@ -77,6 +79,7 @@ void contrast_forward(struct model_run *r, const struct model_step *s)
         if (!tower->trained)
             continue;
         c->set.share = NULL;
+        c->set.had = NULL;
         tower->kind->queries(tower, r, s, s->training, &c->set);
         c->has_bias =
             tower->kind->items(tower, r, &items, c->v, c->bias, c->part);
@@ -105,6 +108,11 @@ double contrast_loss(struct model_run *r, const struct model_step *s)
 
     for (uint32_t t = 0; t < m->n_towers; t++) {
         struct contrast *c = &r->contrast[t];
+        struct candidates_had had = {.ids = c->set.had,
+                                     .first = c->set.first,
+                                     .until = c->set.until,
+                                     .place = all->place,
+                                     .n_items = all->n_items};
         struct candidates in = {
             .m = c->set.n,
             .k = all->batch->n,
@@ -115,6 +123,7 @@ double contrast_loss(struct model_run *r, const struct model_step *s)
             .log_q = all->log_q,
             .target = c->target,
             .weight = c->weight,
+            .had = m->heads[0].setting.exclude && had.ids ? &had : NULL,
             .scale = s->grad_scale,
             .temperature = m->heads[0].setting.temperature,
             .beta = beta_of(m, all),

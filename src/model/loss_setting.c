@@ -14,9 +14,10 @@ static enum fusor_status parse_setting(struct label_head *h,
                                        struct yaml_node *at,
                                        struct fusor_error *err)
 {
-    static const char *const all[] = {"temperature", NULL};
-    static const char *const sampled[] = {"temperature", "n", "from", "logq",
-                                          NULL};
+    static const char *const all[] = {"temperature", "exclude", NULL};
+    static const char *const sampled[] = {"temperature", "n",       "from",
+                                          "logq",        "exclude", NULL};
+    static const char *const exclude[] = {"none", "seen", NULL};
     static const char *const calibrated[] = {"temperature", "n", "from", "t",
                                              NULL};
     struct loss_setting *s = &h->setting;
@@ -32,7 +33,7 @@ static enum fusor_status parse_setting(struct label_head *h,
     FUSOR_TRY(build_float(at, "t", 0, 1, &s->calibrate, err));
     FUSOR_TRY(build_choice(at, "from", candidates_from_names, &from, err));
     s->from = (enum candidates_from)from;
-    return FUSOR_OK;
+    return build_choice(at, "exclude", exclude, &s->exclude, err);
 }
 
 static enum fusor_status parse_param(struct label_head *h,
@@ -139,6 +140,12 @@ enum fusor_status model_check_candidates(const struct model *m, int every,
 {
     uint32_t n = 0;
 
+    if (m->heads[0].setting.exclude && !every)
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "loss %s: exclude: seen leaves out what stands "
+                          "before each position of a sequence: write train: "
+                          "{samples: sequences} or delete it",
+                          m->heads[0].loss->name);
     for (uint32_t t = 0; t < m->n_towers; t++) {
         if (!m->towers[t].trained)
             continue;

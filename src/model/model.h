@@ -145,6 +145,7 @@ struct loss_setting {
     int logq;   // correct for how likely each was drawn
     float temperature;
     float calibrate; // gbce: t
+    int exclude;     // at every position: what came before is no negative
 };
 
 /** Take another loss from here on: a stage's. No run may be in a step

@@ -65,6 +65,10 @@ static const struct golden_job jobs[] = {
     {"transformer_deep",
      "{tables: {item: 4}, loss: mse, towers: {t: {type: transformer, query: "
      "seq, item: item, heads: 2, blocks: 3, ff: 8, activation: gelu}}}"},
+    {"transformer_query",
+     "{tables: {item: 4}, loss: mse, towers: {t: {type: transformer, query: "
+     "seq, item: item, heads: 2, blocks: 2, ff: 8, activation: gelu, norm: "
+     "query}}}"},
     {"transformer_mean",
      "{tables: {title: 4}, loss: mse, towers: {t: {type: transformer, query: "
      "title, blocks: 2, ff: 8, activation: gelu, causal: false, scale: false, "

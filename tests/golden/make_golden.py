@@ -293,7 +293,7 @@ def weights(p, *shapes):
     return [p.block(*s) for s in shapes]
 
 
-def transformer_block(p, d, heads, ff, pre, causal, kind):
+def transformer_block(p, d, heads, ff, norm, causal, kind):
     """Its blocks, and what it does to one sequence [T, d]."""
     w = weights(p, (3 * d, d), (3 * d,), (d, d), (d,))
     g1, b1 = weights(p, (d,), (d,))
@@ -301,11 +301,11 @@ def transformer_block(p, d, heads, ff, pre, causal, kind):
     g2, b2 = weights(p, (d,), (d,))
     F = torch.nn.functional
 
-    def attend(x):
+    def attend(q, x):
         mask = torch.full((len(x), len(x)), -math.inf).triu(1)
-        x = x[:, None]
+        q, x = q[:, None], x[:, None]
         return F.multi_head_attention_forward(
-            x, x, x, d, heads, w[0], w[1], None, None, False, 0., w[2], w[3],
+            q, x, x, d, heads, w[0], w[1], None, None, False, 0., w[2], w[3],
             training=False, attn_mask=mask if causal else None)[0][:, 0]
 
     def feed(x):
@@ -313,10 +313,15 @@ def transformer_block(p, d, heads, ff, pre, causal, kind):
         return F.linear(act_(F.linear(x, up, upb)), down, downb)
 
     def run(x):
-        if pre:
-            x = x + attend(F.layer_norm(x, (d,), g1, b1))
+        if norm == 'query':
+            q = F.layer_norm(x, (d,), g1, b1)
+            x = F.layer_norm(q + attend(q, x), (d,), g2, b2)
+            return x + feed(x)
+        if norm == 'pre':
+            q = F.layer_norm(x, (d,), g1, b1)
+            x = x + attend(q, q)
             return x + feed(F.layer_norm(x, (d,), g2, b2))
-        x = F.layer_norm(x + attend(x), (d,), g1, b1)
+        x = F.layer_norm(x + attend(x, x), (d,), g1, b1)
         return F.layer_norm(x + feed(x), (d,), g2, b2)
     return run
 
@@ -330,16 +335,16 @@ def sinusoid(length, d):
     return out
 
 
-def transformer(d, most, blocks=1, heads=1, ff=8, pre=True, causal=True,
+def transformer(d, most, blocks=1, heads=1, ff=8, norm='pre', causal=True,
                 kind='gelu', positions='learnt', scale=True, mean=False,
                 right=True):
     def make(p):
         places = {'learnt': lambda: p.block(most, d),
                   'sinusoid': lambda: sinusoid(most, d),
                   'none': lambda: torch.zeros(most, d)}[positions]()
-        run = [transformer_block(p, d, heads, ff, pre, causal, kind)
+        run = [transformer_block(p, d, heads, ff, norm, causal, kind)
                for _ in range(blocks)]
-        g, b = weights(p, (d,), (d,)) if pre else (None, None)
+        g, b = weights(p, (d,), (d,)) if norm != 'post' else (None, None)
 
         def encode(x):
             x = x * (d ** .5 if scale else 1)
@@ -347,7 +352,7 @@ def transformer(d, most, blocks=1, heads=1, ff=8, pre=True, causal=True,
             for f in run:
                 x = f(x)
             x = x.mean(0) if mean else x[-1]
-            if pre:
+            if norm != 'post':
                 x = torch.nn.functional.layer_norm(x, (d,), g, b)
             return x
         return encode
@@ -592,13 +597,15 @@ JOBS = {
         4, 4, heads=2), most=4), mse),
     'transformer_post': (table(seqs=6, item=(1, 6)), sequence(
         'seqs', 'item', transformer(
-            6, 5, heads=3, pre=False, kind='relu', positions='sinusoid', ff=5),
+            6, 5, heads=3, norm='post', kind='relu', positions='sinusoid', ff=5),
         bias=True, d=6), mse),
     'transformer_deep': (table(item=4), sequence('item', 'item', transformer(
         4, 5, blocks=3, heads=2)), mse),
+    'transformer_query': (table(item=4), sequence('item', 'item', transformer(
+        4, 5, blocks=2, heads=2, norm='query')), mse),
     'transformer_mean': (table(title=4), sequence('title', None, transformer(
         4, 4, blocks=2, causal=False, positions='learnt', scale=False,
-        mean=True, right=False, pre=False), text=True, most=4), mse),
+        mean=True, right=False, norm='post'), text=True, most=4), mse),
     'transformer_mask': (table(item=4), sequence('item', 'item', transformer(
         4, 5, blocks=2, heads=2, causal=False), mask=True), mse),
     'rnn': (table(item=4), sequence('item', 'item', recurrent(RNN, 4, 4)),

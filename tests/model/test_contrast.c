@@ -9,9 +9,11 @@
 
 #define N 5
 #define TABLES "tables: {item: {dim: 4, init: zero}}, "
-#define SEQ(more) \
-    "{" TABLES    \
-    "loss: full_softmax, towers: {t: {query: seq, item: item, " more "}}}"
+#define SEQ_BY(loss, more)                                                  \
+    "{" TABLES "loss: " loss ", towers: {t: {query: seq, item: item, " more \
+    "}}}"
+#define SEQ(more) SEQ_BY("full_softmax", more)
+#define UNSEEN(more) SEQ_BY("{full_softmax: {exclude: seen}}", more)
 
 static const uint64_t ids[N] = {1, 2, 3, 5, 6};
 static const uint32_t place[7] = {UINT32_MAX, 0, 1, 2, UINT32_MAX, 3, 4};
@@ -85,6 +87,11 @@ static const char *const jobs[] = {
     SEQ("type: rnn, max: 3"),
     SEQ("type: transformer, mask: 0.4, heads: 2, activation: gelu, norm: post"),
     SEQ("type: transformer, mask: 0.4, blocks: 2, ff: 8, activation: gelu"),
+    UNSEEN("type: transformer, blocks: 2, ff: 8, activation: gelu"),
+    SEQ("type: transformer, blocks: 2, norm: query, heads: 2, activation: "
+        "gelu"),
+    UNSEEN("type: transformer, mask: 0.4, activation: gelu"),
+    SEQ_BY("{sampled_softmax: {exclude: seen}}", "type: gru, max: 3"),
 };
 #define N_JOBS (sizeof(jobs) / sizeof(jobs[0]))
 
@@ -146,6 +153,21 @@ static void every_position_finds_the_next_item(void)
     fixture_clear(&c.f);
 }
 
+/* Likewise, among the target and those that do not stand up to the position:
+ * 4 3 3 2 2 and 4 3 of the candidates. */
+static void what_was_had_is_no_negative(void)
+{
+    struct contrast_fixture c;
+    struct fixture_table *t;
+
+    begin(&c, UNSEEN("type: gru"), 1, N);
+    t = &c.f.tables[0];
+    for (uint32_t u = 0; u < t->n; u++)
+        memset(t->rows[u], 0, 4 * sizeof(float));
+    CHECK_CLOSE(fixture_loss(&c.f), 2 * log(4) + 3 * log(3) + 2 * log(2), 1e-6);
+    fixture_clear(&c.f);
+}
+
 /* The same sum with some hidden: a sequence counts as its ids, of which 2 5 1 2
  * 6 and 3 (missing) 2 have 5 and 3. */
 static void hidden_positions_count_as_their_sequence(void)
@@ -201,6 +223,9 @@ static void what_cannot_be_trained_so_is_refused(void)
     refuses(SEQ("type: gru, mask: 0.2"), 1, "mask");
     refuses(SEQ("type: gru, direction: both"), 1, "both ways");
     refuses(SEQ("type: lstm, direction: back"), 1, "direction");
+    refuses(UNSEEN("type: gru"), 0, "samples: sequences");
+    refuses(SEQ_BY("{full_softmax: {exclude: all}}", "type: gru"), 1, "all");
+    refuses(SEQ_BY("{gbce: {exclude: seen}}", "type: gru"), 1, "exclude");
     refuses("{loss: full_softmax, towers: {t: {type: linear, "
             "inputs: item}}}",
             0, "does not factorise");
@@ -224,6 +249,7 @@ int main(void)
          gradients_are_differences_for_samples},
         {"every position finds the next item",
          every_position_finds_the_next_item},
+        {"what was had is no negative", what_was_had_is_no_negative},
         {"hidden positions count as their sequence",
          hidden_positions_count_as_their_sequence},
         {"a sample finds its item behind the others",

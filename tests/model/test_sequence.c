@@ -192,8 +192,8 @@ static void attend(struct fixture *f, int last, const struct pack *p,
     s.dense = dense;
     s.dense_grad = grad;
     attention_take(&a, f->run, ROWS, ROWS, &st);
-    attention_forward(&a, &st, 1, &s, p, x, 0, o);
-    attention_backward(&a, &st, 1, &s, p, x, d_o, dx);
+    attention_forward(&a, &st, 1, &s, p, x, x, 0, o);
+    attention_backward(&a, &st, 1, &s, p, x, x, d_o, NULL, dx);
     mem_free(dense);
 }
 
@@ -310,6 +310,38 @@ static void vectors_meet_in_the_fusion(void)
     fixture_clear(&f);
 }
 
+static void dense_layers_begin_as_told(void)
+{
+    static const struct {
+        const char *name;
+        int init;
+        float scale;
+    } want[] = {{"t.block1.attention.weight", INIT_UNIFORM, 0.21650635f},
+                {"t.block1.out.weight", INIT_NORMAL, 0.02f},
+                {"t.block1.out.bias", INIT_ZERO, -1},
+                {"t.block1.up.weight", INIT_NORMAL, 0.02f},
+                {"t.block1.down.weight", INIT_NORMAL, 0.02f},
+                {"t.block1.down.bias", INIT_ZERO, -1},
+                {"t.block1.norm2.gamma", INIT_ONE, -1}};
+    struct fixture f;
+    const struct param_spec *p;
+    size_t found = 0;
+
+    begin(&f, JOB(TRANSFORMER ", blocks: 2, init: 0.02"));
+    p = model_params(f.model);
+    for (uint32_t b = 0; b < p->n_blocks; b++)
+        for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+            if (strcmp(p->blocks[b].name, want[i].name))
+                continue;
+            found++;
+            CHECK((int)p->blocks[b].init == want[i].init);
+            if (want[i].scale > 0)
+                CHECK_CLOSE(p->blocks[b].init_scale, want[i].scale, 1e-6);
+        }
+    CHECK(found == sizeof(want) / sizeof(want[0]));
+    fixture_clear(&f);
+}
+
 static void settings_are_checked(void)
 {
     static const struct {
@@ -332,6 +364,8 @@ static void settings_are_checked(void)
          "blocks is 1..16, not 17"},
         {JOB("type: transformer, item: item, activation: tanh"),
          "is relu or gelu"},
+        {JOB("type: transformer, item: item, init: 0"), "init"},
+        {JOB("type: transformer, item: item, norm: key"), "norm"},
         {JOB("type: cnn, item: item, widths: 3"), "is a list of 1..8 window"},
         {JOB("type: cnn, item: item, widths: [65]"), "a width is 1..64"},
         {JOB("type: cnn, item: item, activation: gelu"),
@@ -374,6 +408,7 @@ int main(void)
         {"an empty sequence has a vector of its own",
          an_empty_sequence_has_its_vector},
         {"vectors of sequences meet in the fusion", vectors_meet_in_the_fusion},
+        {"dense layers begin as told", dense_layers_begin_as_told},
         {"settings are checked", settings_are_checked},
     };
 

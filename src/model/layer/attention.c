@@ -199,15 +199,56 @@ static void draw_mask(const struct attention *a, struct attention_state *st,
                      a->heads * p->length[k] * p->length[k], st->mask);
 }
 
+/* st->qkv: queries of one matrix, keys and values of another. */
+static void project_apart(const struct attention *a, struct attention_state *st,
+                          const struct model_step *s, uint32_t rows,
+                          const float *query, const float *x)
+{
+    enum gemm_arithmetic how = (enum gemm_arithmetic)s->matmul;
+    const float *w = s->dense + a->weight, *b = s->dense + a->bias;
+    size_t d = a->dim;
+
+    gemm_strided(how, BLAS_NT, rows, d, d, 1.0f, query, d, w, d, 0.0f, st->qkv,
+                 3 * d);
+    gemm_strided(how, BLAS_NT, rows, 2 * d, d, 1.0f, x, d, w + d * d, d, 0.0f,
+                 st->qkv + d, 3 * d);
+    for (uint32_t i = 0; i < rows; i++)
+        vec_ops()->add(st->qkv + i * 3 * d, st->qkv + i * 3 * d, b, 3 * d);
+}
+
+static void project_apart_backward(const struct attention *a,
+                                   const struct attention_state *st,
+                                   const struct model_step *s, uint32_t rows,
+                                   const float *query, const float *x,
+                                   float *dquery, float *dx)
+{
+    enum gemm_arithmetic how = (enum gemm_arithmetic)s->matmul;
+    const float *w = s->dense + a->weight;
+    float *dw = s->dense_grad + a->weight;
+    size_t d = a->dim;
+
+    gemm_strided(how, BLAS_TN, d, d, rows, 1.0f, st->grad, 3 * d, query, d,
+                 0.0f, dw, d);
+    gemm_strided(how, BLAS_TN, 2 * d, d, rows, 1.0f, st->grad + d, 3 * d, x, d,
+                 0.0f, dw + d * d, d);
+    gemm_strided(how, BLAS_NN, rows, d, d, 1.0f, st->grad, 3 * d, w, d, 0.0f,
+                 dquery, d);
+    gemm_strided(how, BLAS_NN, rows, d, 2 * d, 1.0f, st->grad + d, 3 * d,
+                 w + d * d, d, 0.0f, dx, d);
+}
+
 void attention_all_forward(const struct attention *a,
                            struct attention_state *st, uint64_t seed,
                            const struct model_step *s, const struct pack *p,
-                           const float *x, float *o)
+                           const float *query, const float *x, float *o)
 {
     size_t d = a->dim;
 
-    gemm_dense((enum gemm_arithmetic)s->matmul, p->rows, 3 * d, d, x,
-               s->dense + a->weight, s->dense + a->bias, 0, st->qkv);
+    if (query == x)
+        gemm_dense((enum gemm_arithmetic)s->matmul, p->rows, 3 * d, d, x,
+                   s->dense + a->weight, s->dense + a->bias, 0, st->qkv);
+    else
+        project_apart(a, st, s, p->rows, query, x);
     for (uint32_t k = 0; k < p->n; k++) {
         draw_mask(a, st, seed, s, p, k);
         for (uint32_t i = 0; i < a->heads; i++) {
@@ -257,7 +298,8 @@ static void head_backward(const struct head *h, struct attention_state *st,
 void attention_all_backward(const struct attention *a,
                             struct attention_state *st, uint64_t seed,
                             const struct model_step *s, const struct pack *p,
-                            const float *x, const float *d_o, float *dx)
+                            const float *query, const float *x,
+                            const float *d_o, float *dquery, float *dx)
 {
     enum gemm_arithmetic how = (enum gemm_arithmetic)s->matmul;
     size_t d = a->dim;
@@ -273,33 +315,38 @@ void attention_all_backward(const struct attention *a,
                           st->grad + first * 3 * d + i * h.width);
         }
     }
-    gemm_product(how, BLAS_TN, 3 * d, d, p->rows, st->grad, x,
-                 s->dense_grad + a->weight);
     vec_ops()->fill(s->dense_grad + a->bias, 0.0f, 3 * d);
     vec_ops()->column_sums(s->dense_grad + a->bias, st->grad, p->rows, 3 * d);
+    if (dquery) {
+        project_apart_backward(a, st, s, p->rows, query, x, dquery, dx);
+        return;
+    }
+    gemm_product(how, BLAS_TN, 3 * d, d, p->rows, st->grad, x,
+                 s->dense_grad + a->weight);
     gemm_product(how, BLAS_NN, p->rows, d, 3 * d, st->grad,
                  s->dense + a->weight, dx);
 }
 
 void attention_forward(const struct attention *a, struct attention_state *st,
                        uint64_t seed, const struct model_step *s,
-                       const struct pack *p, const float *x, int train,
-                       float *o)
+                       const struct pack *p, const float *query, const float *x,
+                       int train, float *o)
 {
     st->masked = train && a->drop.rate > 0;
     if (a->last)
-        attention_last_forward(a, st, seed, s, p, x, o);
+        attention_last_forward(a, st, seed, s, p, query, x, o);
     else
-        attention_all_forward(a, st, seed, s, p, x, o);
+        attention_all_forward(a, st, seed, s, p, query, x, o);
 }
 
 void attention_backward(const struct attention *a, struct attention_state *st,
                         uint64_t seed, const struct model_step *s,
-                        const struct pack *p, const float *x, const float *d_o,
+                        const struct pack *p, const float *query,
+                        const float *x, const float *d_o, float *dquery,
                         float *dx)
 {
     if (a->last)
-        attention_last_backward(a, st, s, p, x, d_o, dx);
+        attention_last_backward(a, st, s, p, x, d_o, dquery, dx);
     else
-        attention_all_backward(a, st, seed, s, p, x, d_o, dx);
+        attention_all_backward(a, st, seed, s, p, query, x, d_o, dquery, dx);
 }

@@ -5,8 +5,9 @@
  * v_j
  *
  * a head at a time over its columns; j runs over the row's own sequence, when
- * causal up to i. W and b are "<name>.weight" [3 D, D] and "<name>.bias" [3 D]:
- * queries, keys, values, as in PyTorch's in_proj.
+ * causal up to i. Queries may be of other inputs than keys and values. W and b
+ * are "<name>.weight" [3 D, D] and "<name>.bias" [3 D]: queries, keys, values,
+ * as in PyTorch's in_proj.
  *
  * attention_forward() computes all rows. attention_last_forward() only the last
  * row of every sequence, and then keys and values are never made: with one
@@ -54,36 +55,41 @@ enum fusor_status attention_build(struct model *m, const char *name,
 /** @param rows most rows, @param longest most positions of a sequence */
 void attention_take(const struct attention *a, struct model_run *r, size_t rows,
                     uint32_t longest, struct attention_state *st);
-/** @param x [rows, D] @param o [rows, D], or [n, D] when a->last */
+/** @param query [rows, D] of which the queries are made; may be x
+ * @param x [rows, D] @param o [rows, D], or [n, D] when a->last */
 void attention_forward(const struct attention *a, struct attention_state *st,
                        uint64_t seed, const struct model_step *s,
-                       const struct pack *p, const float *x, int train,
-                       float *o);
+                       const struct pack *p, const float *query, const float *x,
+                       int train, float *o);
 /** Write the gradients of W and b, and dx [rows, D].
- * @param d_o gradient of o */
+ * @param d_o gradient of o
+ * @param dquery [rows, D] written; NULL when query is x: then dx has it too */
 void attention_backward(const struct attention *a, struct attention_state *st,
                         uint64_t seed, const struct model_step *s,
-                        const struct pack *p, const float *x, const float *d_o,
+                        const struct pack *p, const float *query,
+                        const float *x, const float *d_o, float *dquery,
                         float *dx);
 
 /* The two ways, behind the two functions above. */
 void attention_all_forward(const struct attention *a,
                            struct attention_state *st, uint64_t seed,
                            const struct model_step *s, const struct pack *p,
-                           const float *x, float *o);
+                           const float *query, const float *x, float *o);
 void attention_all_backward(const struct attention *a,
                             struct attention_state *st, uint64_t seed,
                             const struct model_step *s, const struct pack *p,
-                            const float *x, const float *d_o, float *dx);
+                            const float *query, const float *x,
+                            const float *d_o, float *dquery, float *dx);
 void attention_last_take(const struct attention *a, struct model_run *r,
                          size_t rows, struct attention_state *st);
 void attention_last_forward(const struct attention *a,
                             struct attention_state *st, uint64_t seed,
                             const struct model_step *s, const struct pack *p,
-                            const float *x, float *o);
+                            const float *query, const float *x, float *o);
 void attention_last_backward(const struct attention *a,
                              struct attention_state *st,
                              const struct model_step *s, const struct pack *p,
-                             const float *x, const float *d_o, float *dx);
+                             const float *x, const float *d_o, float *dquery,
+                             float *dx);
 
 #endif

@@ -121,14 +121,14 @@ static void sequence_forward(const struct attention *a,
 void attention_last_forward(const struct attention *a,
                             struct attention_state *st, uint64_t seed,
                             const struct model_step *s, const struct pack *p,
-                            const float *x, float *o)
+                            const float *query, const float *x, float *o)
 {
     enum gemm_arithmetic how = (enum gemm_arithmetic)s->matmul;
     size_t d = a->dim, width = d / a->heads;
     const float *w = s->dense + a->weight, *b = s->dense + a->bias;
 
     for (uint32_t k = 0; k < p->n; k++)
-        memcpy(st->last + k * d, x + (p->start[k] + p->length[k] - 1) * d,
+        memcpy(st->last + k * d, query + (p->start[k] + p->length[k] - 1) * d,
                d * sizeof(*x));
     gemm_dense(how, p->n, d, d, st->last, w, b, 0, st->q);
     into_inputs(a, how, p->n, scale_of(a), st->q, w + d * d, st->query);
@@ -208,7 +208,8 @@ static void bias_gradient(const struct attention *a, struct attention_state *st,
 void attention_last_backward(const struct attention *a,
                              struct attention_state *st,
                              const struct model_step *s, const struct pack *p,
-                             const float *x, const float *d_o, float *dx)
+                             const float *x, const float *d_o, float *dquery,
+                             float *dx)
 {
     enum gemm_arithmetic how = (enum gemm_arithmetic)s->matmul;
     size_t d = a->dim;
@@ -226,8 +227,12 @@ void attention_last_backward(const struct attention *a,
     gemm_product(how, BLAS_TN, d, d, n, st->dq, st->last, dw);
     vec_ops()->column_sums(s->dense_grad + a->bias, st->dq, n, d);
     gemm_product(how, BLAS_NN, n, d, d, st->dq, w, st->last);
-    for (uint32_t k = 0; k < n; k++)
-        vec_ops()->add(dx + (p->start[k] + p->length[k] - 1) * d,
-                       dx + (p->start[k] + p->length[k] - 1) * d,
-                       st->last + k * d, d);
+    if (dquery)
+        vec_ops()->fill(dquery, 0.0f, p->rows * d);
+    for (uint32_t k = 0; k < n; k++) {
+        float *to =
+            (dquery ? dquery : dx) + (p->start[k] + p->length[k] - 1) * d;
+
+        vec_ops()->add(to, to, st->last + k * d, d);
+    }
 }

@@ -52,11 +52,14 @@ void transformer_take(const struct transformer *t, struct model_run *r,
 {
     size_t all = rows, d = t->spec.dim;
     size_t n = t->spec.last ? r->max_batch : rows;
+    int post = t->spec.norm == NORM_POST;
 
     attention_take(&t->attention, r, all, longest, &st->attention);
-    layer_norm_take(r, t->spec.pre ? all : n, &st->norm1);
+    layer_norm_take(r, post ? n : all, &st->norm1);
     layer_norm_take(r, n, &st->norm2);
-    if (t->spec.pre) {
+    if (t->spec.norm == NORM_QUERY)
+        st->da = run_take(r, all * d, sizeof(float));
+    if (!post) {
         st->a = run_take(r, all * d, sizeof(float));
         st->f = run_take(r, n * d, sizeof(float));
     } else {
@@ -126,25 +129,28 @@ void transformer_forward(const struct transformer *t,
     const struct vec_ops *v = vec_ops();
     size_t n = n_rows(t, p), d = t->spec.dim;
     uint32_t ff = t->spec.ff;
+    int post = t->spec.norm == NORM_POST, query = t->spec.norm == NORM_QUERY;
     const float *a = x, *x1 = st->sum1, *f;
 
     st->trained = train;
-    if (t->spec.pre) {
+    if (!post) {
         layer_norm_forward(&t->norm1, &st->norm1, s, x, p->rows, st->a);
         a = st->a;
     }
-    attention_forward(&t->attention, &st->attention, seed, s, p, a, train,
-                      st->o);
+    attention_forward(&t->attention, &st->attention, seed, s, p, a,
+                      query ? x : a, train, st->o);
     dense_forward(&t->out, s, st->o, (uint32_t)n, st->sum1);
-    drop(t, st, &t->drop1, seed, s, p, t->spec.dim, st->mask1, n, st->sum1);
+    if (!query)
+        drop(t, st, &t->drop1, seed, s, p, t->spec.dim, st->mask1, n, st->sum1);
     for (size_t i = 0; i < n; i++)
-        v->add(st->sum1 + i * d, st->sum1 + i * d, x + row_of(t, p, i) * d, d);
-    if (!t->spec.pre) {
+        v->add(st->sum1 + i * d, st->sum1 + i * d,
+               (query ? a : x) + row_of(t, p, i) * d, d);
+    if (post) {
         layer_norm_forward(&t->norm1, &st->norm1, s, st->sum1, n, st->x1);
         x1 = st->x1;
     }
     f = x1;
-    if (t->spec.pre) {
+    if (!post) {
         layer_norm_forward(&t->norm2, &st->norm2, s, x1, n, st->f);
         f = st->f;
     }
@@ -153,8 +159,8 @@ void transformer_forward(const struct transformer *t,
     drop(t, st, &t->hidden, seed, s, p, ff, st->mask_hidden, n, st->h);
     dense_forward(&t->down, s, st->h, (uint32_t)n, st->sum2);
     drop(t, st, &t->drop2, seed, s, p, t->spec.dim, st->mask2, n, st->sum2);
-    v->add(t->spec.pre ? y : st->sum2, st->sum2, x1, n * d);
-    if (!t->spec.pre)
+    v->add(post ? st->sum2 : y, st->sum2, query ? f : x1, n * d);
+    if (post)
         layer_norm_forward(&t->norm2, &st->norm2, s, st->sum2, n, y);
 }
 
@@ -166,20 +172,34 @@ static void feed_back(const struct transformer *t, struct transformer_state *st,
 {
     const struct vec_ops *v = vec_ops();
     size_t d = t->spec.dim, ff = t->spec.ff;
-    const float *x1 = t->spec.pre ? st->sum1 : st->x1;
+    int post = t->spec.norm == NORM_POST, query = t->spec.norm == NORM_QUERY;
+    const float *x1 = post ? st->x1 : st->sum1;
 
-    if (!t->spec.pre)
+    if (post)
         layer_norm_backward(&t->norm2, &st->norm2, s, st->sum2, dy, n, dy);
     memcpy(st->g2, dy, n * d * sizeof(*dy));
     undrop(t, st, st->mask2, st->g2, n * d);
     dense_backward(&t->down, s, st->h, st->g2, (uint32_t)n, st->dh, 1);
     undrop(t, st, st->mask_hidden, st->dh, n * ff);
     activation_backward(&t->activation, s, st->h0, st->h, st->dh, n * ff, 1);
-    dense_backward(&t->up, s, t->spec.pre ? st->f : x1, st->dh, (uint32_t)n,
-                   st->g, 1);
-    if (t->spec.pre)
+    dense_backward(&t->up, s, post ? x1 : st->f, st->dh, (uint32_t)n, st->g, 1);
+    if (query) // the residual goes around the normalised
+        v->add(st->g, st->g, dy, n * d);
+    if (!post)
         layer_norm_backward(&t->norm2, &st->norm2, s, x1, st->g, n, st->g);
-    v->add(st->g, st->g, dy, n * d);
+    if (!query)
+        v->add(st->g, st->g, dy, n * d);
+}
+
+/* rows of to += rows of from, [n, D] */
+static void add_rows(const struct transformer *t, const struct pack *p,
+                     size_t n, const float *from, float *to)
+{
+    size_t d = t->spec.dim;
+
+    for (size_t i = 0; i < n; i++)
+        vec_ops()->add(to + row_of(t, p, i) * d, to + row_of(t, p, i) * d,
+                       from + i * d, d);
 }
 
 void transformer_backward(const struct transformer *t,
@@ -187,21 +207,28 @@ void transformer_backward(const struct transformer *t,
                           const struct model_step *s, const struct pack *p,
                           const float *x, float *dy, float *dx)
 {
-    const struct vec_ops *v = vec_ops();
     size_t n = n_rows(t, p), d = t->spec.dim;
+    int post = t->spec.norm == NORM_POST, query = t->spec.norm == NORM_QUERY;
+    const float *a = post ? x : st->a;
 
     feed_back(t, st, s, n, dy);
-    if (!t->spec.pre)
+    if (post)
         layer_norm_backward(&t->norm1, &st->norm1, s, st->sum1, st->g, n,
                             st->g);
-    memcpy(dy, st->g, n * d * sizeof(*dy)); // of x beside the attention
-    undrop(t, st, st->mask1, st->g, n * d);
+    memcpy(dy, st->g, n * d * sizeof(*dy)); // beside the attention
+    if (!query)
+        undrop(t, st, st->mask1, st->g, n * d);
     dense_backward(&t->out, s, st->o, st->g, (uint32_t)n, st->g2, 1);
-    attention_backward(&t->attention, &st->attention, seed, s, p,
-                       t->spec.pre ? st->a : x, st->g2, dx);
-    if (t->spec.pre)
+    attention_backward(&t->attention, &st->attention, seed, s, p, a,
+                       query ? x : a, st->g2, query ? st->da : NULL, dx);
+    if (query) {
+        add_rows(t, p, n, dy, st->da);
+        layer_norm_backward(&t->norm1, &st->norm1, s, x, st->da, p->rows,
+                            st->da);
+        vec_ops()->add(dx, dx, st->da, p->rows * d);
+        return;
+    }
+    if (!post)
         layer_norm_backward(&t->norm1, &st->norm1, s, x, dx, p->rows, dx);
-    for (size_t i = 0; i < n; i++)
-        v->add(dx + row_of(t, p, i) * d, dx + row_of(t, p, i) * d, dy + i * d,
-               d);
+    add_rows(t, p, n, dy, dx);
 }

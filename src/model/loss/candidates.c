@@ -65,6 +65,24 @@ static uint32_t smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/* @param row scores of row i of the block */
+static void mask_had(const struct candidates *c,
+                     const struct candidates_block *b, uint32_t i, float *row)
+{
+    const struct candidates_had *h = c->had;
+    uint32_t until = h->until[b->row + i];
+
+    for (uint32_t k = h->first[b->row + i]; k < until; k++) {
+        uint32_t j;
+
+        if (h->ids[k] == 0 || h->ids[k] > h->n_items)
+            continue;
+        j = h->place[h->ids[k]] - b->from;
+        if (j < b->n) // unsigned, as below
+            row[j] = CANDIDATES_MASKED;
+    }
+}
+
 void candidates_scores(const struct candidates *c,
                        const struct candidates_block *b)
 {
@@ -82,6 +100,8 @@ void candidates_scores(const struct candidates *c,
 
         if (c->bias || c->log_q)
             v->add(row, row, shift_of(c) + b->from, b->n);
+        if (c->had)
+            mask_had(c, b, i, row);
         if (target - b->from < b->n) // unsigned: below from is far above
             row[target - b->from] = CANDIDATES_MASKED;
     }

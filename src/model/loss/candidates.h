@@ -5,7 +5,8 @@
  *
  * for rows i and candidates j. The first n_negatives candidates are what every
  * row is compared with, its own target excepted, which counts as the target
- * wherever it stands. A row without a target counts nowhere.
+ * wherever it stands. What a row has had already can be left out of that. A row
+ * without a target counts nowhere.
  *
  * Scores are made for ROWS rows and CHUNK candidates at a time, so that memory
  * does not grow with rows x candidates. Products and sums run in an order that
@@ -25,6 +26,15 @@
 #define CANDIDATES_POOL 1024       /* that rows draw their own negatives from */
 #define CANDIDATES_MASKED (-1e30f) /* the score of what does not count */
 
+/* Items that are no negatives of a row: ids[first[i]] .. ids[until[i] - 1],
+ * whatever else stands there. */
+struct candidates_had {
+    const uint64_t *ids;
+    const uint32_t *first, *until; // [m]
+    const uint32_t *place;         // [n_items + 1] candidate of an id, or none
+    uint32_t n_items;
+};
+
 struct candidates {
     uint32_t m, k, d;
     uint32_t n_negatives;   // at most k
@@ -34,7 +44,8 @@ struct candidates {
     const float *log_q;     // [k] or NULL: logarithm of how likely it is drawn
     const uint32_t *target; // [m] candidate, or CANDIDATES_NONE
     const float *weight;    // [m] or NULL: all 1
-    float scale;            // of all gradients
+    const struct candidates_had *had; // or NULL: nothing
+    float scale;                      // of all gradients
     float temperature;
     float beta;        // gbce: of the positive's probability
     uint32_t own;      // bce, bpr: negatives that each row draws for itself
@@ -64,7 +75,8 @@ struct candidates_block {
 
 /** Set gradients to zero. */
 void candidates_begin(const struct candidates *c);
-/** b->s = the scores; those of the rows' own targets CANDIDATES_MASKED. */
+/** b->s = the scores; those of the rows' own targets, and of what they had,
+ * CANDIDATES_MASKED. */
 void candidates_scores(const struct candidates *c,
                        const struct candidates_block *b);
 /** Add what b->s times b->factor, d loss / d score times scale, means for q, v

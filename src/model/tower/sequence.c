@@ -203,25 +203,32 @@ size_t sequence_queries_most(const struct tower *t, const struct model_run *r)
     return r->model->every ? pack_rows(&q->pack, r) : r->max_batch;
 }
 
-/* Each position should find the next one's item, the last the sample's. */
+/* Each position should find the next one's item, the last the sample's. It has
+ * had what stands up to it in the field. */
 static void every_position(const struct sequence *q,
                            const struct sequence_state *st,
-                           const struct model_step *s, struct query_set *out)
+                           const struct model *m, const struct model_step *s,
+                           struct query_set *out)
 {
     const struct pack *p = &st->code.pack;
-    const uint64_t *ids = s->batch->fields[q->ids.field].ids;
+    const struct batch_field *f = &s->batch->fields[q->ids.field];
+    const uint64_t *ids = f->ids;
 
     out->n = p->rows;
     out->q = st->code.y;
+    out->had = ids;
     for (uint32_t i = 0; i < p->rows; i++) { // pad rows stay so
         out->item[i] = UINT32_MAX;
-        out->sample[i] = 0;
+        out->sample[i] = out->first[i] = out->until[i] = 0;
     }
     for (uint32_t k = 0; k < p->n; k++)
         for (uint32_t i = 0; i < p->length[k]; i++) {
             uint32_t row = pack_row(&q->pack, p, k, i);
 
             out->sample[row] = p->sample[k];
+            out->first[row] = f->offsets[run_field_row(
+                m, s->batch, q->ids.field, p->sample[k])];
+            out->until[row] = p->value[row] + 1;
             out->item[row] =
                 i + 1 < p->length[k]
                     ? (uint32_t)ids[p->value[pack_row(&q->pack, p, k, i + 1)]]
@@ -257,23 +264,28 @@ static void every_hidden(const struct sequence *q, struct sequence_state *st,
                          struct query_set *out)
 {
     const struct pack *p = &st->code.pack;
-    const uint64_t *ids = s->batch->fields[q->ids.field].ids;
+    const struct batch_field *f = &s->batch->fields[q->ids.field];
+    const uint64_t *ids = f->ids;
 
     st->n_hidden = 0;
     for (uint32_t k = 0; k < p->n; k++)
         hidden_positions(q, st, m, s, k);
     for (uint32_t i = 0; i < st->n_hidden; i++) {
         struct hidden h = st->hidden[i];
+        uint32_t at = run_field_row(m, s->batch, q->ids.field, h.sample);
 
         memcpy(st->code.dy + (size_t)i * q->dim,
                st->code.y + (size_t)h.row * q->dim,
                q->dim * sizeof(float)); // nothing else stands there yet
         out->sample[i] = h.sample;
+        out->first[i] = f->offsets[at]; // also what stands behind it
+        out->until[i] = f->offsets[at + 1];
         out->item[i] = p->value[h.row] == PACK_NONE
                            ? s->candidates->target[h.sample]
                            : (uint32_t)ids[p->value[h.row]];
     }
     out->n = st->n_hidden;
+    out->had = ids;
     out->q = st->code.dy;
     out->share = st->share;
 }
@@ -300,7 +312,7 @@ void sequence_queries(const struct tower *t, struct model_run *r,
         if (q->pack.hides)
             every_hidden(q, st, r->model, s, out);
         else
-            every_position(q, st, s, out);
+            every_position(q, st, r->model, s, out);
         return;
     }
     out->n = s->batch->n;

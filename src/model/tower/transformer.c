@@ -4,15 +4,18 @@
  *   seq: {type: transformer, query: history, item: item, table: item_seq,
  *         max: 50, blocks: 2, heads: 1, ff: 256, norm: pre, activation: relu,
  *         positions: learnt, scale: true, causal: true, read: last,
- *         dropout: 0.2}
+ *         dropout: 0.2, init: 0.02}
  *   bert: {type: transformer, query: history, item: item, mask: 0.2}
  *
  * Rows are multiplied by sqrt(dim) when scale is on. read: last takes the last
  * position, and the last block then computes only that; mean takes the mean of
  * all; with mask (sequence.h) it is not causal and reads the last, which is
- * hidden. With norm: pre a layer normalisation follows the last block. dropout
+ * hidden. With norm: pre or query a layer normalisation follows the last block
+ * (layer/transformer.h says what each is). dropout
  * falls on the inputs, the attention's probabilities, both branches and the
- * hidden layer. */
+ * hidden layer. init: standard deviation of the dense layers at first, whose
+ * biases are then 0 (Radford et al. 2019; as published SASRecs have it);
+ * without it both are as PyTorch's. */
 #include "model/tower/sequence.h"
 
 #include <math.h>
@@ -28,8 +31,8 @@
 static const char *const keys[] = {
     SEQUENCE_KEYS, "blocks",    "heads", "ff",     "norm",
     "activation",  "positions", "scale", "causal", "read",
-    "dropout",     "mask",      NULL};
-static const char *const norm_names[] = {"post", "pre", NULL};
+    "dropout",     "mask",      "init",  NULL};
+static const char *const norm_names[] = {"post", "pre", "query", NULL};
 static const char *const read_names[] = {"last", "mean", NULL};
 
 enum read { READ_LAST, READ_MEAN };
@@ -38,8 +41,8 @@ struct blocks {
     uint32_t n;
     struct transformer blocks[MAX_BLOCKS]; // all rows
     struct transformer tail; // read: last; the last block for one row
-    struct layer_norm final; // norm: pre
-    int pre, read;
+    struct layer_norm final; // norm: pre, query
+    int norm, read;
     struct dropout drop; // of the inputs
 };
 
@@ -67,7 +70,7 @@ static enum fusor_status parse(struct model *m, struct sequence *q,
     FUSOR_TRY(build_count(at, "blocks", 1, MAX_BLOCKS, &e->n, err));
     FUSOR_TRY(build_count(at, "heads", 1, q->dim, &spec->heads, err));
     FUSOR_TRY(build_count(at, "ff", 1, MAX_UNITS, &spec->ff, err));
-    FUSOR_TRY(build_choice(at, "norm", norm_names, &spec->pre, err));
+    FUSOR_TRY(build_choice(at, "norm", norm_names, &spec->norm, err));
     FUSOR_TRY(
         build_choice(at, "activation", activation_names, &activation, err));
     FUSOR_TRY(build_choice(at, "positions", positional_names, &places, err));
@@ -88,10 +91,31 @@ static enum fusor_status parse(struct model *m, struct sequence *q,
         return yaml_fail(yaml_get(at, "activation"), err,
                          "a transformer's activation is relu or gelu");
     spec->activation = (enum activation_kind)activation;
-    e->pre = spec->pre;
+    e->norm = spec->norm;
     q->scale = scale ? sqrtf((float)q->dim) : 1.0f;
     return positional_build(m, (enum positional_kind)places, q->pack.max,
                             q->dim, &q->places, err);
+}
+
+/* The attention's projections of queries, keys and values begin as they do. */
+static enum fusor_status begin_small(struct model *m, struct yaml_node *at,
+                                     const struct transformer *t,
+                                     struct fusor_error *err)
+{
+    const struct dense *layers[] = {&t->out, &t->up, &t->down};
+    float deviation = 0.0f;
+
+    FUSOR_TRY(build_float(at, "init", 1e-6, 10, &deviation, err));
+    for (uint32_t b = 0; deviation > 0 && b < m->params.n_blocks; b++)
+        for (size_t i = 0; i < 3; i++) {
+            if (m->blocks[b].offset == layers[i]->weight) {
+                m->blocks[b].init = INIT_NORMAL;
+                m->blocks[b].init_scale = deviation;
+            }
+            if (m->blocks[b].offset == layers[i]->bias)
+                m->blocks[b].init = INIT_ZERO;
+        }
+    return FUSOR_OK;
 }
 
 static enum fusor_status blocks_build(struct model *m, struct sequence *q,
@@ -99,8 +123,11 @@ static enum fusor_status blocks_build(struct model *m, struct sequence *q,
                                       struct fusor_error *err)
 {
     struct blocks *e = q->self;
-    struct transformer_spec spec = {
-        .dim = q->dim, .heads = 1, .ff = 4 * q->dim, .causal = 1, .pre = 1};
+    struct transformer_spec spec = {.dim = q->dim,
+                                    .heads = 1,
+                                    .ff = 4 * q->dim,
+                                    .causal = 1,
+                                    .norm = NORM_PRE};
     char name[32];
 
     FUSOR_TRY(parse(m, q, at, &spec, err));
@@ -110,10 +137,11 @@ static enum fusor_status blocks_build(struct model *m, struct sequence *q,
     for (uint32_t b = 0; b < e->n; b++) {
         snprintf(name, sizeof(name), "block%u", b);
         FUSOR_TRY(transformer_build(m, name, &spec, &e->blocks[b], err));
+        FUSOR_TRY(begin_small(m, at, &e->blocks[b], err));
     }
     e->tail = e->blocks[e->n - 1]; // the same weights
     e->tail.spec.last = e->tail.attention.last = 1;
-    if (!spec.pre)
+    if (spec.norm == NORM_POST)
         return FUSOR_OK;
     return layer_norm_build(m, "norm", q->dim, &e->final, err);
 }
@@ -142,7 +170,7 @@ static void *blocks_run_create(const struct sequence *q, struct model_run *r)
         st->mean = run_take(r, n * d, sizeof(float));
     if (e->drop.rate > 0)
         st->mask = run_take(r, rows * d, sizeof(float));
-    if (e->pre)
+    if (e->norm != NORM_POST)
         layer_norm_take(r, rows, &st->final);
     return st;
 }
@@ -214,7 +242,7 @@ static void blocks_forward(const struct sequence *q, void *state, uint64_t seed,
         mean_forward(p, q->dim, z, st->mean);
         z = st->mean;
     }
-    if (e->pre)
+    if (e->norm != NORM_POST)
         layer_norm_forward(&e->final, &st->final, s, z, made(p), y);
     else
         memcpy(y, z, (size_t)made(p) * q->dim * sizeof(*y));
@@ -230,7 +258,7 @@ static void blocks_backward(const struct sequence *q, void *state,
     const float *z = e->read == READ_MEAN ? st->mean : st->x[e->n - 1];
     float *from = dy, *to;
 
-    if (e->pre)
+    if (e->norm != NORM_POST)
         layer_norm_backward(&e->final, &st->final, s, z, dy, made(p), dy);
     if (e->read == READ_MEAN) { // so that the first block's turn fills dx
         from = e->n % 2 ? st->dx : dx;
@@ -255,7 +283,7 @@ static void blocks_describe(const struct sequence *q, struct strbuf *out)
 
     strbuf_addf(
         out, "%u %s-norm blocks, %u heads, ff %u %s, %s, positions %s%s", e->n,
-        norm_names[e->pre], b->heads, b->ff, activation_names[b->activation],
+        norm_names[e->norm], b->heads, b->ff, activation_names[b->activation],
         b->causal ? "causal" : "bidirectional",
         positional_names[q->places.kind], e->read == READ_MEAN ? ", mean" : "");
     if (b->dropout > 0)

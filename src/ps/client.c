@@ -128,6 +128,7 @@ static void clear_worker(struct client *c, struct client_worker *w)
         for (uint32_t t = 0; a->tables && t < c->config.params->n_tables; t++)
             table_split_clear(&a->tables[t]);
         mem_free(a->tables);
+        mem_free(a->joints);
     }
     queue_destroy(w->inbox);
     mem_free(w->dense);
@@ -303,6 +304,7 @@ enum fusor_status client_create(const struct client_config *config,
         memcpy(c->map, config->bucket_map, sizeof(c->map));
     else
         bucket_map_default(config->n_shards, c->map);
+    messenger_keep_pieces(config->messenger, WIRE_VALUES);
     rc = lead_init(&c->lead, err);
     if (rc == FUSOR_OK)
         rc = init_all(c, err);

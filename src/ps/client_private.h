@@ -21,6 +21,8 @@ struct announced {
     struct exchange *exchange;
     const struct step_keys *keys; // [n_tables] the worker's
     struct table_split *tables;   // [n_tables]
+    float *joints;                // [joints_cap] rows that two pieces share
+    size_t joints_cap;
 };
 
 struct client_worker {
@@ -141,6 +143,15 @@ enum fusor_status client_values(struct param_store *store, unsigned worker,
                                 struct fusor_error *err);
 /** The values of the step valued last are not needed any more. */
 void client_drop_valued(struct client *c, struct client_worker *w);
+
+/* client_values.c */
+/** Bring the answers of a step to its rows and to the worker's dense values.
+ * Rows stay where they came, so the exchange stays, too.
+ * @return FUSOR_EPROTO: they are not what was asked for; FUSOR_ENOMEM */
+enum fusor_status client_read_values(struct client *c, struct client_worker *w,
+                                     struct announced *a,
+                                     struct step_rows *tables,
+                                     struct fusor_error *err);
 
 /* client_cache.c */
 

@@ -1,5 +1,5 @@
-/* The compute threads' side of a pull: keys cut over the shards, replies joined
- * to rows. */
+/* The compute threads' side of a pull: keys cut over the shards, and the wait
+ * for their values. */
 #include <string.h>
 
 #include "ps/client_private.h"
@@ -120,79 +120,6 @@ enum fusor_status client_announce(struct param_store *store, unsigned worker,
     return rc;
 }
 
-static void copy_dense(struct client *c, struct client_worker *w, uint32_t s,
-                       const float *packed)
-{
-    for (size_t i = 0; i < c->n_segments[s]; i++) {
-        const struct block_segment *g = &c->segments[s][i];
-
-        memcpy(w->dense + g->offset, packed + g->packed, g->n * sizeof(float));
-    }
-}
-
-/* Where each shard's rows of each table begin in its reply. */
-static enum fusor_status read_replies(struct client *c, struct client_worker *w,
-                                      struct announced *a,
-                                      struct step_rows *tables,
-                                      struct fusor_error *err)
-{
-    const struct param_spec *p = c->config.params;
-    struct payload_reader readers[SHARD_MAX];
-    const float *rows_of[SHARD_MAX];
-    size_t n;
-
-    for (uint32_t s = 0; s < c->config.n_shards; s++)
-        payload_reader_init(&readers[s], a->exchange->legs[s].reply->data,
-                            a->exchange->legs[s].reply->size);
-    for (uint32_t t = 0; t < p->n_tables; t++) {
-        const struct table_split *split = &a->tables[t];
-        uint32_t width = p->tables[t].width;
-
-        for (uint32_t s = 0; s < c->config.n_shards; s++) {
-            rows_of[s] = payload_get_f32s(&readers[s], &n);
-            if (readers[s].failed || n != (size_t)split->want_of[s] * width)
-                return fusor_fail(err, FUSOR_EPROTO,
-                                  "shard %u answered %zu floats of table %s "
-                                  "for %u rows of %u",
-                                  s, n, p->tables[t].name, split->want_of[s],
-                                  width);
-        }
-        for (uint32_t i = 0; i < split->n; i++)
-            tables[t].rows[i] = split->n_held && split->entry[i] != SPLIT_WANTED
-                                    ? cache_row(w->cache, t, split->entry[i])
-                                    : rows_of[split->shard[i]] +
-                                          (size_t)split->place[i] * width;
-    }
-    for (uint32_t s = 0; s < c->config.n_shards; s++) {
-        const float *dense = payload_get_f32s(&readers[s], &n);
-
-        if (readers[s].failed || n != c->dense_size[s])
-            return fusor_fail(err, FUSOR_EPROTO,
-                              "shard %u answered %zu dense floats", s, n);
-        copy_dense(c, w, s, dense);
-    }
-    return FUSOR_OK;
-}
-
-/* Replies in fewer bytes are turned into what they stand for. */
-static enum fusor_status decode_replies(struct client *c, struct announced *a,
-                                        struct fusor_error *err)
-{
-    enum encoding e = recode_encoding(a->exchange->header.flags);
-
-    for (uint32_t s = 0; e != ENCODING_F32 && s < c->config.n_shards; s++) {
-        struct exchange_leg *leg = &a->exchange->legs[s];
-        struct recode r = client_recode(c, s);
-        struct payload_buffer *b;
-
-        FUSOR_TRY(recode_values_decode(
-            &r, e, leg->reply, messenger_pool(c->config.messenger), &b, err));
-        payload_buffer_unref(leg->reply);
-        leg->reply = b;
-    }
-    return FUSOR_OK;
-}
-
 /* Until the oldest announced step is answered by all shards. The time until it
  * left is the credit's, that in which the slowest shard kept it back is the
  * rule's, the rest is the way's. */
@@ -221,7 +148,7 @@ static enum fusor_status wait_values(struct client *c, struct client_worker *w,
     }
     profile_enter(p, PROFILE_VALUES);
     for (uint32_t s = 0; p && s < c->config.n_shards; s++)
-        p->received += a->exchange->legs[s].reply->size;
+        p->received += a->exchange->legs[s].reply.view.size;
     return FUSOR_OK;
 }
 
@@ -251,8 +178,7 @@ enum fusor_status client_values(struct param_store *store, unsigned worker,
     w->n_ahead--;
     w->valued = a;
     *dense = w->dense;
-    FUSOR_TRY(decode_replies(c, a, err));
-    FUSOR_TRY(read_replies(c, w, a, tables, err));
+    FUSOR_TRY(client_read_values(c, w, a, tables, err));
     client_keep_rows(c, w, a, tables);
     return FUSOR_OK;
 }

@@ -19,19 +19,30 @@ struct exchange *exchange_create(uint32_t n_shards, struct fusor_error *err)
     return x;
 }
 
+/* The array of its answer's pieces is kept. */
+static void leg_reset(struct exchange_leg *leg)
+{
+    struct body reply;
+
+    payload_buffer_unref(leg->out);
+    payload_buffer_unref(leg->keys);
+    body_drop(&leg->reply);
+    reply = leg->reply;
+    memset(leg, 0, sizeof(*leg));
+    leg->reply = reply;
+}
+
 void exchange_reset(struct exchange *x, uint32_t n_shards)
 {
     int given = 0;
 
     for (uint32_t i = 0; i < n_shards; i++) {
         given |= exchange_give_back(x, i);
-        payload_buffer_unref(x->legs[i].out);
-        payload_buffer_unref(x->legs[i].keys);
-        payload_buffer_unref(x->legs[i].reply);
+        leg_reset(&x->legs[i]);
     }
     if (given)
         account_call(x->account);
-    memset(x, 0, sizeof(*x) + n_shards * sizeof(x->legs[0]));
+    memset(x, 0, sizeof(*x));
 }
 
 void exchange_destroy(struct exchange *x, uint32_t n_shards)
@@ -39,6 +50,8 @@ void exchange_destroy(struct exchange *x, uint32_t n_shards)
     if (!x)
         return;
     exchange_reset(x, n_shards);
+    for (uint32_t i = 0; i < n_shards; i++)
+        body_clear(&x->legs[i].reply);
     mem_free(x);
 }
 
@@ -264,23 +277,6 @@ static void finish(struct exchange_core *c, struct exchange **at)
     c->done_last = &x->next;
 }
 
-/* Values must outlive the message they came in. */
-static struct payload_buffer *keep_reply(struct exchange_core *c,
-                                         const struct message *msg)
-{
-    struct payload_buffer *b;
-
-    if (msg->buffer)
-        return payload_buffer_ref(msg->buffer);
-    if (payload_buffer_take(messenger_pool(c->messenger),
-                            msg->size ? msg->size : 1, &b, NULL) != FUSOR_OK)
-        return NULL;
-    if (msg->size)
-        memcpy(b->data, msg->data, msg->size);
-    b->size = msg->size;
-    return b;
-}
-
 /* The shard has forgotten where the rows of a push are. Only the newest attempt
  * counts: one answer, one more try. */
 static void renew_ticket(struct exchange_core *c, struct exchange *x,
@@ -341,8 +337,8 @@ void exchange_core_on_message(struct exchange_core *c,
     }
     if (msg->header.kind == WIRE_VALUES) {
         leg->held_ns = msg->header.a;
-        leg->reply = keep_reply(c, msg);
-        if (!leg->reply)
+        if (body_keep(&leg->reply, c->messenger, msg, BODY_READ, NULL) !=
+            FUSOR_OK)
             return; // no room now: it is asked for again
         leg->clock = msg->header.clock;
     }

@@ -14,17 +14,17 @@
 #ifndef PS_EXCHANGE_H
 #define PS_EXCHANGE_H
 
-#include "transport/messenger.h"
+#include "ps/body.h"
 
-struct exchange_leg {             // one shard's part
-    struct payload_buffer *out;   // the request
-    struct payload_buffer *keys;  // of a push with a ticket: what the KEYS of
-                                  // its step carried, in case the shard has
-                                  // forgotten them; or NULL
-    struct payload_buffer *reply; // VALUES, a private copy or reference
-    uint64_t held_ns;             // VALUES: so long the shard kept them back
-                                  // because the clock did not allow them
-    uint64_t clock;               // of a reply: the values hold all units below
+struct exchange_leg {            // one shard's part
+    struct payload_buffer *out;  // the request
+    struct payload_buffer *keys; // of a push with a ticket: what the KEYS of
+                                 // its step carried, in case the shard has
+                                 // forgotten them; or NULL
+    struct body reply;           // VALUES
+    uint64_t held_ns;            // VALUES: so long the shard kept them back
+                                 // because the clock did not allow them
+    uint64_t clock;              // of a reply: the values hold all units below
     int answered;
     size_t causes; // bytes that the shard needs to answer or apply it
     uint64_t cost; // what it counts against the credit,
@@ -54,8 +54,8 @@ struct exchange {
 
 struct exchange *exchange_create(uint32_t n_shards, struct fusor_error *err);
 void exchange_destroy(struct exchange *x, uint32_t n_shards);
-/** Ready for the next use; drops all buffers and gives credit back. Before its
- * core ends. */
+/** Ready for the next use; drops what its legs hold and gives credit back.
+ * Before its core ends. */
 void exchange_reset(struct exchange *x, uint32_t n_shards);
 
 struct exchange_core;

@@ -17,79 +17,9 @@ void lane_clear(struct lane *l)
 {
     lane_reset(l);
     ticket_book_clear(&l->tickets);
-    mem_free(l->push.buffers);
+    body_clear(&l->push.in);
     mem_free(l->push.refs);
     l->push = (struct push_body){0};
-}
-
-void push_body_drop(struct push_body *b)
-{
-    while (b->n)
-        payload_buffer_unref(b->buffers[--b->n]);
-    b->view = (struct payload_view){0};
-}
-
-static enum fusor_status buffers_room(struct push_body *b, uint32_t n,
-                                      struct fusor_error *err)
-{
-    struct payload_buffer **fresh;
-
-    if (n <= b->cap)
-        return FUSOR_OK;
-    fresh = mem_alloc(n, sizeof(struct payload_buffer *));
-    if (!fresh)
-        return mem_fail(err, "push", n * sizeof(struct payload_buffer *));
-    mem_free(b->buffers);
-    b->buffers = fresh;
-    b->cap = n;
-    return FUSOR_OK;
-}
-
-enum fusor_status push_body_put(struct push_body *b, struct payload_buffer *in,
-                                struct fusor_error *err)
-{
-    push_body_drop(b);
-    if (buffers_room(b, 1, err) != FUSOR_OK) {
-        payload_buffer_unref(in);
-        return FUSOR_ENOMEM;
-    }
-    b->buffers[b->n++] = in;
-    b->view = (struct payload_view){.data = in->data, .size = in->size};
-    return FUSOR_OK;
-}
-
-static enum fusor_status keep_pieces(struct push_body *b,
-                                     const struct message *msg,
-                                     struct fusor_error *err)
-{
-    FUSOR_TRY(buffers_room(b, msg->n_pieces, err));
-    while (b->n < msg->n_pieces) {
-        b->buffers[b->n] = payload_buffer_ref(msg->pieces[b->n]);
-        b->n++;
-    }
-    b->view = (struct payload_view){
-        .pieces = b->buffers, .n_pieces = b->n, .size = msg->size};
-    return FUSOR_OK;
-}
-
-enum fusor_status push_body_keep(struct push_body *b, struct messenger *m,
-                                 const struct message *msg, int to_write,
-                                 struct fusor_error *err)
-{
-    struct payload_view view = message_view(msg);
-    struct payload_buffer *copy;
-
-    push_body_drop(b);
-    if (msg->pieces)
-        return keep_pieces(b, msg, err);
-    if (msg->buffer && !(to_write && msg->buffer->read_only))
-        return push_body_put(b, payload_buffer_ref(msg->buffer), err);
-    if (!to_write) {
-        b->view = view;
-        return FUSOR_OK;
-    }
-    FUSOR_TRY(payload_view_join(&view, messenger_pool(m), &copy, err));
-    return push_body_put(b, copy, err);
 }
 
 enum fusor_status push_body_room(struct push_body *b, size_t n,
@@ -188,7 +118,7 @@ void lane_reset(struct lane *l)
     uint64_t request = l->last_request;
 
     ticket_book_close_all(&tickets);
-    push_body_drop(&l->push);
+    body_drop(&l->push.in);
     push = l->push;
     memset(l, 0, sizeof(*l));
     l->push = push;

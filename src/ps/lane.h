@@ -5,8 +5,8 @@
 #define PS_LANE_H
 
 #include "base/params.h"
+#include "ps/body.h"
 #include "store/ticket.h"
-#include "transport/messenger.h"
 
 #define LANE_PULLS 16 /* announced steps of one worker: depth is at most 8 */
 
@@ -19,10 +19,7 @@ struct lane_pull {
 
 /* What a push lies in, and its rows. The arrays outlive it. */
 struct push_body {
-    struct payload_view view;
-    struct payload_buffer **buffers; // [cap] the first n hold references
-    uint32_t n;
-    size_t cap;
+    struct body in;
     uint32_t *refs; // [refs_cap]
     size_t refs_cap;
 };
@@ -53,22 +50,9 @@ enum fusor_status lane_init(struct lane *l, uint32_t n_tables, int keep_keys,
 /** A lane of zeros is fine. */
 void lane_clear(struct lane *l);
 
-/** Keep the payload of a message: by references, or copied where that would
- * not do.
- * @param to_write it will be written to; else it may be the one that was lent,
- *        or even borrowed until the next receive
- * @return FUSOR_ENOMEM */
-enum fusor_status push_body_keep(struct push_body *b, struct messenger *m,
-                                 const struct message *msg, int to_write,
-                                 struct fusor_error *err);
-/** The same with a buffer, whose reference is taken over. */
-enum fusor_status push_body_put(struct push_body *b, struct payload_buffer *in,
-                                struct fusor_error *err);
 /** Room for n references in b->refs; what is in it is lost. */
 enum fusor_status push_body_room(struct push_body *b, size_t n,
                                  struct fusor_error *err);
-/** Let the payload go; arrays are kept. */
-void push_body_drop(struct push_body *b);
 /** What a pull's ticket is called.
  * @param id its KEYS' request */
 struct ticket_name lane_ticket_name(struct peer from,

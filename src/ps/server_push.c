@@ -41,7 +41,7 @@ static enum fusor_status apply_unit(struct server *s, struct fusor_error *err)
         s->samples += l->push_header.samples;
         acknowledge(s, l->push_peer, &l->push_header);
         s->counters.pushes++;
-        push_body_drop(&l->push);
+        body_drop(&l->push.in);
         l->has_push = 0;
         if (l->push_ticket)
             l->push_ticket->in_use = 0;
@@ -176,7 +176,7 @@ static enum fusor_status read_push(struct server *s, const struct message *msg,
                           "push: number %llu of lease %u says unit %llu",
                           (unsigned long long)h->index, h->lease,
                           (unsigned long long)h->clock);
-    FUSOR_TRY(push_view_read(s->config.params, &s->lanes[h->lease].push.view,
+    FUSOR_TRY(push_view_read(s->config.params, &s->lanes[h->lease].push.in.view,
                              h->a != 0, shard_dense_size(s->config.shard), view,
                              err));
     FUSOR_TRY(check_nodes(s, h, view, err));
@@ -207,7 +207,7 @@ static enum fusor_status take_push(struct server *s, const struct message *msg,
     }
     count_staleness(s, l, h->clock);
     rc = server_apply(s, h->lease, 1, err);
-    push_body_drop(&l->push);
+    body_drop(&l->push.in);
     if (rc != FUSOR_OK)
         return rc;
     ticket_book_close_upto(&l->tickets, h->clock);
@@ -244,8 +244,7 @@ static int is_applied_alone(const struct server *s, const struct message *msg)
 /* A push whose floats are in fewer bytes, as f32. */
 static enum fusor_status decode_push(struct server *s,
                                      const struct message *msg,
-                                     struct push_body *body,
-                                     struct fusor_error *err)
+                                     struct body *body, struct fusor_error *err)
 {
     const struct wire_header *h = &msg->header;
     struct payload_pool *pool = messenger_pool(s->config.messenger);
@@ -260,7 +259,7 @@ static enum fusor_status decode_push(struct server *s,
                             whole ? whole->data : msg->data, msg->size, pool,
                             &out, err);
     payload_buffer_unref(whole);
-    return rc == FUSOR_OK ? push_body_put(body, out, err) : rc;
+    return rc == FUSOR_OK ? body_put(body, out, err) : rc;
 }
 
 /* Have the push in its lane, its floats as f32. */
@@ -268,14 +267,14 @@ static enum fusor_status open_push(struct server *s, const struct message *msg,
                                    struct fusor_error *err)
 {
     const struct wire_header *h = &msg->header;
-    struct push_body *body = &s->lanes[h->lease].push;
+    struct body *body = &s->lanes[h->lease].push.in;
 
     if (recode_encoding(h->flags) >= ENCODING_END)
         return fusor_fail(err, FUSOR_EPROTO, "push: an unknown encoding");
     if (recode_encoding(h->flags) != ENCODING_F32)
         return decode_push(s, msg, body, err);
-    return push_body_keep(body, s->config.messenger, msg,
-                          !is_applied_alone(s, msg), err);
+    return body_keep(body, s->config.messenger, msg,
+                     is_applied_alone(s, msg) ? BODY_BORROW : BODY_WRITE, err);
 }
 
 static enum fusor_status on_new_push(struct server *s,
@@ -300,7 +299,7 @@ static enum fusor_status on_new_push(struct server *s,
     rc = read_push(s, msg, &ticket, &why);
     if (rc == FUSOR_OK)
         return take_push(s, msg, ticket, err);
-    push_body_drop(&l->push);
+    body_drop(&l->push.in);
     if (rc == FUSOR_EAGAIN) {
         ask_for_keys(s, msg);
         return FUSOR_OK;

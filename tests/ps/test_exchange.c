@@ -120,8 +120,8 @@ static void done_when_every_shard_has_answered(void)
     CHECK(exchange_core_take_done(core) == x);
     CHECK(exchange_core_take_done(core) == NULL);
     CHECK(x->n_open == 0 && x->status == FUSOR_OK);
-    CHECK(x->legs[0].reply->size == 5 &&
-          !memcmp(x->legs[0].reply->data, "first", 5));
+    CHECK(x->legs[0].reply.view.size == 5 &&
+          !memcmp(x->legs[0].reply.view.data, "first", 5));
     exchange_destroy(x, SHARDS);
     close_all();
 }

@@ -110,13 +110,13 @@ static void a_new_epoch_forgets_all_but_the_last_request(void)
     lane.term = 3;
     lane.last_peer = m.from;
     lane.last_request = 5;
-    REQUIRE(!push_body_keep(&lane.push, messenger, &m, 1, NULL));
+    REQUIRE(!body_keep(&lane.push.in, messenger, &m, BODY_WRITE, NULL));
     lane.has_push = 1;
-    CHECK(lane.push.view.size == 8 && lane.push.view.data != m.data &&
-          !memcmp(lane.push.view.data, "12345678", 8));
+    CHECK(lane.push.in.view.size == 8 && lane.push.in.view.data != m.data &&
+          !memcmp(lane.push.in.view.data, "12345678", 8));
     lane_reset(&lane);
     CHECK(lane.n_pulls == 0 && lane.next == 0 && lane.term == 0 &&
-          !lane.has_push && lane.push.view.size == 0 &&
+          !lane.has_push && lane.push.in.view.size == 0 &&
           ticket_book_open(&lane.tickets) == 0);
     CHECK(lane_is_late(&lane, m.from, &m.header));
     m.header.request = 6;
@@ -124,79 +124,6 @@ static void a_new_epoch_forgets_all_but_the_last_request(void)
     m.header.request = 1;
     m.from.incarnation = 2; // another process: it counts anew
     CHECK(!lane_is_late(&lane, m.from, &m.header));
-    close_all();
-}
-
-static void no_room_gives_nothing(void)
-{
-    static char large[3 << 20];
-    struct message m = pull(1, 1);
-    struct fusor_error err;
-
-    open_all();
-    m.data = large;
-    m.size = sizeof(large); // over twice the messenger's bound
-    CHECK(push_body_keep(&lane.push, messenger, &m, 1, &err) == FUSOR_ENOMEM);
-    CHECK(err.status == FUSOR_ENOMEM);
-    close_all();
-}
-
-static void nothing_ends(void *data, void *hint)
-{
-    (void)data;
-    ++*(int *)hint;
-}
-
-/* What is only read stays where it is; what is lent is copied to be written. */
-static void a_push_is_copied_only_to_be_written(void)
-{
-    static _Alignas(8) char lent[64] = "lent";
-    struct message m = pull(1, 1);
-    struct push_body *b = &lane.push;
-    int ended = 0;
-
-    open_all();
-    REQUIRE(!push_body_keep(b, messenger, &m, 0, NULL));
-    CHECK(b->view.data == m.data && b->n == 0);
-    REQUIRE(!payload_buffer_borrow(messenger_pool(messenger), lent,
-                                   sizeof(lent), nothing_ends, &ended,
-                                   &m.buffer, NULL));
-    m.data = lent;
-    m.size = sizeof(lent);
-    REQUIRE(!push_body_keep(b, messenger, &m, 0, NULL));
-    CHECK((const void *)b->view.data == lent && b->n == 1);
-    REQUIRE(!push_body_keep(b, messenger, &m, 1, NULL));
-    CHECK((const void *)b->view.data != lent &&
-          !memcmp(b->view.data, lent, sizeof(lent)));
-    payload_buffer_unref(m.buffer);
-    CHECK(ended == 1);
-    push_body_drop(b);
-    CHECK(b->n == 0 && b->view.size == 0);
-    close_all();
-}
-
-static void pieces_are_kept_by_reference(void)
-{
-    struct payload_buffer *pieces[3];
-    struct message m = pull(1, 1);
-    struct push_body *b = &lane.push;
-
-    open_all();
-    for (int i = 0; i < 3; i++) {
-        REQUIRE(!payload_buffer_take(messenger_pool(messenger), 4096,
-                                     &pieces[i], NULL));
-        pieces[i]->size = 4096;
-    }
-    m.data = NULL;
-    m.pieces = pieces;
-    m.n_pieces = 3;
-    m.size = sizeof(pieces);
-    REQUIRE(!push_body_keep(b, messenger, &m, 1, NULL));
-    CHECK(b->n == 3 && b->view.pieces[2] == pieces[2] && !b->view.data);
-    for (int i = 0; i < 3; i++)
-        payload_buffer_unref(pieces[i]); // the body holds its own
-    CHECK(atomic_load(&pieces[1]->refs) == 1);
-    push_body_drop(b);
     close_all();
 }
 
@@ -210,10 +137,6 @@ int main(void)
          the_edge_of_a_read_is_found_for_any_stride},
         {"a new epoch forgets all but the last request",
          a_new_epoch_forgets_all_but_the_last_request},
-        {"no room gives nothing", no_room_gives_nothing},
-        {"a push is copied only to be written",
-         a_push_is_copied_only_to_be_written},
-        {"pieces are kept by reference", pieces_are_kept_by_reference},
     };
 
     return TEST_RUN("ps.lane", cases);

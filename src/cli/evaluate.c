@@ -106,6 +106,8 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
     options.bins = (uint32_t)bins;
     options.min_group = (uint64_t)min_group;
     FUSOR_TRY(judge_run(&options, &j, err));
+    if (j.misjudged[0])
+        output_say("warning: %s", j.misjudged);
     rc = args_flag(a, "json") ? print_json(&j, options.run, err)
                               : print_table(&j, err);
     if (rc == FUSOR_OK && options.want_units)

@@ -41,6 +41,17 @@ static double share_of(const float *parts, uint32_t m, uint32_t t)
     return sum > 0 ? (double)parts[t] / sum : 0;
 }
 
+/* How much of all weights is this one's: without their common scale, which a
+ * loss over lists chooses for itself. */
+static double weight_share(const struct explain *x, uint32_t t)
+{
+    double sum = 0;
+
+    for (uint32_t k = 0; k < x->m; k++)
+        sum += fabs(x->sums[k].weight);
+    return sum > 0 ? x->sums[t].weight / sum : 0;
+}
+
 static enum fusor_status find_id(struct explain *x, int key, const char *option,
                                  const char *text, uint32_t *out,
                                  struct fusor_error *err)
@@ -86,8 +97,11 @@ static enum fusor_status pair_table(const struct explain *x,
         if (explain_shows(x, t))
             texttab_row(tab, cells);
     }
-    output_say("score %.6g, output %.6g", (double)x->worker.scores[0],
-               (double)x->worker.outputs[0]);
+    output_say("score %.6g, output %.6g%s", (double)x->worker.scores[0],
+               (double)x->worker.outputs[0],
+               x->only_ordered ? ", which only order the items of a user: the "
+                                 "last loss fits them to no label"
+                               : "");
     return output_table(tab, err);
 }
 
@@ -150,37 +164,42 @@ static enum fusor_status rows_table(const struct explain *x,
 {
     const struct workload *w = x->opened->workload;
     char heads[TRAIN_MAX_METRICS][METRIC_NAME_MAX + 16];
-    const char *columns[TRAIN_MAX_METRICS + 6] = {
-        "tower", ">mean weight", ">contributes", ">size", ">share"};
+    const char *columns[TRAIN_MAX_METRICS + 7] = {"tower",       ">mean weight",
+                                                  ">of weights", ">contributes",
+                                                  ">size",       ">share"};
     struct texttab *tab;
     uint32_t n = x->ablated ? w->n_metrics : 0;
 
     for (uint32_t k = 0; k < n; k++) {
         snprintf(heads[k], sizeof(heads[k]), ">%s without", w->metrics[k].name);
-        columns[5 + k] = heads[k];
+        columns[6 + k] = heads[k];
     }
     tab = texttab_create(columns);
     for (uint32_t t = 0; t < x->m; t++) {
-        char text[4][24], intervals[TRAIN_MAX_METRICS][64];
-        const char *cells[TRAIN_MAX_METRICS + 5] = {tower_name(x, t), text[0],
-                                                    text[1], text[2], text[3]};
+        char text[5][24], intervals[TRAIN_MAX_METRICS][64];
+        const char *cells[TRAIN_MAX_METRICS + 6] = {
+            tower_name(x, t), text[0], text[1], text[2], text[3], text[4]};
         const struct tower_sums *s = &x->sums[t];
         double rows = (double)x->n_rows;
 
         snprintf(text[0], 24, "-");
-        if (x->has_weights)
+        snprintf(text[1], 24, "-");
+        if (x->has_weights) {
             snprintf(text[0], 24, "%.4f", s->weight / rows);
-        snprintf(text[1], 24, "%+.5f", s->part / rows);
-        snprintf(text[2], 24, "%.5f", s->size / rows);
-        snprintf(text[3], 24, "%+.1f %%", 100 * s->share / rows);
+            snprintf(text[1], 24, "%+.1f %%", 100 * weight_share(x, t));
+        }
+        snprintf(text[2], 24, "%+.5f", s->part / rows);
+        snprintf(text[3], 24, "%.5f", s->size / rows);
+        snprintf(text[4], 24, "%+.1f %%", 100 * s->share / rows);
         for (uint32_t k = 0; k < n; k++) {
             interval(&x->ablations[t * w->n_metrics + k], intervals[k]);
-            cells[5 + k] = intervals[k];
+            cells[6 + k] = intervals[k];
         }
         if (explain_shows(x, t))
             texttab_row(tab, cells);
     }
-    output_say("%llu %s rows; contributes: weight times score, mean of signed "
+    output_say("%llu %s rows; of weights: the mean weight over the sum of all "
+               "sizes; contributes: weight times score, mean of signed "
                "values; share: of all sizes in a row; without: the metric less "
                "that of all towers, 95 %% interval by the paired bootstrap",
                (unsigned long long)x->n_rows, judge_split_name(x->order.split));
@@ -223,8 +242,10 @@ static enum fusor_status rows_json(const struct explain *x,
         if (!explain_shows(x, t))
             continue;
         json_begin_object(&j, tower_name(x, t));
-        if (x->has_weights)
+        if (x->has_weights) {
             json_number(&j, "weight", x->sums[t].weight / rows);
+            json_number(&j, "weight_share", weight_share(x, t));
+        }
         json_number(&j, "contributes", x->sums[t].part / rows);
         json_number(&j, "size", x->sums[t].size / rows);
         json_number(&j, "share", x->sums[t].share / rows);

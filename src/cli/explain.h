@@ -23,8 +23,9 @@ struct explain {
     struct worker worker;
     int has_worker;
     uint32_t label;
-    uint32_t m;   // towers, of which those of other labels are not shown
-    float *parts; // [EXPLAIN_CHUNK, m] contributions of the last batch
+    int only_ordered; // its scores are no estimates
+    uint32_t m;       // towers, of which those of other labels are not shown
+    float *parts;     // [EXPLAIN_CHUNK, m] contributions of the last batch
     struct evaluate_order order; // the rows
     uint64_t n_rows;
     struct tower_sums *sums; // [m]

@@ -46,6 +46,7 @@ static enum fusor_status prepare(struct explain *x, const char *label,
         FUSOR_TRY(fusor_wrap(
             err, model_find_label(w->model, label, &x->label, err), "--label"));
     keep_metrics(w, x->label);
+    x->only_ordered = (w->only_ordered >> x->label & 1) != 0;
     x->m = model_n_towers(w->model);
     FUSOR_TRY(
         worker_init(&x->worker, w, x->opened->store, 0, 1, EXPLAIN_CHUNK, err));

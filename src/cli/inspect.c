@@ -247,7 +247,8 @@ static enum fusor_status put_status(struct json *j, const char *dir,
 
 /* One epoch's line of metrics.jsonl. A last line that a crash cut off is no
  * reason to hide the others. */
-static void put_weights_line(struct json *j, const char *line, size_t n)
+static void put_towers_line(struct json *j, const char *name, const char *line,
+                            size_t n)
 {
     struct yaml *y;
     struct yaml_node *weights;
@@ -255,7 +256,7 @@ static void put_weights_line(struct json *j, const char *line, size_t n)
 
     if (yaml_parse(line, n, "metrics.jsonl", &y, NULL) != FUSOR_OK)
         return;
-    weights = yaml_get(yaml_root(y), "fusion_weights");
+    weights = yaml_get(yaml_root(y), name);
     if (weights && weights->kind == YAML_MAP) {
         static const char *const place[] = {"stage", "epoch"};
         double v;
@@ -276,17 +277,17 @@ static void put_weights_line(struct json *j, const char *line, size_t n)
     yaml_destroy(y);
 }
 
-/* The towers' shares in the fusion, epoch by epoch. */
-static void put_weights(struct json *j, const char *text)
+/* The towers' weights in the fusion, or their shares, epoch by epoch. */
+static void put_towers(struct json *j, const char *name, const char *text)
 {
-    if (!strstr(text, "\"fusion_weights\""))
+    if (!strstr(text, name))
         return;
-    json_begin_array(j, "fusion_weights");
+    json_begin_array(j, name);
     while (*text) {
         size_t n = strcspn(text, "\n");
 
         if (n)
-            put_weights_line(j, text, n);
+            put_towers_line(j, name, text, n);
         text += n + (text[n] == '\n');
     }
     json_end_array(j);
@@ -305,7 +306,8 @@ static enum fusor_status put_last_epoch(struct json *j, const char *dir,
     FUSOR_TRY(fs_read(path, TAIL_MAX, &text, &n, err));
     for (size_t i = 0; i < n; i++)
         lines += text[i] == '\n';
-    put_weights(j, text);
+    put_towers(j, "fusion_weights", text);
+    put_towers(j, "fusion_shares", text);
     while (n && text[n - 1] == '\n')
         text[--n] = '\0';
     last = strrchr(text, '\n');

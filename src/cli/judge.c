@@ -251,6 +251,10 @@ static enum fusor_status judge(const struct judge_options *options,
     FUSOR_TRY(slice(o->workload, options, err));
     describe(o->workload, out);
     out->epoch = o->epoch;
+    workload_say_misjudged(o->workload, &result);
+    snprintf(out->misjudged, sizeof(out->misjudged), "%s",
+             result.s ? result.s : "");
+    strbuf_clear(&result);
     c = make_collector(o, &out->units);
     command.split = (uint32_t)out->split;
     command.n_workers = 1;

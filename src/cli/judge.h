@@ -32,6 +32,7 @@ struct judged {
     uint64_t epoch;
     struct units units; // sorted; empty unless wanted
     struct breakdown by;
+    char misjudged[400]; // workload_say_misjudged()
 };
 
 /** @return FUSOR_EUSAGE: no such split or metric, no run, no metrics */

@@ -392,3 +392,8 @@ int model_loss_is_listwise(const struct model *m)
             return 1;
     return 0;
 }
+
+int model_loss_only_orders(const struct model *m, uint32_t label)
+{
+    return m->heads[label].loss->only_orders;
+}

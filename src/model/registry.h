@@ -157,8 +157,11 @@ struct loss_list;
  * and candidates. */
 struct loss_kind {
     const char *name;
-    int pairwise;      // rows come in pairs: wanted at 2i, not wanted at 2i + 1
-    int on_logits;     // takes scores before the output function
+    int pairwise;  // rows come in pairs: wanted at 2i, not wanted at 2i + 1
+    int on_logits; // takes scores before the output function
+    /* The same number added to all scores of a query changes nothing: scores
+     * order its items and estimate no label. */
+    int only_orders;
     const char *param; // name of its one number, or NULL
     float param_default;
     /** @param x [n] predictions: scores, or outputs of a sigmoid when

@@ -150,20 +150,34 @@ void journal_load_json(struct json *j, const struct load *l, double imbalance)
     json_uint(j, "cache_bytes_saved", l->bytes_held);
 }
 
-/* The mean weight of each tower over the epoch's samples. */
+static void add_towers(struct json *j, const char *name,
+                       const struct journal_line *line, double divisor)
+{
+    const struct epoch_result *e = line->epoch;
+
+    json_begin_object(j, name);
+    for (uint32_t t = 0; t < e->n_towers; t++)
+        json_number(j, model_tower_name(line->workload->model, t),
+                    (double)e->weights[t] / divisor);
+    json_end_object(j);
+}
+
+/* The mean weight of each tower over the epoch's samples; and, because a loss
+ * over lists sets their common scale by how far apart it wants the items of a
+ * list, their shares of the sum of sizes. Labels share no scale. */
 static void add_weights(struct json *j, const struct journal_line *line)
 {
     const struct epoch_result *e = line->epoch;
+    double sum = 0;
 
     if (!line->workload || !e->weighed ||
         e->n_towers != model_n_towers(line->workload->model))
         return;
-    json_begin_object(j, "fusion_weights");
+    add_towers(j, "fusion_weights", line, RESULT_LOSS_ONE * (double)e->weighed);
     for (uint32_t t = 0; t < e->n_towers; t++)
-        json_number(j, model_tower_name(line->workload->model, t),
-                    (double)e->weights[t] / RESULT_LOSS_ONE /
-                        (double)e->weighed);
-    json_end_object(j);
+        sum += fabs((double)e->weights[t]);
+    if (sum > 0 && model_n_labels(line->workload->model) == 1)
+        add_towers(j, "fusion_shares", line, sum);
 }
 
 /* By its place in the job's list, with the fold it is trained without. */

@@ -37,6 +37,8 @@ struct workload {
     uint32_t n_metrics;
     struct catalogue *catalogue; // for metrics of lists, else NULL
     struct slicing *slicing;     // evaluation by group, else NULL
+    uint32_t only_ordered;  // bits of labels whose scores are no estimates: the
+                            // last loss only orders items
     struct strbuf warnings; // what is allowed but seldom meant, a line each
 };
 
@@ -75,6 +77,9 @@ const unsigned char *workload_frozen_blocks(const struct workload *w,
  * workload's. */
 const unsigned char *workload_frozen_tables(const struct workload *w,
                                             uint32_t stage);
+/** Append a sentence about the metrics that take scores for estimates of the
+ * label where they only order items; nothing when there is none. */
+void workload_say_misjudged(const struct workload *w, struct strbuf *out);
 /** Log the warnings: by one process of a job. */
 void workload_warn(const struct workload *w);
 /** Shapes, rows and bytes of the whole graph, for --check. */

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "train/catalogue.h"
 #include "train/slicing.h"
 
@@ -145,12 +146,65 @@ static enum fusor_status read_groups(struct workload *w,
     return FUSOR_OK;
 }
 
+/* By the loss of the stage that trains last. */
+static enum fusor_status read_ordered(struct workload *w,
+                                      struct fusor_error *err)
+{
+    uint32_t last = w->options.n_stages;
+
+    while (last && w->options.stages[last - 1].build)
+        last--;
+    if (last == 0)
+        return FUSOR_OK;
+    FUSOR_TRY(model_set_loss(w->model, w->options.stages[last - 1].loss, err));
+    for (uint32_t k = 0; k < model_n_labels(w->model); k++)
+        if (model_loss_only_orders(w->model, k))
+            w->only_ordered |= 1u << k;
+    return model_set_loss(w->model, NULL, err);
+}
+
+/* Is the label that the metric judges only ordered? */
+static int is_misjudged(const struct workload *w,
+                        const struct metric_spec *spec)
+{
+    uint32_t k = 0;
+
+    if (!metric_wants_estimates(spec))
+        return 0;
+    while (k + 1 < model_n_labels(w->model) &&
+           strcmp(model_label_name(w->model, k), spec->label) != 0)
+        k++;
+    return (w->only_ordered >> k & 1) != 0;
+}
+
+void workload_say_misjudged(const struct workload *w, struct strbuf *out)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < w->n_metrics; i++)
+        if (is_misjudged(w, &w->metrics[i]))
+            strbuf_addf(out, "%s%s", n++ ? ", " : "", w->metrics[i].name);
+    if (n)
+        strbuf_addf(out,
+                    " compare%s scores with labels, but the last loss only "
+                    "orders the items of a query: take ndcg@10, or fit the "
+                    "fusion once more by mse or bce",
+                    n == 1 ? "s" : "");
+}
+
 enum fusor_status workload_read_metrics(struct workload *w,
                                         struct yaml_node *evaluate,
                                         struct fusor_error *err)
 {
+    size_t len = w->warnings.len;
+
     FUSOR_TRY(read_metrics(w, evaluate, err));
-    return read_groups(w, err);
+    FUSOR_TRY(read_groups(w, err));
+    FUSOR_TRY(read_ordered(w, err));
+    workload_say_misjudged(w, &w->warnings);
+    if (w->warnings.len > len)
+        strbuf_add(&w->warnings, "\n");
+    return w->warnings.failed ? mem_fail(err, "warnings", len) : FUSOR_OK;
 }
 
 void workload_describe_metrics(const struct workload *w, struct strbuf *out)

@@ -228,6 +228,35 @@ static void a_range_clips_outputs_only(void)
     fixture_clear(&free);
 }
 
+/* Without this, adam makes steps of what rounding leaves. */
+static void order_leaves_the_bias_alone(void)
+{
+    static const char *const losses[] = {"mse", "bpr", "listnet", "listmle",
+                                         "lambdarank"};
+    char text[512];
+
+    for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
+        struct fixture f;
+        const struct param_spec *p;
+        uint32_t b = 0;
+
+        snprintf(text, sizeof(text),
+                 "{loss: %s, fusion: {type: weighted, weights: free, bias: "
+                 "true}, tables: {user: 5, item: 5}, towers: {mf: {type: dot, "
+                 "query: user, item: item}, lin: {type: linear, inputs: "
+                 "price}}}",
+                 losses[i]);
+        REQUIRE(fixture_init(&f, text) == FUSOR_OK);
+        p = model_params(f.model);
+        while (strcmp(p->blocks[b].name, "fusion.bias") != 0)
+            REQUIRE(++b < p->n_blocks);
+        fixture_pass(&f);
+        CHECK((f.dense_grad[p->blocks[b].offset] == 0.0f) == (i > 0));
+        CHECK(model_loss_only_orders(f.model, 0) == (i > 0));
+        fixture_clear(&f);
+    }
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -246,6 +275,8 @@ int main(void)
         {"lists follow the query key", lists_follow_the_query_key},
         {"lists refuse labels without a gain, and numbers",
          lists_refuse_what_they_cannot_rank},
+        {"a loss that only orders leaves the fusion's bias alone",
+         order_leaves_the_bias_alone},
         {"a range clips outputs, not the loss", a_range_clips_outputs_only},
     };
 

@@ -55,7 +55,18 @@ same() {
 
 ok "check" "$FUSOR" train job.yaml --check
 shows 'stage 2: 8 epochs'
+shows 'rmse compares scores with labels, but the last loss only orders'
 same fusion job.yaml
+says_nothing_of_labels='rmse compares scores with labels, but the last loss'
+grep -q '"fusion_shares": *{"mf"' fusion-1/metrics.jsonl || die "no shares"
+ok "explain" "$FUSOR" explain fusion-1 --rows 200 --metrics ndcg@5
+shows 'of weights'
+ok "a pair" "$FUSOR" explain fusion-1 --user 7 --item 3
+says 'only order the items of a user'
+ok "evaluate" "$FUSOR" evaluate fusion-1
+says "$says_nothing_of_labels"
+ok "evaluate by order" "$FUSOR" evaluate fusion-1 --metrics ndcg@5
+if grep -q "$says_nothing_of_labels" err; then die "ndcg wants no label"; fi
 same towers job.yaml --set 'stages=[{}]' --set loss=lambdarank
 awk -v n="$(value towers-1/result.json ndcg@5)" 'BEGIN { exit n < 0.5 }' ||
     die "lambdarank has not learned"

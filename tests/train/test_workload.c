@@ -92,6 +92,44 @@ static void a_stage_that_moves_a_frozen_tower_is_told(void)
     yaml_destroy(job);
 }
 
+/* The last stage that trains decides, whatever the job's own loss. */
+static void metrics_of_order_and_of_labels_are_told_apart(void)
+{
+    static const struct {
+        const char *rest;
+        const char *told; // NULL: nothing
+    } cases[] = {
+        {"stages: [{loss: mse}, {train: [mf], loss: listnet}]\n"
+         "evaluate: [rmse, ndcg@5, mae]\n",
+         "rmse, mae compare scores with labels"},
+        {"stages: [{loss: listnet}, {train: [mf], loss: mse}]\n"
+         "evaluate: [rmse]\n",
+         NULL},
+        {"stages: [{train: [mf], loss: lambdarank}]\n"
+         "evaluate: [ndcg@5]\n",
+         NULL},
+        {"loss: bpr\nevaluate: [rmse]\n", "rmse compares scores"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char rest[512];
+        struct yaml *job;
+        struct workload *w;
+        const char *told;
+
+        snprintf(rest, sizeof(rest), MF "%s", cases[i].rest);
+        job = fixture_yaml(
+            fixture_text(fixture_data("time-split"), "none", rest));
+        w = fixture_workload(job);
+        told = w->warnings.s ? strstr(w->warnings.s, " scores with") : NULL;
+        CHECK(!told == !cases[i].told);
+        CHECK(!told || strstr(w->warnings.s, cases[i].told));
+        CHECK(w->only_ordered == (i != 1));
+        workload_destroy(w);
+        yaml_destroy(job);
+    }
+}
+
 static void an_outline_asks_for_the_same_parameters(void)
 {
     struct yaml *job = fixture_yaml(
@@ -212,6 +250,8 @@ int main(void)
          masks_say_what_a_stage_leaves_alone},
         {"a stage that moves a frozen tower is told",
          a_stage_that_moves_a_frozen_tower_is_told},
+        {"metrics of order and of labels are told apart",
+         metrics_of_order_and_of_labels_are_told_apart},
         {"an outline asks for the same parameters",
          an_outline_asks_for_the_same_parameters},
         {"what does not fit is refused", what_does_not_fit_is_refused},

@@ -342,6 +342,13 @@ static int mixes_probabilities(const struct mix *x, const struct model *m)
            m->heads[x->fusion->head].output.kind == OUTPUT_SIGMOID;
 }
 
+/* Then no bias matters: the sum of its gradient is nothing but rounding, of
+ * which adam would make whole steps. */
+static int only_orders(const struct mix *x, const struct model *m)
+{
+    return m->heads[x->fusion->head].loss->only_orders;
+}
+
 static float inside(float p)
 {
     if (p < PROBABILITY_EDGE)
@@ -387,7 +394,7 @@ void mix_sum_backward(const struct mix *x, struct mix_state *st,
                        train);
     else
         memcpy(st->dsum, head->score_grad, n * sizeof(float));
-    if (x->has_bias && train)
+    if (x->has_bias && train && !only_orders(x, r->model))
         v->column_sums(s->dense_grad + x->bias, head->score_grad, n, 1);
     if (!x->has_head && mixes_probabilities(x, r->model))
         for (uint32_t i = 0; i < n; i++) { // d logit / dp = 1 / (p (1 - p))

@@ -30,7 +30,8 @@
  *                  z-scores, whose mean is 0, and when a stage trains the
  *                  fusion on rows that the towers did not train on, because
  *                  there they may be over-confident; else false, because the
- *                  towers have biases of their own. */
+ *                  towers have biases of their own. A loss that only orders
+ *                  the items of a query leaves it as it is. */
 #ifndef MODEL_FUSION_MIX_H
 #define MODEL_FUSION_MIX_H
 

@@ -59,6 +59,7 @@ const struct loss_kind loss_bpr = {
     .name = "bpr",
     .pairwise = 1,
     .on_logits = 1,
+    .only_orders = 1,
     .eval = eval,
     .over = over,
     .from = CANDIDATES_UNIFORM,

@@ -68,6 +68,7 @@ static double list(float param, const struct loss_list *l)
 const struct loss_kind loss_lambdarank = {
     .name = "lambdarank",
     .on_logits = 1,
+    .only_orders = 1,
     .list = list,
     .label_low = 0.0f,
     .label_high = LABEL_MAX,

@@ -49,6 +49,7 @@ static double list(float param, const struct loss_list *l)
 const struct loss_kind loss_listmle = {
     .name = "listmle",
     .on_logits = 1,
+    .only_orders = 1,
     .list = list,
     .label_low = -1e30f,
     .label_high = 1e30f,

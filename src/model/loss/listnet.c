@@ -25,6 +25,7 @@ static double list(float temperature, const struct loss_list *l)
 const struct loss_kind loss_listnet = {
     .name = "listnet",
     .on_logits = 1,
+    .only_orders = 1,
     .param = "temperature",
     .param_default = 1.0f,
     .list = list,

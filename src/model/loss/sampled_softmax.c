@@ -6,6 +6,7 @@
 
 const struct loss_kind loss_sampled_softmax = {
     .name = "sampled_softmax",
+    .only_orders = 1,
     .over = candidates_softmax,
     .from = CANDIDATES_UNIFORM,
     .n = 256,

@@ -280,6 +280,7 @@ const struct metric_ops metric_ece = {
     .cut = METRIC_MAY_K,
     .k_max = 10000,
     .labels_01 = 1,
+    .estimates = 1,
     .state = &width_state,
 };
 
@@ -289,5 +290,6 @@ const struct metric_ops metric_ace = {
     .cut = METRIC_MAY_K,
     .k_max = 10000,
     .labels_01 = 1,
+    .estimates = 1,
     .state = &mass_state,
 };

@@ -214,6 +214,11 @@ int metric_takes_field(const struct metric_spec *spec)
     return spec->ops->takes_field;
 }
 
+int metric_wants_estimates(const struct metric_spec *spec)
+{
+    return spec->ops->estimates;
+}
+
 int metric_has_units(const struct metric_spec *spec)
 {
     return spec->ops->group || spec->ops->row;

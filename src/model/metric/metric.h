@@ -95,6 +95,9 @@ int metric_over_groups(const struct metric_spec *spec);
 /** Is it over the items of lists: fed by metric_set_shown() alone? */
 int metric_over_lists(const struct metric_spec *spec);
 int metric_takes_field(const struct metric_spec *spec);
+/** Does it take scores for estimates of the label, so that one that only orders
+ * is misjudged? */
+int metric_wants_estimates(const struct metric_spec *spec);
 /** Has each row or group a value of its own, of which the metric is a mean?
  * Without it (auc, ece, coverage, ...) there are no units to test. */
 int metric_has_units(const struct metric_spec *spec);

@@ -47,6 +47,7 @@ struct metric_ops {
     uint32_t k_max; // 0: 10^9
     int higher_is_better;
     int labels_01;   // labels must lie in [0, 1]
+    int estimates;   // takes a score for an estimate of the label
     int over_lists;  // looks at the items a group shows, positives or not
     int takes_field; // may be followed by /FIELD
     const struct metric_state_ops *state;

@@ -48,6 +48,7 @@ const struct metric_ops metric_logloss = {
     .name = "logloss",
     .help = "mean of -y log p - (1-y) log(1-p)",
     .labels_01 = 1,
+    .estimates = 1,
     .state = &metric_mean_state,
     .row = logloss_row,
 };
@@ -55,6 +56,7 @@ const struct metric_ops metric_logloss = {
 const struct metric_ops metric_rmse = {
     .name = "rmse",
     .help = "root of the mean squared error",
+    .estimates = 1,
     .state = &metric_mean_state,
     .row = square_row,
     .finish = sqrt,
@@ -63,6 +65,7 @@ const struct metric_ops metric_rmse = {
 const struct metric_ops metric_mae = {
     .name = "mae",
     .help = "mean absolute error",
+    .estimates = 1,
     .state = &metric_mean_state,
     .row = absolute_row,
 };

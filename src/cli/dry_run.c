@@ -108,7 +108,7 @@ struct weight {
     uint64_t bytes;
 };
 
-#define WEIGHTS_MAX 6
+#define WEIGHTS_MAX 7
 
 struct process {
     const char *name;
@@ -247,6 +247,8 @@ print_processes(const struct workload *w, const struct job_options *o,
     t = traffic_of(w, &r, n_threads, n_workers);
     add_weight(&worker, "program", (double)memory->program);
     add_weight(&worker, "data", (double)memory->data);
+    if (dataset_matches_bytes(w->data))
+        add_weight(&worker, "matches", (double)dataset_matches_bytes(w->data));
     add_weight(&worker, "training", (double)r.training);
     add_weight(&worker, "evaluation", (double)r.evaluation);
     if (!o->cluster.servers) {

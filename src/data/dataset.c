@@ -150,6 +150,7 @@ static enum fusor_status open_all(struct dataset *ds, struct yaml_node *fields,
     FUSOR_TRY(dataset_fill_dense(ds, err));
     FUSOR_TRY(dataset_derive(ds, err));
     FUSOR_TRY(dataset_find_seen(ds, err));
+    FUSOR_TRY(dataset_keep_matches(ds, err));
     return dataset_pack(ds, err);
 }
 
@@ -196,8 +197,10 @@ void dataset_close(struct dataset *ds)
         for (int k = 0; k < N_EVENT_SETS; k++)
             mem_free(ds->splits[s].before[k]);
         mem_free(ds->splits[s].select);
-        for (size_t i = 0; i < SCHEMA_MAX_FIELDS; i++)
+        for (size_t i = 0; i < SCHEMA_MAX_FIELDS; i++) {
             mem_free(ds->fields[i].owned_dense[s]);
+            match_memo_destroy(ds->fields[i].kept[s]);
+        }
         packed_destroy(ds->parts[s].packed);
         stream_destroy(ds->parts[s].stream);
         part_close(ds->parts[s].part);

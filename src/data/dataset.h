@@ -42,6 +42,9 @@
  *
  *     fit: {match: [words, title], features: [overlap, idf_overlap]}
  *
+ * It is computed when a row is first in a batch and kept, as long as all rows'
+ * take an eighth of data.memory at most; other pairs are computed each time.
+ *
  * Missing values: UINT32_MAX in a U32 column and UINT64_MAX in a U64 column are
  * BATCH_NO_ID in a batch; NaN in a dense column is 0 unless a transform fills
  * it. A key of a row that is missing is the unknown query or item.
@@ -79,6 +82,10 @@ struct dataset;
 #define DATASET_MEMORY                                     \
     ((uint64_t)8 << 30) /* data.memory when it is not said \
                          */
+
+#define DATASET_MATCHES                                   \
+    8 /* of data.memory, matches take one part in so many \
+       */
 
 struct dataset_options {
     const char *dir;  // prepared folder
@@ -175,6 +182,8 @@ uint64_t dataset_waited_ns(const struct dataset *ds);
  * @return owned by the data set; NULL: no such list on that side */
 const uint32_t *dataset_list(const struct dataset *ds, size_t field,
                              uint32_t key, uint32_t *n);
+/** Bytes that matches of rows take once every row was in a batch. */
+uint64_t dataset_matches_bytes(const struct dataset *ds);
 /** Leave a list field empty in batches: only dataset_list() is asked for it.
  * Before any batcher is made. */
 void dataset_leave_out(struct dataset *ds, size_t field);

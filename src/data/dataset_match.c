@@ -4,7 +4,8 @@
  *
  * Both are prepared texts of one vocabulary; without `features` all there are.
  * How rare a term is, the items' texts say; what other items have of a query is
- * counted once, over the items of its terms. */
+ * counted once, over the items of its terms. What a row has is computed when it
+ * is first asked for and then kept. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -275,4 +276,42 @@ enum fusor_status dataset_add_match(struct dataset *ds, const char *name,
         FUSOR_TRY(find_fields(ds, f, err));
     ds->n_fields++;
     return FUSOR_OK;
+}
+
+/* Bytes that all rows of a field would take. */
+static uint64_t bytes_of_all(const struct dataset *ds, size_t field)
+{
+    uint64_t sum = 0;
+
+    for (int p = 0; p < N_SPLITS; p++)
+        sum += match_memo_bytes(ds->parts[p].n, ds->specs[field].width);
+    return sum;
+}
+
+/* Fields as the job lists them, as long as they fit. */
+enum fusor_status dataset_keep_matches(struct dataset *ds,
+                                       struct fusor_error *err)
+{
+    uint64_t most = ds->options.memory ? ds->options.memory : DATASET_MEMORY;
+
+    most /= DATASET_MATCHES;
+    for (size_t i = 0; i < ds->n_fields; i++) {
+        struct dataset_field *f = &ds->fields[i];
+        uint64_t bytes = bytes_of_all(ds, i);
+
+        if (f->origin != ORIGIN_MATCH || bytes > most)
+            continue;
+        most -= bytes;
+        ds->matches_bytes += bytes;
+        for (int p = 0; p < N_SPLITS; p++)
+            if (ds->parts[p].n)
+                FUSOR_TRY(match_memo_create(ds->parts[p].n, ds->specs[i].width,
+                                            &f->kept[p], err));
+    }
+    return FUSOR_OK;
+}
+
+uint64_t dataset_matches_bytes(const struct dataset *ds)
+{
+    return ds->matches_bytes;
 }

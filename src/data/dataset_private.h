@@ -9,6 +9,7 @@
 #include "data/dense.h"
 #include "data/history.h"
 #include "data/match.h"
+#include "data/match_memo.h"
 #include "data/packed.h"
 #include "data/part.h"
 #include "data/scores.h"
@@ -48,6 +49,7 @@ struct dataset_field {
     struct match match;                   // they fit
     uint8_t *owned_kind;                  // of its terms
     struct match_field *owned_matches;    // by row of the query table
+    struct match_memo *kept[N_SPLITS];    // by row of the part, or NULL
     uint32_t of;                          // derived: index into the schema
     uint32_t max;                         // most events taken; 0: all
     struct dense_transform transform;
@@ -124,6 +126,7 @@ struct dataset {
     struct field_spec specs[SCHEMA_MAX_FIELDS];
     struct dataset_field fields[SCHEMA_MAX_FIELDS];
     int query_static;
+    uint64_t matches_bytes;                // when every row's matches are kept
     uint32_t block_rows;                   // 0: nothing is streamed
     struct history *history[N_EVENT_SETS]; // when a field is derived of them
     uint32_t *valid_rank; // by valid event: train events that come before it
@@ -156,6 +159,9 @@ void dataset_clear_scores(struct foreign *f);
 enum fusor_status dataset_add_match(struct dataset *ds, const char *name,
                                     struct yaml_node *node,
                                     struct fusor_error *err);
+/** Make room to keep what rows of the parts have, when parts are open. */
+enum fusor_status dataset_keep_matches(struct dataset *ds,
+                                       struct fusor_error *err);
 /* dataset_values.c: values that are computed at opening. */
 enum fusor_status dataset_check_ids(struct dataset *ds,
                                     struct fusor_error *err);

@@ -156,15 +156,33 @@ static struct match_text text_of(const struct column_view *c, uint32_t key)
                                (uint32_t)(c->u64[at + 1] - c->u64[at])};
 }
 
-static void fill_match(const struct dataset_field *f, const struct side *s,
-                       float *out)
+static void match_sample(const struct dataset_field *f, const struct side *s,
+                         uint32_t i, float *out)
 {
-    for (uint32_t i = 0; i < s->n; i++, out += f->match.n_features)
-        match_compute(
-            &f->match, text_of(f->texts[0], s->query[i]),
-            text_of(f->texts[1], s->item[i]),
-            f->owned_matches ? f->owned_matches + table_row(s->query[i]) : NULL,
-            out);
+    match_compute(&f->match, text_of(f->texts[0], s->query[i]),
+                  text_of(f->texts[1], s->item[i]),
+                  f->owned_matches ? f->owned_matches + table_row(s->query[i])
+                                   : NULL,
+                  out);
+}
+
+/* What is kept is of the row's own item. */
+static void fill_match(const struct dataset *ds, const struct dataset_field *f,
+                       uint32_t part, const struct side *s, float *out)
+{
+    const uint32_t *item = ds->parts[part].item;
+    struct match_memo *kept = f->kept[part];
+
+    for (uint32_t i = 0; i < s->n; i++, out += f->match.n_features) {
+        uint32_t row = s->row[i];
+        int keeps = kept && row != NO_ROW && s->item[i] == item[row];
+
+        if (keeps && match_memo_find(kept, row, out))
+            continue;
+        match_sample(f, s, i, out);
+        if (keeps)
+            match_memo_keep(kept, row, out);
+    }
 }
 
 /* Which events of its query a row sees: of each set the first n, in one order,
@@ -371,7 +389,7 @@ enum fusor_status gather_field(const struct dataset *ds, size_t i,
     else if (f->origin == ORIGIN_SCORES)
         fill_scores(&b->place, b->dense);
     else if (f->origin == ORIGIN_MATCH)
-        fill_match(f, s, b->dense);
+        fill_match(ds, f, part, s, b->dense);
     else if (is_dense(spec))
         fill_dense(f->dense[p], s, f->origin, spec->width, b->dense);
     else if (is_list(spec))

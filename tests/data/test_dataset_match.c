@@ -5,6 +5,7 @@
 
 #include "data/batcher.h"
 #include "data/dataset.h"
+#include "data/match.h"
 
 static const char rows[] = "q,d,title,score\n"
                            "red boat,d1,Red boat,3\n"
@@ -21,9 +22,12 @@ static const char schema[] =
     "  title_runs: {side: item, type: text, column: title, vocab: runs,\n"
     "               ngram: 3}\n";
 
+static uint64_t memory; // data.memory, 0: as it is without the word
+
 static enum fusor_status open_fit(const char *fit, struct dataset **ds)
 {
-    struct dataset_options o = {.dir = out, .fold = -1};
+    struct dataset_options o = {
+        .dir = out, .fold = -1, .memory = memory, .cache = CACHE_MEMORY};
     struct strbuf text = {0};
     enum fusor_status rc;
     struct yaml *y;
@@ -97,6 +101,46 @@ static void words_and_numbers_are_known_by_their_text(void)
     CHECK_CLOSE(v[0], 0, 1e-6);
 }
 
+/* Rows of the part have the same numbers whether they are kept, computed for
+ * want of room, or of a pair. */
+static void kept_rows_have_the_same_bits(void)
+{
+    static const char fit[] = "match: [words, title]";
+    static const uint32_t rows_of[] = {0, 1, 2, 0};
+    static const uint32_t other[] = {BATCHER_OWN_ITEM, 1, 1, 2};
+    float first[4 * MATCH_MAX], again[4 * MATCH_MAX], pairs[4 * MATCH_MAX];
+
+    for (int k = 0; k < 2; k++) {
+        size_t bytes = 4 * 33 * sizeof(float);
+        struct dataset *ds = NULL;
+        struct batcher *b;
+        struct batch batch;
+
+        memory = k ? 64 : 0; // bytes: too few
+        must(open_fit(fit, &ds));
+        memory = 0;
+        CHECK(dataset_matches_bytes(ds) == (k ? 0 : 3 * (33 * 4 + 1)));
+        must(batcher_create(ds, 4, &b, &err));
+        must(batcher_fill(b, SPLIT_TRAIN, rows_of, 4, &batch, &err));
+        memcpy(k ? again : first, batch.fields[2].dense, bytes);
+        if (k)
+            CHECK(memcmp(first, again, bytes) == 0);
+        must(batcher_fill(b, SPLIT_TRAIN, rows_of, 4, &batch, &err));
+        CHECK(memcmp(first, batch.fields[2].dense, bytes) == 0);
+        must(batcher_fill_items(b, SPLIT_TRAIN, rows_of, other, 4, &batch,
+                                &err));
+        memcpy(k ? again : pairs, batch.fields[2].dense, bytes);
+        if (k)
+            CHECK(memcmp(pairs, again, bytes) == 0);
+        CHECK(memcmp(pairs, first, bytes) != 0);
+        CHECK(memcmp(pairs, first, bytes / 4) == 0);
+        must(batcher_fill(b, SPLIT_TRAIN, rows_of, 4, &batch, &err));
+        CHECK(memcmp(first, batch.fields[2].dense, bytes) == 0);
+        batcher_destroy(b);
+        dataset_close(ds);
+    }
+}
+
 static void mistakes_are_named(void)
 {
     struct dataset *ds = NULL;
@@ -116,6 +160,7 @@ int main(void)
         {"other titles set the measure", other_titles_set_the_measure},
         {"words and numbers are known by their text",
          words_and_numbers_are_known_by_their_text},
+        {"kept rows have the same bits", kept_rows_have_the_same_bits},
         {"mistakes are named", mistakes_are_named},
     };
     return TEST_RUN("data.dataset_match", cases);

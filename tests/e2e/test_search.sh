@@ -85,6 +85,16 @@ END
 ok "train on features" "$FUSOR" train fit.yaml --run-dir fit -q
 cp out fit.txt
 shows 'rmse'
+ok "memory of features" "$FUSOR" train fit.yaml --dry-run
+shows 'matches'
+ok "features computed each time" "$FUSOR" train fit.yaml --run-dir fit-each \
+    -q --set data.memory=1 --set data.cache=memory
+cmp out fit.txt || die "kept features differ from computed ones"
+for run in fit fit-each; do
+    ok "digest" "$FUSOR" inspect $run --digest --json
+    grep '"digest"' out >$run.digest
+done
+cmp fit.digest fit-each.digest || die "kept features change the model"
 if mpirun --oversubscribe -n 2 true 2>/dev/null; then
     ok "two ranks" mpirun --oversubscribe -n 3 "$FUSOR" train fit.yaml \
         --run-dir fit-ranks -q --servers 1

@@ -102,7 +102,8 @@ static enum fusor_status pair_table(const struct explain *x,
                x->only_ordered ? ", which only order the items of a user: the "
                                  "last loss fits them to no label"
                                : "");
-    return output_table(tab, err);
+    FUSOR_TRY(output_table(tab, err));
+    return explain_gates_table(x, err);
 }
 
 static enum fusor_status pair_json(const struct explain *x,
@@ -130,6 +131,7 @@ static enum fusor_status pair_json(const struct explain *x,
         json_end_object(&j);
     }
     json_end_object(&j);
+    explain_gates_json(x, &j);
     json_end_object(&j);
     return output_json(&j, err);
 }
@@ -203,7 +205,8 @@ static enum fusor_status rows_table(const struct explain *x,
                "values; share: of all sizes in a row; without: the metric less "
                "that of all towers, 95 %% interval by the paired bootstrap",
                (unsigned long long)x->n_rows, judge_split_name(x->order.split));
-    return output_table(tab, err);
+    FUSOR_TRY(output_table(tab, err));
+    return explain_gates_table(x, err);
 }
 
 static void json_ablation(const struct explain *x, struct json *j, uint32_t t)
@@ -253,6 +256,7 @@ static enum fusor_status rows_json(const struct explain *x,
         json_end_object(&j);
     }
     json_end_object(&j);
+    explain_gates_json(x, &j);
     json_end_object(&j);
     return output_json(&j, err);
 }
@@ -365,7 +369,9 @@ const struct verb verb_explain = {
         "that with its input at 0.\nThe ablation leaves one tower out as the "
         "fusion's `missing` says: drop_tower scales\nthe others up. Ranking "
         "among all items takes as long as fusor evaluate, once for\neach "
-        "tower.\n",
+        "tower. Of encoders mmoe and ple a second table has each expert's "
+        "mean weight in\neach label's gate; \"shared\" is what the shared "
+        "experts of the next level read.\n",
     .examples = "  fusor explain runs/demo --user 17 --item 42\n"
                 "  fusor explain runs/demo --rows 500 --metrics ndcg@10\n"
                 "  fusor explain runs/demo --out contributions.tsv --json\n",

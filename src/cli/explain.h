@@ -1,9 +1,11 @@
 /* A run opened to be explained: scores of pairs and rows with what each tower
- * put into them, and evaluations without one tower. explain.c is the command
- * and prints, explain_rows.c computes. Threads: one. */
+ * put into them, evaluations without one tower, and what gates gave to experts.
+ * explain.c is the command and prints, explain_rows.c computes, explain_gates.c
+ * does both for gates. Threads: one. */
 #ifndef CLI_EXPLAIN_H
 #define CLI_EXPLAIN_H
 
+#include "base/json.h"
 #include "model/stats/stats.h"
 #include "train/evaluate.h"
 #include "train/opened.h"
@@ -32,6 +34,8 @@ struct explain {
     int has_weights;
     struct ablation *ablations; // [m][n_metrics]
     int ablated;
+    double *gates;    // weights of experts, level by level [gates][experts]
+    uint64_t n_gated; // samples in them
 };
 
 #define EXPLAIN_CHUNK 512 /* samples of a batch */
@@ -62,5 +66,15 @@ enum fusor_status explain_score_rows(struct explain *x, uint64_t *at,
 /** Judge the rows with all towers and without each: ablations. With one tower,
  * or a fusion that refuses, nothing is done but a line said. */
 enum fusor_status explain_ablate(struct explain *x, struct fusor_error *err);
+
+/** Room for the gates; nothing when the model has none. */
+enum fusor_status explain_take_gates(struct explain *x,
+                                     struct fusor_error *err);
+/** Count what the gates gave to the n samples of the last pass. */
+void explain_count_gates(struct explain *x, uint32_t n);
+/** The mean weight of each expert by label; nothing without gates. */
+enum fusor_status explain_gates_table(const struct explain *x,
+                                      struct fusor_error *err);
+void explain_gates_json(const struct explain *x, struct json *j);
 
 #endif

@@ -58,7 +58,7 @@ static enum fusor_status prepare(struct explain *x, const char *label,
         mem_alloc((size_t)x->m * w->n_metrics + 1, sizeof(*x->ablations));
     if (!x->parts || !x->sums || !x->ablations)
         return mem_fail(err, "explain", EXPLAIN_CHUNK * x->m * sizeof(float));
-    return FUSOR_OK;
+    return explain_take_gates(x, err);
 }
 
 enum fusor_status explain_open(const char *run, const char *metrics,
@@ -99,6 +99,7 @@ void explain_close(struct explain *x)
     mem_free(x->parts);
     mem_free(x->sums);
     mem_free(x->ablations);
+    mem_free(x->gates);
     mem_free(x);
 }
 
@@ -116,6 +117,7 @@ static enum fusor_status score(struct explain *x, struct step_micro *m,
                      model_add_fusion_weights(w->run, x->label, weights);
     for (uint32_t t = 0; x->has_weights && t < x->m; t++)
         x->sums[t].weight += weights[t];
+    explain_count_gates(x, m->batch.n);
     return FUSOR_OK;
 }
 

@@ -11,6 +11,9 @@ struct encoder;
 struct stack_spec;
 
 /* A kind of encoder (encoder.h), whose vectors have e->width floats. */
+struct experts;
+struct experts_state;
+
 struct encoder_kind {
     const char *name;
     int by_label;            // a vector for each label, not one
@@ -33,6 +36,12 @@ struct encoder_kind {
     void (*backward)(const struct encoder *e, struct model_run *r,
                      const struct model_step *s, const float *x, float *dx);
     void (*describe)(const struct encoder *e, struct strbuf *out);
+    /** Its experts and gates of a level, from 0, and what a run holds of them;
+     * NULL: there is no such level. NULL functions: it has none. */
+    const struct experts *(*experts)(const struct encoder *e, uint32_t level);
+    const struct experts_state *(*experts_state)(const struct encoder *e,
+                                                 const struct model_run *r,
+                                                 uint32_t level);
 };
 
 /* The query vectors that a loss over candidates is about. */

@@ -39,6 +39,26 @@ awk -v auc="$(value late/result.json auc:liked)" 'BEGIN { exit auc < 0.6 }' ||
     die "liked was not learnt with late values"
 ok "scores" "$FUSOR" scores late --tower finished --label finished -o s.tsv
 ok "a pair" "$FUSOR" explain late --user 1 --item 2 --label finished
+shows 'experts.2.shared.expert1'
+
+# sums FILE : weights of each gate of each level add up to 1.
+sums() {
+    awk '/experts[.]/ {
+            level = $1; sub(/[.](shared|liked|finished)?[.]?expert.*/, "", level)
+            for (i = 2; i <= NF; i++) if ($i != "-") sum[level " " i] += $i }
+        END { for (k in sum) { n++; if (sum[k] < .998 || sum[k] > 1.002) bad = 1 }
+              exit bad || n != want }' want="$2" "$1"
+}
+ok "gates of ple" "$FUSOR" explain late --rows 200 --metrics auc:liked
+sums out 5 || die "weights of ple do not add up"
+ok "gates of mmoe" "$FUSOR" explain mmoe-one --rows 200 --metrics auc:liked
+sums out 2 || die "weights of mmoe do not add up"
+cp out gates.txt
+ok "gates of a cluster" "$FUSOR" explain mmoe-cluster --rows 200 \
+    --metrics auc:liked
+cmp out gates.txt || die "gates depend on the cluster"
+ok "as json" "$FUSOR" explain mmoe-one --rows 200 --metrics auc:liked --json
+shows '"experts.expert2"'
 
 # A stage trains the experts with one label's tower; what it does not name
 # stays.

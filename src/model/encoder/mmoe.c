@@ -84,6 +84,18 @@ static void mmoe_describe(const struct encoder *e, struct strbuf *out)
     experts_describe(e->self, out);
 }
 
+static const struct experts *mmoe_experts(const struct encoder *e,
+                                          uint32_t level)
+{
+    return level == 0 ? e->self : NULL;
+}
+
+static const struct experts_state *
+mmoe_state(const struct encoder *e, const struct model_run *r, uint32_t level)
+{
+    return level == 0 ? r->encoders[e->index].state : NULL;
+}
+
 const struct encoder_kind encoder_mmoe = {
     .name = "mmoe",
     .by_label = 1,
@@ -94,4 +106,6 @@ const struct encoder_kind encoder_mmoe = {
     .forward = mmoe_forward,
     .backward = mmoe_backward,
     .describe = mmoe_describe,
+    .experts = mmoe_experts,
+    .experts_state = mmoe_state,
 };

@@ -157,6 +157,23 @@ static void ple_describe(const struct encoder *e, struct strbuf *out)
     experts_describe(&p->levels[0], out);
 }
 
+static const struct experts *ple_experts(const struct encoder *e,
+                                         uint32_t level)
+{
+    const struct ple *p = e->self;
+
+    return level < p->n ? &p->levels[level] : NULL;
+}
+
+static const struct experts_state *
+ple_state(const struct encoder *e, const struct model_run *r, uint32_t level)
+{
+    const struct ple *p = e->self;
+    const struct ple_state *st = r->encoders[e->index].state;
+
+    return level < p->n ? &st->levels[level] : NULL;
+}
+
 const struct encoder_kind encoder_ple = {
     .name = "ple",
     .by_label = 1,
@@ -167,4 +184,6 @@ const struct encoder_kind encoder_ple = {
     .forward = ple_forward,
     .backward = ple_backward,
     .describe = ple_describe,
+    .experts = ple_experts,
+    .experts_state = ple_state,
 };

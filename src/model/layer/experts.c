@@ -8,7 +8,7 @@
 #include "tensor/vec.h"
 
 /* Prefix, a label's name, a word and a number. */
-#define TEXT_MAX (2 * PARAM_NAME_MAX)
+#define TEXT_MAX (EXPERTS_NAME_MAX + 16)
 
 /* The stream that expert e belongs to and reads. */
 static uint32_t stream_of(const struct experts *x, uint32_t e)
@@ -35,21 +35,30 @@ static const char *stream_name(const struct model *m, const struct experts *x,
     return stream < x->n_labels ? m->heads[stream].name : "shared";
 }
 
+void experts_name(const struct model *m, const struct experts *x,
+                  uint32_t expert, char out[EXPERTS_NAME_MAX])
+{
+    uint32_t stream = stream_of(x, expert);
+
+    if (x->own)
+        snprintf(out, EXPERTS_NAME_MAX, "%s.expert%u",
+                 stream_name(m, x, stream),
+                 stream < x->n_labels ? expert % x->own
+                                      : expert - x->n_labels * x->own);
+    else
+        snprintf(out, EXPERTS_NAME_MAX, "expert%u", expert);
+}
+
 static enum fusor_status build_expert(struct model *m, const char *prefix,
                                       uint32_t e,
                                       const struct experts_spec *spec,
                                       struct experts *x,
                                       struct fusor_error *err)
 {
-    uint32_t stream = stream_of(x, e);
-    char text[TEXT_MAX];
+    char name[EXPERTS_NAME_MAX], text[TEXT_MAX];
 
-    if (x->own)
-        snprintf(text, sizeof(text), "%s%s.expert%u.dense", prefix,
-                 stream_name(m, x, stream),
-                 stream < x->n_labels ? e % x->own : e - x->n_labels * x->own);
-    else
-        snprintf(text, sizeof(text), "%sexpert%u.dense", prefix, e);
+    experts_name(m, x, e, name);
+    snprintf(text, sizeof(text), "%s%s.dense", prefix, name);
     return stack_build(m, text, x->in, &spec->layers, 0, &x->nets[e], err);
 }
 
@@ -191,6 +200,25 @@ void experts_backward(const struct experts *x, struct experts_state *st,
         net_backward(x, st, &x->nets[e], &st->nets[e], s, in[stream], st->dy[e],
                      din[stream]);
     }
+}
+
+int experts_weigh(const struct experts *x, uint32_t gate, uint32_t expert)
+{
+    uint32_t stream = stream_of(x, expert);
+
+    return gate == x->n_labels || stream == gate || stream == x->n_labels;
+}
+
+void experts_add_weights(const struct experts *x,
+                         const struct experts_state *st, uint32_t gate,
+                         uint32_t n, double *sums)
+{
+    uint32_t m = weighed(x, gate);
+
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t j = 0; j < m; j++)
+            sums[expert_of(x, gate, j)] +=
+                (double)st->weights[gate][(size_t)i * m + j];
 }
 
 void experts_describe(const struct experts *x, struct strbuf *out)

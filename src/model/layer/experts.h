@@ -20,6 +20,7 @@
 
 #define EXPERTS_MAX 64 /* of one level */
 #define EXPERT_STREAMS (BATCH_MAX_LABELS + 1)
+#define EXPERTS_NAME_MAX (2 * PARAM_NAME_MAX)
 
 struct experts_spec {
     uint32_t own;             // experts of each label
@@ -74,6 +75,16 @@ void experts_forward(const struct experts *x, struct experts_state *st,
 void experts_backward(const struct experts *x, struct experts_state *st,
                       const struct model_step *s, const float *const *in,
                       float *const *dout, float *const *din);
+/** "liked.expert0", "shared.expert1", or "expert2" where none is a label's. */
+void experts_name(const struct model *m, const struct experts *x,
+                  uint32_t expert, char out[EXPERTS_NAME_MAX]);
+/** Does the gate choose among this expert too? */
+int experts_weigh(const struct experts *x, uint32_t gate, uint32_t expert);
+/** Add what a gate gave to each expert in the last forward pass.
+ * @param n its samples @param sums [x->n]; others stay */
+void experts_add_weights(const struct experts *x,
+                         const struct experts_state *st, uint32_t gate,
+                         uint32_t n, double *sums);
 /** "4 shared, 2 own of each label, .." */
 void experts_describe(const struct experts *x, struct strbuf *out);
 

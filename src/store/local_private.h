@@ -63,6 +63,30 @@ struct local_store {
     struct fusor_error failure;
 };
 
+static inline struct local_store *local_of(struct param_store *store)
+{
+    return (struct local_store *)(void *)store;
+}
+
+/* local_step.c: param_store_ops. */
+enum fusor_status local_announce(struct param_store *store, unsigned worker,
+                                 enum pull_mode mode, uint64_t clock,
+                                 const struct step_keys *tables,
+                                 struct fusor_error *err);
+enum fusor_status local_values(struct param_store *store, unsigned worker,
+                               struct step_rows *tables, const float **dense,
+                               struct fusor_error *err);
+enum fusor_status local_push(struct param_store *store, unsigned worker,
+                             const struct step_grads *grads,
+                             struct fusor_error *err);
+enum fusor_status local_drain(struct param_store *store, unsigned worker,
+                              struct fusor_error *err);
+/** Record the first failure and wake everybody. */
+void local_store_fail(struct local_store *s, const char *text,
+                      enum fusor_status rc);
+
+/* local_group.c */
+
 /** Group the keys of a step by owner.
  * @return FUSOR_ENOMEM */
 enum fusor_status local_group_keys(struct local_store *s,

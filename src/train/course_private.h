@@ -71,6 +71,23 @@ struct course {
     char metric_text[160];
 };
 
+/** The stage under way, and what its loss draws. */
+static inline const struct stage *course_stage(const struct course *c)
+{
+    return &c->workload->options.stages[c->position.stage];
+}
+
+static inline const struct negatives *course_negatives(const struct course *c)
+{
+    return &c->workload->objectives.stages[c->position.stage].negatives;
+}
+
+/* course_follow.c */
+
+/** Close the phase that is done and say which follows. */
+enum fusor_status course_follow(struct course *c, enum course_phase *out,
+                                struct fusor_error *err);
+
 /* course_checkpoint.c */
 
 /** Name the checkpoint of the initial values in the command; clock and samples

@@ -1,6 +1,6 @@
 /* Builds data, model, rules and plan from one job file, and checks that they
  * fit each other. */
-#include "train/workload_metrics.h"
+#include "train/workload_private.h"
 
 #include <string.h>
 
@@ -103,234 +103,6 @@ static enum fusor_status read_rules(struct workload *w, struct yaml_node *root,
     return FUSOR_OK;
 }
 
-/* May bce take each label that it is to learn? */
-static enum fusor_status check_losses(const struct workload *w,
-                                      struct fusor_error *err)
-{
-    for (uint32_t k = 0; k < model_n_labels(w->model); k++) {
-        double lo, hi;
-
-        if (strcmp(model_loss_name(w->model, k), "bce") != 0)
-            continue;
-        dataset_label_range(w->data, k, &lo, &hi);
-        FUSOR_TRY(
-            label_check_for_bce(dataset_label_spec(w->data, k), lo, hi, err));
-    }
-    return FUSOR_OK;
-}
-
-static enum fusor_status check_loss(struct workload *w, uint32_t stage,
-                                    struct fusor_error *err)
-{
-    enum fusor_status rc;
-
-    FUSOR_TRY(model_set_loss(w->model, w->options.stages[stage].loss, err));
-    rc = w->objectives.stages[stage].over ? FUSOR_OK : check_losses(w, err);
-    FUSOR_TRY(rc);
-    return model_set_loss(w->model, NULL, err);
-}
-
-static enum fusor_status check_negatives(const struct workload *w,
-                                         const struct negatives *n,
-                                         struct yaml_node *root,
-                                         struct fusor_error *err)
-{
-    struct yaml_node *at = yaml_path(root, "train.negatives");
-    double lo, hi;
-
-    if (n->per_row == 0)
-        return FUSOR_OK;
-    if (dataset_n_queries(w->data) == 0 || dataset_n_items(w->data) < 2)
-        return yaml_fail(at, err,
-                         "%s draws items, but the data have no query or no "
-                         "item key",
-                         n->pairwise ? "loss bpr" : "train.negatives");
-    for (uint32_t k = 0; k < dataset_n_labels(w->data); k++) {
-        dataset_label_range(w->data, k, &lo, &hi);
-        if (!n->pairwise && (lo < 0 || hi > 1))
-            return yaml_fail(at, err,
-                             "train.negatives get label 0, but labels lie "
-                             "within [%g, %g]: give the label `map: implicit`, "
-                             "or threshold",
-                             lo, hi);
-    }
-    return FUSOR_OK;
-}
-
-/* What is changed must be there. */
-static enum fusor_status check_augment(const struct workload *w,
-                                       struct yaml_node *root,
-                                       struct fusor_error *err)
-{
-    size_t n;
-
-    if (w->options.augment.probability == 0)
-        return FUSOR_OK;
-    dataset_fields(w->data, &n);
-    for (size_t i = 0; i < n; i++)
-        if (dataset_is_events(w->data, i))
-            return FUSOR_OK;
-    return yaml_fail(yaml_path(root, "train.augment"), err,
-                     "train.augment changes sequences of earlier events, but "
-                     "no field is one: history: {side: query, type: sequence, "
-                     "of: item}");
-}
-
-/* Every stage's objective, and room for it. */
-static enum fusor_status read_objectives(struct workload *w,
-                                         struct yaml_node *root,
-                                         struct fusor_error *err)
-{
-    uint32_t most = 0;
-    struct plan p;
-
-    FUSOR_TRY(check_augment(w, root, err));
-    FUSOR_TRY(objectives_read(&w->objectives, root, &w->options, w->data,
-                              w->model, err));
-    for (uint32_t s = 0; s < w->options.n_stages; s++) {
-        FUSOR_TRY(check_loss(w, s, err));
-        FUSOR_TRY(
-            check_negatives(w, &w->objectives.stages[s].negatives, root, err));
-        FUSOR_TRY(workload_plan(w, s, &p, err));
-        if (plan_capacity(&p) > most)
-            most = plan_capacity(&p);
-    }
-    objectives_expect(&w->objectives, w->data, most, w->model);
-    return FUSOR_OK;
-}
-
-static int was_trained_before(const struct workload *w, uint32_t stage,
-                              uint32_t table)
-{
-    while (stage--)
-        if (w->options.stages[stage].fold < 0 &&
-            !workload_frozen_tables(w, stage)[table])
-            return 1;
-    return 0;
-}
-
-/* A table that a trained and a frozen part both read moves under the frozen
- * one: a tower that is done gives other scores from then on. */
-static void warn_of_shared(struct workload *w, uint32_t stage)
-{
-    uint32_t n;
-    const struct model_lookup *lookups = model_lookups(w->model, &n);
-    const unsigned char *frozen = workload_frozen_tables(w, stage);
-    unsigned char told[PARAM_MAX_TABLES] = {0};
-
-    for (uint32_t l = 0; l < n; l++) {
-        uint32_t t = lookups[l].table;
-
-        if (!model_lookup_is_frozen(w->model, l) || frozen[t] || told[t] ||
-            !was_trained_before(w, stage, t))
-            continue;
-        told[t] = 1;
-        strbuf_addf(&w->warnings,
-                    "stage %u trains rows of table \"%s\" that a frozen tower "
-                    "reads too: its scores will move; give one of them a "
-                    "table of its own\n",
-                    w->options.stages[stage].number + 1,
-                    w->params->tables[t].name);
-    }
-}
-
-/* What each stage leaves alone. Told once, so that nobody has to ask the model
- * while others read it. */
-static enum fusor_status read_frozen(struct workload *w, struct yaml_node *root,
-                                     struct fusor_error *err)
-{
-    struct yaml_node *stages = yaml_get(root, "stages");
-    uint32_t n_blocks = w->params->n_blocks, n_lookups;
-    const struct model_lookup *lookups = model_lookups(w->model, &n_lookups);
-    size_t width = (size_t)n_blocks + w->params->n_tables;
-    struct fusor_error why;
-
-    w->frozen = mem_alloc(w->options.n_stages * width + 1, 1);
-    if (!w->frozen)
-        return mem_fail(err, "frozen parts", w->options.n_stages * width);
-    for (uint32_t s = 0; s < w->options.n_stages; s++) {
-        const struct stage *stage = &w->options.stages[s];
-        unsigned char *frozen = w->frozen + s * width;
-
-        if (model_set_trained(w->model, stage->names[0] ? stage->names : NULL,
-                              &why) != FUSOR_OK)
-            return yaml_fail(yaml_get(stages->items[stage->number], "train"),
-                             err, "stages: %s", why.text);
-        if (model_set_apart(w->model, stage->apart, &why) != FUSOR_OK)
-            return yaml_fail(yaml_get(stages->items[stage->number], "apart"),
-                             err, "stages: %s", why.text);
-        memset(frozen, 1, width);
-        for (uint32_t b = 0; b < n_blocks; b++)
-            frozen[b] = (unsigned char)!model_block_trained(w->model, b);
-        for (uint32_t l = 0; l < n_lookups; l++)
-            if (model_lookup_is_trained(w->model, l))
-                frozen[n_blocks + lookups[l].table] = 0;
-        if (stage->fold < 0)
-            warn_of_shared(w, s);
-    }
-    if (w->warnings.failed)
-        return mem_fail(err, "warnings", w->warnings.len);
-    return model_set_trained(w->model, NULL, err);
-}
-
-/* A fusion out of fold takes scores of towers that are gone. */
-static enum fusor_status check_head(struct workload *w, struct yaml_node *root,
-                                    struct fusor_error *err)
-{
-    const struct train_options *o = &w->options;
-    const struct yaml_node *at;
-
-    if (o->n_folds == 0)
-        return FUSOR_OK;
-    for (uint32_t s = 0, told = 0; s < o->n_stages && !told; s++) {
-        told = o->stages[s].fold >= 0 && o->stages[s].init_from;
-        if (told)
-            strbuf_add(&w->warnings,
-                       "towers out of fold begin with values of init_from: if "
-                       "that run has learnt these rows, their scores are not "
-                       "out of fold\n");
-    }
-    at = yaml_get(root, "stages")->items[o->stages[o->head].number];
-    if (model_fuses_vectors(w->model))
-        return yaml_fail(at, err,
-                         "stages: out of fold the fusion is fitted on towers' "
-                         "scores, but it is over vectors: take over: logits or "
-                         "scores");
-    if (w->objectives.stages[o->head].over)
-        return yaml_fail(at, err,
-                         "stages: a loss over candidates does not train the "
-                         "fusion: give the stage out of fold a loss over rows, "
-                         "such as bce or bpr");
-    return FUSOR_OK;
-}
-
-/* A job of nothing but built towers needs no stages: they are built. */
-static enum fusor_status read_builds(struct workload *w, struct yaml_node *root,
-                                     struct fusor_error *err)
-{
-    uint32_t n = model_n_towers(w->model), n_built = 0;
-    struct stage *only = &w->options.stages[0];
-
-    for (uint32_t t = 0; t < n; t++)
-        n_built += model_built(w->model, t) != NULL;
-    if (n_built == 0)
-        return build_check_stages(w, root, err);
-    if (!yaml_get(root, "stages") && n_built == n && n <= TRAIN_MAX_NAMES) {
-        *only = (struct stage){.build = 1,
-                               .split = SPLIT_TRAIN,
-                               .epochs = 1,
-                               .plateau = {1, 0},
-                               .fold = -1};
-        for (uint32_t t = 0; t < n; t++)
-            only->names[t] = model_tower_name(w->model, t);
-    }
-    if (dataset_n_queries(w->data) == 0 || dataset_n_items(w->data) == 0)
-        return yaml_fail(yaml_get(root, "towers"), err,
-                         "towers that are built want rows with a query and an "
-                         "item: prepare with categorical fields of both sides");
-    return build_check_stages(w, root, err);
-}
-
 /* Every process that trains asks, so that all compute alike or none starts. */
 static enum fusor_status ask_for_arithmetic(struct workload *w,
                                             struct yaml_node *root,
@@ -362,8 +134,8 @@ static enum fusor_status fill_shape(struct workload *w, struct yaml_node *root,
         FUSOR_TRY(ask_for_arithmetic(w, root, err));
     FUSOR_TRY(open_data(w, root, outline, err));
     FUSOR_TRY(build_model(w, root, err));
-    FUSOR_TRY(read_builds(w, root, err));
-    FUSOR_TRY(read_frozen(w, root, err));
+    FUSOR_TRY(workload_read_builds(w, root, err));
+    FUSOR_TRY(workload_read_frozen(w, root, err));
     return read_rules(w, root, err);
 }
 
@@ -371,8 +143,8 @@ static enum fusor_status fill_shape(struct workload *w, struct yaml_node *root,
 static enum fusor_status fill_work(struct workload *w, struct yaml_node *root,
                                    struct fusor_error *err)
 {
-    FUSOR_TRY(read_objectives(w, root, err));
-    FUSOR_TRY(check_head(w, root, err));
+    FUSOR_TRY(workload_read_objectives(w, root, err));
+    FUSOR_TRY(workload_check_head(w, root, err));
     FUSOR_TRY(guarantee_check(w, root, err));
     return workload_read_metrics(w, yaml_get(root, "evaluate"), err);
 }

@@ -1,5 +1,5 @@
 /* The graph of a job in words: what fusor train --check prints. */
-#include "train/workload_metrics.h"
+#include "train/workload_private.h"
 
 static void describe_rule(const char *name, const struct optim_spec *s,
                           struct strbuf *out)

@@ -1,6 +1,6 @@
 /* The metrics of a job: names become metrics of labels, groups become slices.
  */
-#include "train/workload_metrics.h"
+#include "train/workload_private.h"
 
 #include <string.h>
 

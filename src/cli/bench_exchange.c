@@ -1,12 +1,12 @@
 /* One worker's steps against real servers, timed request by request. */
 #include "cli/bench_exchange.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "cli/bench_report.h"
 #include "train/keyset.h"
 
 #define ROWS_AT_ONCE 65536 /* made by one request before anything is timed */
@@ -224,13 +224,6 @@ static enum fusor_status measure(struct loop *l, struct fusor_error *err)
     return FUSOR_OK;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static enum fusor_status work(struct loop *l, struct fusor_error *err)
 {
     const struct bench_exchange_config *c = l->config;
@@ -239,8 +232,8 @@ static enum fusor_status work(struct loop *l, struct fusor_error *err)
     FUSOR_TRY(take_memory(l, err));
     FUSOR_TRY(make_rows(l, err));
     FUSOR_TRY(measure(l, err));
-    qsort(l->out->pull.seconds, c->repeats, sizeof(double), ascending);
-    qsort(l->out->push.seconds, c->repeats, sizeof(double), ascending);
+    bench_sort(l->out->pull.seconds, c->repeats);
+    bench_sort(l->out->push.seconds, c->repeats);
     return FUSOR_OK;
 }
 

@@ -1,12 +1,12 @@
 /* fusor bench gemm: products of the sizes of the benchmarks' models by one
  * thread, ours beside OpenBLAS, in turns. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/texttab.h"
+#include "cli/bench_report.h"
 #include "cli/output.h"
 #include "cli/verb.h"
 #include "tensor/gemm.h"
@@ -83,13 +83,6 @@ static double cpu_seconds(void)
     return (double)clock() / CLOCKS_PER_SEC;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static void measure(struct product *p, size_t repeats, int n_ways)
 {
     size_t calls = (size_t)(WORK / p->flops) + 1;
@@ -104,7 +97,7 @@ static void measure(struct product *p, size_t repeats, int n_ways)
                 (double)calls * p->flops / (cpu_seconds() - started);
         }
     for (int way = 0; way < n_ways; way++)
-        qsort(p->rate[way], repeats, sizeof(double), ascending);
+        bench_sort(p->rate[way], repeats);
 }
 
 static enum fusor_status run_product(struct product *p, size_t repeats,

@@ -2,6 +2,7 @@
 #include "cli/bench_report.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/output.h"
 
@@ -11,6 +12,18 @@ const struct arg_spec bench_args[] = {
     {"json", 0, NULL, "as JSON on stdout"},
     ARG_END,
 };
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+void bench_sort(double *values, size_t n)
+{
+    qsort(values, n, sizeof(*values), ascending);
+}
 
 double bench_quantile(const double *ascending, size_t n, double q)
 {

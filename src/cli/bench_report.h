@@ -69,6 +69,8 @@ enum bench_phases { BENCH_PULL = 1, BENCH_PUSH = 2 };
 enum fusor_status bench_run(const struct args *a, unsigned phases,
                             struct fusor_error *err);
 
+/** Sort n numbers, ascending. */
+void bench_sort(double *values, size_t n);
 /** Value at a share q of n ascending numbers: the smallest that at least
  * q * n of them do not exceed; for q = 0.5 the mean of the middle two. n > 0 */
 double bench_quantile(const double *ascending, size_t n, double q);

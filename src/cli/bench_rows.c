@@ -1,7 +1,6 @@
 /* fusor bench rows: one shard's table by one thread, without messages: rows
  * made, found, read and trained, and the memory they take. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -133,13 +132,6 @@ static enum fusor_status one_unit(struct rows_bench *b,
     return FUSOR_OK;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static enum fusor_status measure(struct rows_bench *b, struct fusor_error *err)
 {
     struct rng g = rng_stream(1, RNG_TEST, b->o.rows, b->o.batch);
@@ -155,7 +147,7 @@ static enum fusor_status measure(struct rows_bench *b, struct fusor_error *err)
             b->seconds[p][r - 1] = seconds[p];
     }
     for (int p = 0; p < N_PHASES; p++)
-        qsort(b->seconds[p], b->o.repeats, sizeof(double), ascending);
+        bench_sort(b->seconds[p], b->o.repeats);
     return FUSOR_OK;
 }
 

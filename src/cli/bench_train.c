@@ -1,12 +1,12 @@
 /* fusor bench train: how fast a job trains in this process, without evaluation
  * and saving. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/mem.h"
+#include "cli/bench_report.h"
 #include "cli/config.h"
 #include "cli/output.h"
 #include "cli/verb.h"
@@ -138,13 +138,6 @@ static enum fusor_status time_epochs(struct bench *b, size_t n,
     return FUSOR_OK;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static enum fusor_status print(struct bench *b, int as_json,
                                struct fusor_error *err)
 {
@@ -153,8 +146,8 @@ static enum fusor_status print(struct bench *b, int as_json,
     struct strbuf text = {0};
     struct json j = {.pretty = 1};
 
-    qsort(b->rate, b->n, sizeof(*b->rate), ascending);
-    median = (b->rate[(b->n - 1) / 2] + b->rate[b->n / 2]) / 2;
+    bench_sort(b->rate, b->n);
+    median = bench_quantile(b->rate, b->n, 0.5);
     if (!as_json) {
         strbuf_addf(&text,
                     "%.0f samples/s, median of %zu epochs (%.0f to %.0f); %u "

@@ -46,9 +46,9 @@ enum fusor_status build_counts(const struct dataset *ds, const uint32_t *fields,
     return rc;
 }
 
-enum fusor_status build_bm25_weights(const struct dataset *ds,
-                                     const struct built *spec, float *idf,
-                                     struct csr *out, struct fusor_error *err)
+static enum fusor_status weigh(const struct dataset *ds,
+                               const struct built *spec, float *idf,
+                               struct csr *out, struct fusor_error *err)
 {
     struct csr counts[BUILT_MAX_FIELDS] = {{0}};
     double weights[BUILT_MAX_FIELDS];
@@ -69,6 +69,22 @@ enum fusor_status build_bm25_weights(const struct dataset *ds,
         rc = bm25_weigh(&p, idf, out, err);
     for (uint32_t f = 0; f < spec->n_fields; f++)
         csr_clear(&counts[f]);
+    return rc;
+}
+
+enum fusor_status build_bm25_weights(const struct dataset *ds,
+                                     const struct built *spec, float *most,
+                                     struct csr *out, struct fusor_error *err)
+{
+    float *idf = mem_alloc(spec->n_terms, sizeof(*idf));
+    enum fusor_status rc;
+
+    if (!idf)
+        return mem_fail(err, "idf", spec->n_terms * sizeof(*idf));
+    rc = weigh(ds, spec, idf, out, err);
+    for (uint32_t t = 0; rc == FUSOR_OK && most && t < spec->n_terms; t++)
+        most[t] = idf[t] * (spec->k1 + 1);
+    mem_free(idf);
     return rc;
 }
 
@@ -124,18 +140,11 @@ static enum fusor_status fill_rows(const struct csr *m,
 enum fusor_status build_bm25(const struct dataset *ds, const struct built *spec,
                              float *rows, float *most, struct fusor_error *err)
 {
-    float *idf = mem_alloc(spec->n_terms, sizeof(*idf));
     struct csr m = {0};
-    enum fusor_status rc;
+    enum fusor_status rc = build_bm25_weights(ds, spec, most, &m, err);
 
-    if (!idf)
-        return mem_fail(err, "idf", spec->n_terms * sizeof(*idf));
-    rc = build_bm25_weights(ds, spec, idf, &m, err);
     if (rc == FUSOR_OK)
         rc = fill_rows(&m, spec, rows, err);
-    for (uint32_t t = 0; rc == FUSOR_OK && most && t < spec->n_terms; t++)
-        most[t] = idf[t] * (spec->k1 + 1);
     csr_clear(&m);
-    mem_free(idf);
     return rc;
 }

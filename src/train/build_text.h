@@ -19,9 +19,10 @@ enum fusor_status build_counts(const struct dataset *ds, const uint32_t *fields,
                                uint32_t n_terms, struct csr *out,
                                struct fusor_error *err);
 /** What each term is worth in each document.
- * @param spec of a bm25 tower @param idf [n_terms] set */
+ * @param spec of a bm25 tower
+ * @param most [n_terms] set to the most each term can be worth, or NULL */
 enum fusor_status build_bm25_weights(const struct dataset *ds,
-                                     const struct built *spec, float *idf,
+                                     const struct built *spec, float *most,
                                      struct csr *out, struct fusor_error *err);
 /** Rows of a bm25 tower.
  * @param rows [n_items, 2 most] zeroed

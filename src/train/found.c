@@ -20,13 +20,9 @@ static enum fusor_status add_tower(struct finder *f, const struct dataset *ds,
                                    const struct built *spec,
                                    struct fusor_error *err)
 {
-    float *idf = mem_alloc(spec->n_terms, sizeof(*idf));
     struct csr m = {0};
-    enum fusor_status rc;
+    enum fusor_status rc = build_bm25_weights(ds, spec, NULL, &m, err);
 
-    if (!idf)
-        return mem_fail(err, "idf", spec->n_terms * sizeof(*idf));
-    rc = build_bm25_weights(ds, spec, idf, &m, err);
     if (rc == FUSOR_OK)
         rc = inverted_create(&m, &f->indices[f->n], err);
     if (rc == FUSOR_OK) {
@@ -34,7 +30,6 @@ static enum fusor_status add_tower(struct finder *f, const struct dataset *ds,
         f->n_documents = spec->n_items;
     }
     csr_clear(&m);
-    mem_free(idf);
     return rc;
 }
 

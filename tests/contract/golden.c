@@ -46,7 +46,7 @@ static void check_row(struct fixture *f, const char *job, char *text)
 }
 
 /* @return the key word's text when the line begins with it */
-static char *after(char *line, const char *word)
+static char *word_after(char *line, const char *word)
 {
     size_t n = strlen(word);
 
@@ -58,14 +58,14 @@ static void check_line(struct fixture *f, const char *job, char *line,
 {
     char *text;
 
-    if ((text = after(line, "loss"))) {
+    if ((text = word_after(line, "loss"))) {
         CHECK_CLOSE(loss, strtod(text, NULL), GOLDEN_TOLERANCE);
-    } else if ((text = after(line, "scores"))) {
+    } else if ((text = word_after(line, "scores"))) {
         check_values(job, "scores", text, f->scores, f->batch.n);
-    } else if ((text = after(line, "dense"))) {
+    } else if ((text = word_after(line, "dense"))) {
         check_values(job, "dense", text, f->dense_grad,
                      model_params(f->model)->n_dense);
-    } else if ((text = after(line, "table"))) {
+    } else if ((text = word_after(line, "table"))) {
         check_row(f, job, text);
     }
 }
@@ -86,7 +86,7 @@ void golden_check(const struct golden_job *job)
     f.step.training = 1;
     loss = fixture_pass(&f);
     while (fgets(line, sizeof(line), file)) {
-        char *name = after(line, "job");
+        char *name = word_after(line, "job");
 
         if (name) {
             name[strcspn(name, "\n")] = '\0';
@@ -107,4 +107,34 @@ void golden_check(const struct golden_job *job)
 double golden_differences(struct fixture *f)
 {
     return fixture_gradient_error(f, GOLDEN_STEP);
+}
+
+void golden_check_all(const struct golden_job *jobs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        golden_check(&jobs[i]);
+}
+
+int golden_has(const struct golden_job *jobs, size_t n, const char *before,
+               const char *name, const char *after)
+{
+    char text[128];
+    int found = 0;
+
+    snprintf(text, sizeof(text), "%s%s%s", before, name, after);
+    for (size_t i = 0; i < n; i++)
+        found |= strstr(jobs[i].text, text) != NULL;
+    return found;
+}
+
+void golden_differ(const struct golden_job *job, int training)
+{
+    struct fixture f;
+
+    REQUIRE(fixture_init(&f, job->text) == FUSOR_OK);
+    CHECK(golden_differences(&f) < GOLDEN_DIFFERENCE);
+    f.step.training = training;
+    if (training)
+        CHECK(golden_differences(&f) < GOLDEN_DIFFERENCE);
+    fixture_clear(&f);
 }

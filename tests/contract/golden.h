@@ -29,6 +29,13 @@ struct golden_job {
 
 /** Build the job, run one training pass, compare everything with the file. */
 void golden_check(const struct golden_job *job);
+void golden_check_all(const struct golden_job *jobs, size_t n);
+/** Does some job's text hold a name between these, such as "type: mlp,"? */
+int golden_has(const struct golden_job *jobs, size_t n, const char *before,
+               const char *name, const char *after);
+/** Compare gradients of a job with central differences, as in evaluation and,
+ * when asked, as in training. */
+void golden_differ(const struct golden_job *job, int training);
 /** fixture_gradient_error() with GOLDEN_STEP. */
 double golden_differences(struct fixture *f);
 

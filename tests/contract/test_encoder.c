@@ -41,21 +41,13 @@ static const struct golden_job jobs[] = {
 
 static void golden_agrees(void)
 {
-    for (size_t i = 0; i < N_JOBS; i++)
-        golden_check(&jobs[i]);
+    golden_check_all(jobs, N_JOBS);
 }
 
 static void differences_agree(void)
 {
-    for (size_t i = 0; i < N_JOBS; i++) {
-        struct fixture f;
-
-        REQUIRE(fixture_init(&f, jobs[i].text) == FUSOR_OK);
-        CHECK(golden_differences(&f) < GOLDEN_DIFFERENCE);
-        f.step.training = 1;
-        CHECK(golden_differences(&f) < GOLDEN_DIFFERENCE);
-        fixture_clear(&f);
-    }
+    for (size_t i = 0; i < N_JOBS; i++)
+        golden_differ(&jobs[i], 1);
 }
 
 /* Norm, dropout's mask and relu go through the same layers; a level that reads
@@ -215,15 +207,8 @@ static void every_kind_is_here(void)
 {
     const char *const *names = registry_encoder_names();
 
-    for (size_t k = 0; names[k]; k++) {
-        char type[64];
-        int found = 0;
-
-        snprintf(type, sizeof(type), "type: %s,", names[k]);
-        for (size_t i = 0; i < N_JOBS; i++)
-            found |= strstr(jobs[i].text, type) != NULL;
-        CHECK(found);
-    }
+    for (size_t k = 0; names[k]; k++)
+        CHECK(golden_has(jobs, N_JOBS, "type: ", names[k], ","));
 }
 
 int main(void)

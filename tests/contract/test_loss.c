@@ -30,8 +30,7 @@ static const struct golden_job jobs[] = {
 
 static void golden_agrees(void)
 {
-    for (size_t i = 0; i < N_JOBS; i++)
-        golden_check(&jobs[i]);
+    golden_check_all(jobs, N_JOBS);
 }
 
 static void differences_agree_with_weights(void)

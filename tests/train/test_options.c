@@ -4,24 +4,14 @@
 #include <string.h>
 
 #include "data/dataset.h"
-#include "data/prepared.h"
-
-#include "harness.h"
-
-static enum fusor_status read_text(const char *text, struct yaml **y,
-                                   struct train_options *out,
-                                   struct fusor_error *err)
-{
-    *y = prepared_yaml(text);
-    return train_options_read(yaml_root(*y), out, err);
-}
+#include "train/options_text.h"
 
 static void an_empty_job_has_one_whole_stage(void)
 {
     struct train_options o;
     struct yaml *y;
 
-    REQUIRE(read_text("name: x", &y, &o, NULL) == FUSOR_OK);
+    REQUIRE(options_text("name: x", &y, &o, NULL) == FUSOR_OK);
     CHECK(o.train.global_batch == 4096 && o.train.epochs == 10);
     CHECK(o.train.seed == 1 && o.train.depth == 1 && o.train.negatives == 0);
     CHECK(o.n_stages == 1 && o.n_metrics == 0 && !o.stages[0].names[0]);
@@ -35,9 +25,10 @@ static void metrics_by_group_are_metrics_too(void)
     struct train_options o;
     struct yaml *y;
 
-    REQUIRE(read_text("evaluate: [auc, {by: [age, gender], metrics: [mae, auc],"
-                      " bins: 3}, rmse]",
-                      &y, &o, NULL) == FUSOR_OK);
+    REQUIRE(
+        options_text("evaluate: [auc, {by: [age, gender], metrics: [mae, auc],"
+                     " bins: 3}, rmse]",
+                     &y, &o, NULL) == FUSOR_OK);
     CHECK(o.n_metrics == 3 && !strcmp(o.metrics[1], "rmse"));
     CHECK(!strcmp(o.metrics[2], "mae"));
     CHECK(o.n_groups == 2 && !strcmp(o.groups[1].field, "gender"));
@@ -48,7 +39,7 @@ static void metrics_by_group_are_metrics_too(void)
 
 static void a_wrong_setting_names_its_place(void)
 {
-    static const char *const wrong[][2] = {
+    static const struct wrong_options wrong[] = {
         {"train: {globl_batch: 5}", "global_batch"},
         {"train: {micro_batches: 17}", "from 0 to 16"},
         {"train: {depth: 8}", "from 1 to 7"},
@@ -65,18 +56,7 @@ static void a_wrong_setting_names_its_place(void)
         {"evaluate: [{by: [a, b, c, d, e, f, g, h, i]}]", "more than 8"},
     };
 
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        struct train_options o;
-        struct fusor_error err = {0};
-        struct yaml *y;
-
-        CHECK(read_text(wrong[i][0], &y, &o, &err) == FUSOR_EUSAGE);
-        CHECK(strncmp(err.text, "job.yaml:1:", 11) == 0);
-        if (!strstr(err.text, wrong[i][1]))
-            fprintf(stderr, "%s -> %s\n", wrong[i][0], err.text);
-        CHECK(strstr(err.text, wrong[i][1]) != NULL);
-        yaml_destroy(y);
-    }
+    options_refused(wrong, sizeof(wrong) / sizeof(wrong[0]));
 }
 
 int main(void)

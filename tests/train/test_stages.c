@@ -5,32 +5,23 @@
 
 #include "data/dataset.h"
 #include "data/plan.h"
-#include "data/prepared.h"
-
-#include "harness.h"
-
-static enum fusor_status read_text(const char *text, struct yaml **y,
-                                   struct train_options *out,
-                                   struct fusor_error *err)
-{
-    *y = prepared_yaml(text);
-    return train_options_read(yaml_root(*y), out, err);
-}
+#include "train/options_text.h"
 
 static void stages_take_what_they_do_not_say_from_train(void)
 {
     struct train_options o;
     struct yaml *y;
 
-    REQUIRE(read_text("train: {global_batch: 2k, epochs: 4, order: by_user,\n"
-                      "  stop: {metric: auc, patience: 3},\n"
-                      "  plateau: {factor: 0.5, patience: 1}}\n"
-                      "stages:\n"
-                      "  - {train: [mf, deep]}\n"
-                      "  - {train: [fusion], rows: validation, epochs: 0,\n"
-                      "     stop: {\"ndcg@10\": 8}, optimizer: sgd}\n"
-                      "evaluate: [auc, \"ndcg@10\"]\n",
-                      &y, &o, NULL) == FUSOR_OK);
+    REQUIRE(
+        options_text("train: {global_batch: 2k, epochs: 4, order: by_user,\n"
+                     "  stop: {metric: auc, patience: 3},\n"
+                     "  plateau: {factor: 0.5, patience: 1}}\n"
+                     "stages:\n"
+                     "  - {train: [mf, deep]}\n"
+                     "  - {train: [fusion], rows: validation, epochs: 0,\n"
+                     "     stop: {\"ndcg@10\": 8}, optimizer: sgd}\n"
+                     "evaluate: [auc, \"ndcg@10\"]\n",
+                     &y, &o, NULL) == FUSOR_OK);
     CHECK(o.train.global_batch == 2000 && o.train.order == PLAN_BY_USER);
     CHECK(o.n_stages == 2 && o.n_metrics == 2);
     CHECK(!strcmp(o.stages[0].names[1], "deep") && !o.stages[0].names[2]);
@@ -62,13 +53,13 @@ static void stages_before_one_out_of_fold_are_repeated(void)
     struct yaml *y;
     char text[48];
 
-    REQUIRE(read_text("stages:\n"
-                      "  - {train: [a], epochs: 0}\n"
-                      "  - {build: [b]}\n"
-                      "  - {train: [c], epochs: 7, apart: true}\n"
-                      "  - {train: [fusion], rows: out_of_fold(2)}\n"
-                      "  - {train: [d], rows: validation}\n",
-                      &y, &o, NULL) == FUSOR_OK);
+    REQUIRE(options_text("stages:\n"
+                         "  - {train: [a], epochs: 0}\n"
+                         "  - {build: [b]}\n"
+                         "  - {train: [c], epochs: 7, apart: true}\n"
+                         "  - {train: [fusion], rows: out_of_fold(2)}\n"
+                         "  - {train: [d], rows: validation}\n",
+                         &y, &o, NULL) == FUSOR_OK);
     REQUIRE(o.n_stages == sizeof(want) / sizeof(want[0]));
     CHECK(o.n_folds == 2 && o.head == 9);
     for (uint32_t i = 0; i < o.n_stages; i++) {
@@ -87,7 +78,7 @@ static void stages_before_one_out_of_fold_are_repeated(void)
 
 static void a_wrong_stage_names_its_place(void)
 {
-    static const char *const wrong[][2] = {
+    static const struct wrong_options wrong[] = {
         {"stages: []", "1 to 16"},
         {"stages: {train: [a]}", "list"},
         {"stages: [{train: a}]", "list"},
@@ -106,18 +97,7 @@ static void a_wrong_stage_names_its_place(void)
         {"stages: [{train: [a], apart: some}]", "some"},
     };
 
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        struct train_options o;
-        struct fusor_error err = {0};
-        struct yaml *y;
-
-        CHECK(read_text(wrong[i][0], &y, &o, &err) == FUSOR_EUSAGE);
-        CHECK(strncmp(err.text, "job.yaml:1:", 11) == 0);
-        if (!strstr(err.text, wrong[i][1]))
-            fprintf(stderr, "%s -> %s\n", wrong[i][0], err.text);
-        CHECK(strstr(err.text, wrong[i][1]) != NULL);
-        yaml_destroy(y);
-    }
+    options_refused(wrong, sizeof(wrong) / sizeof(wrong[0]));
 }
 
 int main(void)

@@ -38,6 +38,9 @@ enum built_method {
  * mean of all. */
 enum built_centre { CENTRE_NONE, CENTRE_MEAN, CENTRE_BASELINE };
 
+/* How rows of ials are found: exactly, or nearly, from where they were. */
+enum built_solver { SOLVER_CHOLESKY, SOLVER_CG };
+
 struct built {
     enum built_method method;
     uint32_t n_items, n_queries; // ids are below; queries 0: not asked
@@ -56,6 +59,8 @@ struct built {
     float alpha;          // ials: weight of what nobody saw
     float exponent;       // ials: of the number of events in the regularisation
     uint32_t dim, sweeps; // ials, lsa
+    int solver;           // ials: enum built_solver
+    uint32_t steps;       // of conjugate gradients
     int idf;              // content
     uint32_t fields[BUILT_MAX_FIELDS]; // content, bm25: of the item
     uint32_t n_fields;

@@ -5,7 +5,12 @@
  *     + lambda sum_u (n_u + alpha I)^e |p_u|^2  + the same for items
  *
  * A row in closed form: (alpha Q^T Q + sum q q^T + l I) p = sum q, by a
- * Cholesky factorisation in the upper triangle, whose inner loop is an axpy. */
+ * Cholesky factorisation in the upper triangle, whose inner loop is an axpy; or
+ * nearly, by a few steps of conjugate gradients from the row of the sweep
+ * before, which multiply by the matrix without making it (Takacs, Pilaszy and
+ * Tikk 2011, "Applications of the conjugate gradient method for implicit
+ * feedback collaborative filtering", section 3). */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -23,6 +28,8 @@ struct scratch {
     float *matrix; // [dim, dim]
     float *right;  // [dim]
     float *rows;   // [GATHER, dim]
+    float *way;    // [dim] of a step
+    float *moved;  // [dim] the matrix times a vector
 };
 
 /* One half sweep: rows of `out` from rows of `fixed`. */
@@ -83,6 +90,56 @@ static int solve(float *a, float *b, size_t n)
     return 0;
 }
 
+/* out = (gram + sum q q^T + l I) x over the row's events. */
+static void multiply(const struct half *h, uint32_t row, float l,
+                     const float *x, float *out)
+{
+    const struct csr *e = h->events;
+    const struct vec_ops *v = vec_ops();
+    size_t dim = h->spec->dim;
+
+    v->fill(out, 0.0f, dim);
+    v->axpy(out, l, x, dim);
+    v->weighted_rows(out, x, h->gram, dim, dim); // gram is symmetric
+    for (uint64_t k = e->offsets[row]; k < e->offsets[row + 1]; k++) {
+        const float *q = h->fixed + (size_t)e->cols[k] * dim;
+
+        v->axpy(out, v->dot(q, x, dim), q, dim);
+    }
+}
+
+/* Steps from what out holds (Hestenes and Stiefel 1952). The matrix is positive
+ * definite, so a way that does not rise is at its end but for rounding. */
+static void step_towards(const struct half *h, struct scratch *x, uint32_t row,
+                         float l, float *out)
+{
+    const struct csr *e = h->events;
+    const struct vec_ops *v = vec_ops();
+    size_t dim = h->spec->dim;
+    float *rest = x->right, size;
+
+    multiply(h, row, l, out, x->moved);
+    v->fill(rest, 0.0f, dim);
+    for (uint64_t k = e->offsets[row]; k < e->offsets[row + 1]; k++)
+        v->add(rest, rest, h->fixed + (size_t)e->cols[k] * dim, dim);
+    v->axpy(rest, -1.0f, x->moved, dim);
+    memcpy(x->way, rest, dim * sizeof(float));
+    size = v->sum_squares(rest, dim);
+    for (uint32_t s = 0; s < h->spec->steps && size > FLT_MIN; s++) {
+        float before = size, rise;
+
+        multiply(h, row, l, x->way, x->moved);
+        rise = v->dot(x->way, x->moved, dim);
+        if (!(rise > FLT_MIN))
+            break;
+        v->axpy(out, size / rise, x->way, dim);
+        v->axpy(rest, -size / rise, x->moved, dim);
+        size = v->sum_squares(rest, dim);
+        v->scale(x->way, size / before, dim);
+        v->add(x->way, x->way, rest, dim);
+    }
+}
+
 static enum fusor_status solve_row(const struct half *h, struct scratch *x,
                                    uint32_t row, struct fusor_error *err)
 {
@@ -97,6 +154,10 @@ static enum fusor_status solve_row(const struct half *h, struct scratch *x,
     }
     l = (float)(h->spec->lambda * pow(n + (double)h->spec->alpha * h->n_fixed,
                                       (double)h->spec->exponent));
+    if (h->spec->solver == SOLVER_CG) {
+        step_towards(h, x, row, l, out);
+        return FUSOR_OK;
+    }
     memcpy(x->matrix, h->gram, dim * dim * sizeof(float));
     add_events(h, row, x);
     for (size_t k = 0; k < dim; k++)
@@ -158,7 +219,10 @@ static enum fusor_status take(struct scratch *x, unsigned n, size_t dim,
         x[t].matrix = mem_alloc_raw(dim * dim, sizeof(float));
         x[t].right = mem_alloc_raw(dim, sizeof(float));
         x[t].rows = mem_alloc_raw(GATHER * dim, sizeof(float));
-        if (!x[t].matrix || !x[t].right || !x[t].rows)
+        x[t].way = mem_alloc_raw(dim, sizeof(float));
+        x[t].moved = mem_alloc_raw(dim, sizeof(float));
+        if (!x[t].matrix || !x[t].right || !x[t].rows || !x[t].way ||
+            !x[t].moved)
             return mem_fail(err, "least squares", (GATHER + dim) * dim * 4);
     }
     return FUSOR_OK;
@@ -202,6 +266,8 @@ enum fusor_status build_ials(const struct csr *events, const struct built *spec,
         mem_free(x[t].matrix);
         mem_free(x[t].right);
         mem_free(x[t].rows);
+        mem_free(x[t].way);
+        mem_free(x[t].moved);
     }
     mem_free(x);
     mem_free(gram);

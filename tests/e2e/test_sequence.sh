@@ -99,7 +99,7 @@ fields:
 tables: {item: 8}
 towers:
   ease: {type: ease, item: item, history: rated, lambda: 5}
-  ials: {type: ials, query: user, item: item, dim: 4, sweeps: 3}
+  ials: {type: ials, query: user, item: item, dim: 4, sweeps: 3, solver: cg}
   seq:  {type: gru, query: history, item: item}
 fusion: {type: weighted}
 loss: full_softmax

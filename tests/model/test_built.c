@@ -166,6 +166,9 @@ static void what_cannot_be_built_is_refused(void)
     refuses(TOWER("type: content, item: item, history: hist"), "fields");
     refuses(TOWER("type: content, item: item, history: hist, fields: [user]"),
             "not of the item");
+    refuses(TOWER("type: ials, query: user, item: item, steps: 4"),
+            "solver: cg");
+    refuses(TOWER("type: ials, query: user, item: item, solver: gc"), "cg");
     refuses(TOWER("type: ials, query: genres, item: item"), "categorical");
     refuses("{loss: mse, towers: {t: {type: ease, item: item, history: hist}}, "
             "fusion: {type: concat, over: vectors}}",

@@ -22,9 +22,10 @@
 #define UU                                                                   \
     "  uu: {type: knn, by: query, query: user, item: item, neighbours: 5,\n" \
     "       similarity: pearson, shrink: 2}\n"
-#define IALS                                                              \
+#define IALS_OF(more)                                                     \
     "  ials: {type: ials, query: user, item: item, dim: 5, alpha: 0.2,\n" \
-    "         lambda: 0.02, sweeps: 3}\n"
+    "         lambda: 0.02, " more "}\n"
+#define IALS IALS_OF("sweeps: 3")
 #define CONTENT                                                            \
     "  like: {type: content, item: item, history: rated, neighbours: 6,\n" \
     "         fields: [genres, price]}\n"
@@ -98,10 +99,10 @@ static void ease_solves_its_equations(void)
 
 /* The gradient of the objective by an item's row is 0 after the last half
  * sweep, which was theirs. */
-static void ials_ends_where_items_are_best(void)
+static void items_are_best(const char *tower)
 {
     struct yaml *job;
-    struct workload *w = open_job(IALS, &job);
+    struct workload *w = open_job(tower, &job);
     struct build b;
     struct csr events;
     struct crew crew = {1, NULL};
@@ -133,6 +134,51 @@ static void ials_ends_where_items_are_best(void)
     csr_clear(&events);
     build_clear(&b);
     close_job(w, job);
+}
+
+static void ials_ends_where_items_are_best(void)
+{
+    items_are_best(IALS);
+}
+
+/* As many steps as a row has numbers end at the solution, but for rounding. */
+static void conjugate_gradients_end_there_too(void)
+{
+    items_are_best(IALS_OF("solver: cg, steps: 8"));
+}
+
+/* Few steps are nearly there: after some sweeps scores are the same. */
+static void few_steps_are_nearly_there(void)
+{
+    static const char *const towers[] = {IALS_OF("sweeps: 12"),
+                                         IALS_OF("sweeps: 12, solver: cg")};
+    struct build b[2];
+    struct workload *w[2];
+    struct yaml *job[2];
+    struct crew crew = {2, NULL};
+    double off = 0, size = 0;
+
+    for (int k = 0; k < 2; k++) {
+        w[k] = open_job(towers[k], &job[k]);
+        REQUIRE(build_compute(w[k], 0, &crew, &b[k], NULL) == FUSOR_OK);
+    }
+    for (uint32_t u = 0; u < b[0].parts[0].rows; u++)
+        for (uint32_t i = 0; i < b[0].parts[1].rows; i++) {
+            double score[2] = {0, 0};
+
+            for (int k = 0; k < 2; k++)
+                for (int l = 0; l < 5; l++)
+                    score[k] += (double)b[k].parts[0].values[u * 5 + l] *
+                                b[k].parts[1].values[i * 5 + l];
+            off += pow(score[0] - score[1], 2);
+            size += pow(score[0], 2);
+        }
+    CHECK(off < 1e-3 * size);
+    CHECK(off > 0);
+    for (int k = 0; k < 2; k++) {
+        build_clear(&b[k]);
+        close_job(w[k], job[k]);
+    }
 }
 
 static void neighbours_by_query_score_what_they_had(void)
@@ -290,6 +336,9 @@ int main(void)
     static const struct test_case cases[] = {
         {"ease solves its equations", ease_solves_its_equations},
         {"ials ends where items are best", ials_ends_where_items_are_best},
+        {"conjugate gradients end there too",
+         conjugate_gradients_end_there_too},
+        {"few steps are nearly there", few_steps_are_nearly_there},
         {"neighbours by query score what they had",
          neighbours_by_query_score_what_they_had},
         {"any number of threads gives the same bits",

@@ -3,14 +3,18 @@
  * regularisation scaled by frequency of Rendle et al. 2021, "iALS++", eq. 2).
  *
  *   ials: {type: ials, query: user, item: item, dim: 64, alpha: 0.3,
- *          lambda: 0.003, sweeps: 16} */
+ *          lambda: 0.003, sweeps: 16, solver: cg, steps: 3}
+ *
+ * solver: cholesky finds each row exactly, cg by so many steps of conjugate
+ * gradients from where the sweep before left it (train/build_ials.c). */
 #include "model/tower/built.h"
 
 #include <string.h>
 
-static const char *const keys[] = {"type",     "query",  "item",
-                                   "dim",      "alpha",  "lambda",
-                                   "exponent", "sweeps", NULL};
+static const char *const keys[] = {"type",   "query",  "item",     "dim",
+                                   "alpha",  "lambda", "exponent", "sweeps",
+                                   "solver", "steps",  NULL};
+static const char *const solvers[] = {"cholesky", "cg", NULL};
 
 static enum fusor_status ials_build(struct model *m, struct tower *t,
                                     struct yaml_node *at,
@@ -30,11 +34,18 @@ static enum fusor_status ials_build(struct model *m, struct tower *t,
     spec->alpha = 0.1f;
     spec->lambda = 0.003f;
     spec->exponent = 1;
+    spec->steps = 3;
     FUSOR_TRY(build_count(at, "dim", 1, 1024, &spec->dim, err));
     FUSOR_TRY(build_count(at, "sweeps", 1, 1000, &spec->sweeps, err));
     FUSOR_TRY(build_float(at, "alpha", 0, 1e6, &spec->alpha, err));
     FUSOR_TRY(build_float(at, "lambda", 1e-9, 1e6, &spec->lambda, err));
     FUSOR_TRY(build_float(at, "exponent", 0, 1, &spec->exponent, err));
+    FUSOR_TRY(build_choice(at, "solver", solvers, &spec->solver, err));
+    FUSOR_TRY(build_count(at, "steps", 1, 1000, &spec->steps, err));
+    if (yaml_get(at, "steps") && spec->solver != SOLVER_CG)
+        return yaml_fail(yaml_get(at, "steps"), err,
+                         "steps are of conjugate gradients: write solver: cg, "
+                         "or remove them");
     FUSOR_TRY(built_table(m, t, "queries", b->query, spec->n_queries, spec->dim,
                           at, err));
     return built_table(m, t, "items", b->item, spec->n_items, spec->dim, at,
@@ -142,6 +153,8 @@ static void ials_describe(const struct tower *t, const struct model *m,
                 "built: dim %u, alpha %g, lambda %g by frequency^%g, %u sweeps",
                 b->dim, (double)b->alpha, (double)b->lambda,
                 (double)b->exponent, b->sweeps);
+    if (b->solver == SOLVER_CG)
+        strbuf_addf(out, " of %u steps of conjugate gradients", b->steps);
 }
 
 const struct tower_kind tower_ials = {

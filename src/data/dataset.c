@@ -191,6 +191,8 @@ void dataset_close(struct dataset *ds)
     for (size_t i = 0; i < SCHEMA_MAX_FIELDS; i++) {
         mem_free(ds->fields[i].owned_kind);
         mem_free(ds->fields[i].owned_matches);
+        mem_free(ds->fields[i].owned_kin[0]);
+        mem_free(ds->fields[i].owned_kin[1]);
     }
     for (int s = 0; s < N_SPLITS; s++) {
         seen_destroy(ds->seen[s]);

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "data/dataset_private.h"
+#include "data/match_kin.h"
 
 /* The column of a text field, and its number in the schema. */
 static enum fusor_status find_text(const struct dataset *ds,
@@ -122,12 +123,19 @@ static enum fusor_status find_kinds(struct dataset *ds, const char *vocab,
     return FUSOR_OK;
 }
 
+static struct match_text text_at(const struct column_view *c, uint64_t row)
+{
+    return (struct match_text){c->u32 + c->u64[row],
+                               (uint32_t)(c->u64[row + 1] - c->u64[row])};
+}
+
 /* The items of each term: those of term t at ends[t - 1] to ends[t]. */
 struct places {
     uint64_t *ends; // [n_terms]
     uint32_t *items;
     double *found;   // [n_items] what the item has of the query
     uint32_t *which; // [n_items] items that have any of it
+    float *length;   // [n_items] of their texts
 };
 
 static void places_release(struct places *p)
@@ -136,22 +144,26 @@ static void places_release(struct places *p)
     mem_free(p->items);
     mem_free(p->found);
     mem_free(p->which);
+    mem_free(p->length);
 }
 
-static enum fusor_status places_make(const struct column_view *c,
-                                     uint64_t n_items, uint32_t n_terms,
-                                     struct places *p, struct fusor_error *err)
+static enum fusor_status places_make(const struct dataset_field *f,
+                                     uint64_t n_items, struct places *p,
+                                     struct fusor_error *err)
 {
+    const struct column_view *c = f->texts[1];
+    uint32_t n_terms = f->match.n_terms;
     uint64_t from = n_items ? c->u64[0] : 0, sum = 0;
     uint64_t n = n_items ? c->u64[n_items] - from : 0;
 
     *p = (struct places){mem_alloc(n_terms + 1, sizeof(*p->ends)),
                          mem_alloc(n + 1, sizeof(*p->items)),
                          mem_alloc(n_items + 1, sizeof(*p->found)),
-                         mem_alloc(n_items + 1, sizeof(*p->which))};
-    if (!p->ends || !p->items || !p->found || !p->which)
+                         mem_alloc(n_items + 1, sizeof(*p->which)),
+                         mem_alloc(n_items + 1, sizeof(*p->length))};
+    if (!p->ends || !p->items || !p->found || !p->which || !p->length)
         return mem_fail(err, "items of terms",
-                        n * 4 + n_terms * 8 + n_items * 12);
+                        n * 4 + n_terms * 8 + n_items * 16);
     for (uint64_t k = from; k < from + n; k++)
         if (c->u32[k] < n_terms)
             p->ends[c->u32[k]]++;
@@ -161,17 +173,23 @@ static enum fusor_status places_make(const struct column_view *c,
         p->ends[t] = sum;
         sum += count;
     }
-    for (uint64_t item = 1; item < n_items; item++)
+    for (uint64_t item = 1; item < n_items; item++) {
+        p->length[item] =
+            (float)sqrt(match_square(&f->match, text_at(c, item)));
         for (uint64_t k = c->u64[item]; k < c->u64[item + 1]; k++)
             if (c->u32[k] < n_terms)
                 p->items[p->ends[c->u32[k]]++] = (uint32_t)item;
+    }
     return FUSOR_OK;
 }
 
-/* What the items have of one query; leaves p->found all 0. */
-static void find_rivals(const struct match *m, struct match_text query,
-                        struct places *p, struct match_field *out)
+/* What the items have of one query; leaves p->found all 0.
+ * @param sum gets the items of the upper levels */
+static void find_rivals(const struct dataset_field *f, struct match_text query,
+                        struct places *p, struct kin_sum *sum,
+                        struct match_field *out)
 {
+    const struct match *m = &f->match;
     uint32_t n = 0;
     double most = 0;
 
@@ -201,34 +219,84 @@ static void find_rivals(const struct match *m, struct match_text query,
         for (uint32_t k = 0; k < level; k++)
             out->above[k]++;
         out->above[MATCH_LEVELS] += level == MATCH_LEVELS;
+        if (sum->sum)
+            kin_sum_add(sum, m, text_at(f->texts[1], p->which[i]),
+                        (double)p->length[p->which[i]],
+                        match_level_weight(level));
         p->found[p->which[i]] = 0;
     }
 }
 
+/* Of each term: the items that have it. */
+static enum fusor_status find_kin(struct dataset_field *f,
+                                  const struct places *p, struct kin_sum *sum,
+                                  struct fusor_error *err)
+{
+    uint32_t n = f->match.n_terms;
+
+    f->match.kin = f->owned_kin[0] = mem_alloc(n, sizeof(struct match_kin));
+    if (!f->owned_kin[0])
+        return mem_fail(err, "kin of terms", n * sizeof(struct match_kin));
+    for (uint32_t t = 1; t < n; t++) {
+        uint32_t before = UINT32_MAX;
+
+        for (uint64_t k = p->ends[t - 1]; k < p->ends[t]; k++) {
+            if (p->items[k] != before)
+                kin_sum_add(sum, &f->match, text_at(f->texts[1], p->items[k]),
+                            (double)p->length[p->items[k]], 1);
+            before = p->items[k];
+        }
+        kin_sum_take(sum, t, &f->owned_kin[0][t]);
+    }
+    return FUSOR_OK;
+}
+
 /* What the items have of each query of the table. */
-static enum fusor_status find_fields(const struct dataset *ds,
+static enum fusor_status find_fields(struct dataset_field *f,
+                                     uint64_t n_queries, struct places *p,
+                                     struct kin_sum *sum,
+                                     struct fusor_error *err)
+{
+    int kin = match_needs_field_kin(&f->match);
+
+    f->owned_matches = mem_alloc(n_queries, sizeof(*f->owned_matches));
+    if (kin)
+        f->owned_kin[1] = mem_alloc(n_queries, sizeof(struct match_kin));
+    if (!f->owned_matches || (kin && !f->owned_kin[1]))
+        return mem_fail(err, "matches",
+                        n_queries * (sizeof(struct match_field) +
+                                     sizeof(struct match_kin)));
+    for (uint64_t q = 1; q < n_queries; q++) {
+        find_rivals(f, text_at(f->texts[0], q), p, sum, &f->owned_matches[q]);
+        if (!kin)
+            continue;
+        kin_sum_take(sum, 0, &f->owned_kin[1][q]);
+        f->owned_matches[q].kin = &f->owned_kin[1][q];
+    }
+    return FUSOR_OK;
+}
+
+/* What the features need of the items that have a term. */
+static enum fusor_status find_others(const struct dataset *ds,
                                      struct dataset_field *f,
                                      struct fusor_error *err)
 {
-    const struct column_view *c = f->texts[0];
+    int terms = match_needs_kin(&f->match),
+        field = match_needs_field(&f->match);
+    struct kin_sum sum = {0};
     struct places p;
-    enum fusor_status rc =
-        places_make(f->texts[1], ds->n_items, f->match.n_terms, &p, err);
+    enum fusor_status rc;
 
-    if (rc)
-        goto out;
-    f->owned_matches = mem_alloc(ds->n_queries, sizeof(*f->owned_matches));
-    if (!f->owned_matches) {
-        rc = mem_fail(err, "matches",
-                      ds->n_queries * sizeof(struct match_field));
-        goto out;
-    }
-    for (uint64_t q = 1; q < ds->n_queries; q++)
-        find_rivals(&f->match,
-                    (struct match_text){c->u32 + c->u64[q],
-                                        (uint32_t)(c->u64[q + 1] - c->u64[q])},
-                    &p, &f->owned_matches[q]);
-out:
+    if (!terms && !field)
+        return FUSOR_OK;
+    rc = places_make(f, ds->n_items, &p, err);
+    if (!rc && (terms || match_needs_field_kin(&f->match)))
+        rc = kin_sum_make(f->match.n_terms, &sum, err);
+    if (!rc && terms)
+        rc = find_kin(f, &p, &sum, err);
+    if (!rc && field)
+        rc = find_fields(f, ds->n_queries, &p, &sum, err);
+    kin_sum_release(&sum);
     places_release(&p);
     return rc;
 }
@@ -272,8 +340,8 @@ enum fusor_status dataset_add_match(struct dataset *ds, const char *name,
     }
     f->match.idf = f->owned_dense[0];
     f->match.kind = f->owned_kind;
-    if (!ds->options.outline && match_needs_field(&f->match))
-        FUSOR_TRY(find_fields(ds, f, err));
+    if (!ds->options.outline)
+        FUSOR_TRY(find_others(ds, f, err));
     ds->n_fields++;
     return FUSOR_OK;
 }

@@ -50,6 +50,7 @@ struct dataset_field {
     uint8_t *owned_kind;                  // of its terms
     struct match_field *owned_matches;    // by row of the query table
     struct match_memo *kept[N_SPLITS];    // by row of the part, or NULL
+    struct match_kin *owned_kin[2];       // by term, by row of the query table
     uint32_t of;                          // derived: index into the schema
     uint32_t max;                         // most events taken; 0: all
     struct dense_transform transform;

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "data/match_kin.h"
+
 enum feature {
     OVERLAP,
     IDF_OVERLAP,
@@ -37,6 +39,12 @@ enum feature {
     WORD_HITS,
     WORD_PLACE,
     WORDS,
+    EXPLAINED,
+    KIN,
+    KIN_WORST,
+    KIN_LAST,
+    LIKE,
+    UNITY,
     N_FEATURES
 };
 
@@ -47,7 +55,8 @@ const char *const match_features[] = {
     "longest",   "tail",         "window",      "head",       "spread",
     "rarity",    "commonest",    "numbers",     "best",       "ahead",
     "rivals",    "word_fit",     "word_idf",    "word_worst", "word_last",
-    "word_hits", "word_place",   "words",       NULL};
+    "word_hits", "word_place",   "words",       "explained",  "kin",
+    "kin_worst", "kin_last",     "like",        "unity",      NULL};
 
 /* Where a term stands first at or after `from`; n: nowhere. */
 static uint32_t find(struct match_text t, uint32_t term, uint32_t from)
@@ -90,7 +99,7 @@ static int has_pair(struct match_text t, uint32_t a, uint32_t b, int apart)
     return 0;
 }
 
-static double idf_of(const struct match *m, uint32_t term)
+double match_idf(const struct match *m, uint32_t term)
 {
     return term && term < m->n_terms ? (double)m->idf[term] : 0;
 }
@@ -109,7 +118,7 @@ static void add_terms(const struct match *m, struct match_text query,
 
     for (uint32_t i = 0; i < query.n; i++) {
         uint32_t term = query.terms[i], at = find(item, term, 0);
-        double weight = idf_of(m, term);
+        double weight = match_idf(m, term);
         int is = has(item, term);
 
         f[OVERLAP] += is;
@@ -166,12 +175,12 @@ static uint32_t longest_run(struct match_text a, struct match_text b)
     return most;
 }
 
-static double square_norm(const struct match *m, struct match_text t)
+double match_square(const struct match *m, struct match_text t)
 {
     double sum = 0;
 
     for (uint32_t i = 0; i < t.n; i++) {
-        double idf = idf_of(m, t.terms[i]);
+        double idf = match_idf(m, t.terms[i]);
 
         if (find(t, t.terms[i], 0) == i)
             sum += pow(idf * count(t, t.terms[i]), 2);
@@ -182,10 +191,11 @@ static double square_norm(const struct match *m, struct match_text t)
 static double cosine(const struct match *m, struct match_text query,
                      struct match_text item)
 {
-    double norms = square_norm(m, query) * square_norm(m, item), sum = 0;
+    double norms = match_square(m, query) * match_square(m, item), sum = 0;
 
     for (uint32_t i = 0; i < query.n; i++)
-        sum += pow(idf_of(m, query.terms[i]), 2) * count(item, query.terms[i]);
+        sum +=
+            pow(match_idf(m, query.terms[i]), 2) * count(item, query.terms[i]);
     return norms > 0 ? sum / sqrt(norms) : 0;
 }
 
@@ -199,7 +209,7 @@ static void add_places(const struct match *m, struct match_text query,
     f[COMMONEST] = INFINITY;
     for (uint32_t i = 0; i < query.n; i++) {
         uint32_t term = query.terms[i], at = find(item, term, 0);
-        double idf = idf_of(m, term);
+        double idf = match_idf(m, term);
         int is = has(item, term);
 
         if (is) {
@@ -276,7 +286,7 @@ static void add_words(const struct match *m, struct match_text query,
         double fit = fit_word(m, word, item, &f[WORD_PLACE]), weight = 0;
 
         for (uint32_t i = 0; i < word.n; i++)
-            weight += idf_of(m, word.terms[i]) / word.n;
+            weight += match_idf(m, word.terms[i]) / word.n;
         f[WORD_FIT] += fit;
         f[WORD_IDF] += weight * fit;
         f[WORD_WORST] = fmin(f[WORD_WORST], fit);
@@ -298,7 +308,7 @@ double match_found(const struct match *m, struct match_text query,
 
     for (uint32_t i = 0; i < query.n; i++)
         if (find(query, query.terms[i], 0) == i && has(item, query.terms[i]))
-            sum += idf_of(m, query.terms[i]);
+            sum += match_idf(m, query.terms[i]);
     return sum;
 }
 
@@ -307,6 +317,47 @@ uint32_t match_level(double found, double most)
     double level = most > 0 ? found / most * MATCH_LEVELS + 1e-3 : 0;
 
     return level < MATCH_LEVELS ? (uint32_t)level : MATCH_LEVELS;
+}
+
+/* Upper levels: 13 sixteenths of the most and more. */
+double match_level_weight(uint32_t level)
+{
+    return level > 12 ? level - 12 : 0;
+}
+
+/* Idf of the item's terms that the query has, over that of all. */
+static double explained(const struct match *m, struct match_text query,
+                        struct match_text item)
+{
+    double idf = 0, found = 0;
+
+    for (uint32_t i = 0; i < item.n; i++) {
+        double weight = match_idf(m, item.terms[i]);
+
+        idf += weight;
+        found += has(query, item.terms[i]) ? weight : 0;
+    }
+    return idf > 0 ? found / idf : 0;
+}
+
+static void add_kin(const struct match *m, struct match_text query,
+                    struct match_text item, double f[N_FEATURES])
+{
+    double length = sqrt(match_square(m, item)), idf = 0;
+
+    f[KIN_WORST] = 1;
+    for (uint32_t i = 0; i < query.n; i++) {
+        uint32_t term = query.terms[i];
+        double weight = match_idf(m, term), fit = has(item, term);
+
+        if (fit <= 0 && m->kin && term && term < m->n_terms)
+            fit = match_kin_cosine(m, &m->kin[term], item, length, 0);
+        f[KIN] += weight * fit;
+        f[KIN_WORST] = fmin(f[KIN_WORST], fit);
+        f[KIN_LAST] = fit;
+        idf += weight;
+    }
+    f[KIN] /= idf > 0 ? idf : 1;
 }
 
 static void add_field(const struct match *m, struct match_text query,
@@ -319,6 +370,13 @@ static void add_field(const struct match *m, struct match_text query,
     f[BEST] = most > 0 ? fmin(found / most, 1) : 0;
     f[AHEAD] = level < MATCH_LEVELS ? log1p(field->above[level]) : 0;
     f[RIVALS] = log1p(field->above[MATCH_LEVELS]);
+    if (field->kin && field->kin->weight > 0) {
+        f[LIKE] =
+            match_kin_cosine(m, field->kin, item, sqrt(match_square(m, item)),
+                             match_level_weight(level));
+        f[UNITY] =
+            sqrt((double)field->kin->square) / (double)field->kin->weight;
+    }
 }
 
 /* Is a feature from a to b asked for? */
@@ -332,7 +390,17 @@ static int wants(const struct match *m, int a, int b)
 
 int match_needs_field(const struct match *m)
 {
-    return wants(m, BEST, RIVALS);
+    return wants(m, BEST, RIVALS) || match_needs_field_kin(m);
+}
+
+int match_needs_kin(const struct match *m)
+{
+    return wants(m, KIN, KIN_LAST);
+}
+
+int match_needs_field_kin(const struct match *m)
+{
+    return wants(m, LIKE, UNITY);
 }
 
 void match_compute(const struct match *m, struct match_text query,
@@ -349,6 +417,10 @@ void match_compute(const struct match *m, struct match_text query,
             add_places(m, query, item, f);
         if (wants(m, WORD_FIT, WORDS))
             add_words(m, query, item, f);
+        if (wants(m, EXPLAINED, EXPLAINED))
+            f[EXPLAINED] = explained(m, query, item);
+        if (match_needs_kin(m))
+            add_kin(m, query, item, f);
         if (field && match_needs_field(m))
             add_field(m, query, item, field, f);
         if (wants(m, COSINE, COSINE))

@@ -31,6 +31,14 @@
  *                a word that no item has beside the others is not missed
  *   ahead        log(1 + items that have more, in steps of 1 / 16 of the most)
  *   rivals       log(1 + items that have the most)
+ *   explained    idf of the item's terms that the query has, over that of all
+ *   kin          as idf_overlap, but a term the item lacks counts as the item
+ *                is like those that have it (match_kin.h)
+ *   kin_worst    the least of them
+ *   kin_last     that of the query's last term
+ *   like         cosine of the item and the sum of the others that have nearly
+ *                the most of the query
+ *   unity        how alike those are: length of the mean of their texts
  *
  * Of texts of characters (ngram in analysis.h) there are words again: one
  * begins with each term that begins with a blank. How well a word of the query
@@ -63,9 +71,20 @@ enum match_kind {
     MATCH_NUMBER = 2  // its text has a digit
 };
 
+#define MATCH_KIN 32 /* largest terms that are kept of a sum of texts */
+
+/* The sum of some texts. */
+struct match_kin {
+    uint32_t n, terms[MATCH_KIN]; // ascending
+    float values[MATCH_KIN];
+    float square; // of the whole sum's length
+    float weight; // of the texts together
+};
+
 struct match {
-    const float *idf;    // [n_terms]
-    const uint8_t *kind; // [n_terms] enum match_kind, or NULL: none
+    const float *idf;            // [n_terms]
+    const uint8_t *kind;         // [n_terms] enum match_kind, or NULL: none
+    const struct match_kin *kin; // [n_terms] items that have it, or NULL
     uint32_t n_terms;
     uint32_t n_features;
     int features[MATCH_MAX]; // numbers in match_features
@@ -83,15 +102,27 @@ struct match_field {
     float most; // idf of its different terms in one item
     /* Items of a level above this; at 16 those of level 16. */
     uint32_t above[MATCH_LEVELS + 1];
+    const struct match_kin *kin; // items of the upper levels, or NULL
 };
 
 /** Is a feature asked for that needs a struct match_field? */
 int match_needs_field(const struct match *m);
+/** Is one that needs the sums of the items that have a term? */
+int match_needs_kin(const struct match *m);
+/** Is one that needs those of the items that have nearly the most of it? */
+int match_needs_field_kin(const struct match *m);
+/** The term's idf; 0 for one that no item has. */
+double match_idf(const struct match *m, uint32_t term);
+/** Square of the length of the text by tf-idf. */
+double match_square(const struct match *m, struct match_text t);
 /** The idf of the query's different terms that the item has. */
 double match_found(const struct match *m, struct match_text query,
                    struct match_text item);
 /** Its level, 0 to 16, in steps of 1 / 16 of the most. */
 uint32_t match_level(double found, double most);
+/** The weight of an item of this level in the sum of nearly the most, 0: is not
+ * in it. */
+double match_level_weight(uint32_t level);
 /** @param field what other items have of the query, or NULL
  * @param out [m->n_features] */
 void match_compute(const struct match *m, struct match_text query,

@@ -111,7 +111,7 @@ static void kept_rows_have_the_same_bits(void)
     float first[4 * MATCH_MAX], again[4 * MATCH_MAX], pairs[4 * MATCH_MAX];
 
     for (int k = 0; k < 2; k++) {
-        size_t bytes = 4 * 33 * sizeof(float);
+        size_t bytes = 4 * 39 * sizeof(float);
         struct dataset *ds = NULL;
         struct batcher *b;
         struct batch batch;
@@ -119,7 +119,7 @@ static void kept_rows_have_the_same_bits(void)
         memory = k ? 64 : 0; // bytes: too few
         must(open_fit(fit, &ds));
         memory = 0;
-        CHECK(dataset_matches_bytes(ds) == (k ? 0 : 3 * (33 * 4 + 1)));
+        CHECK(dataset_matches_bytes(ds) == (k ? 0 : 3 * (39 * 4 + 1)));
         must(batcher_create(ds, 4, &b, &err));
         must(batcher_fill(b, SPLIT_TRAIN, rows_of, 4, &batch, &err));
         memcpy(k ? again : first, batch.fields[2].dense, bytes);
@@ -139,6 +139,28 @@ static void kept_rows_have_the_same_bits(void)
         batcher_destroy(b);
         dataset_close(ds);
     }
+}
+
+/* "red" and "boat" weigh the same; "Blue boat" has boat in it by BOAT. */
+#define WORD (log(4.0 / 3) + 1)
+#define BLUE (log(4.0 / 2) + 1)
+#define BOAT (WORD / sqrt(WORD * WORD + BLUE * BLUE))
+
+static void titles_are_like_those_that_fit(void)
+{
+    double blue = sqrt(1 - BOAT * BOAT);
+    float v[12];
+
+    fit_values("match: [words, title], features: [kin, kin_last, like, unity]",
+               1, 4, v);
+    CHECK_CLOSE(v[0], 1, 1e-6);
+    CHECK_CLOSE(v[2], 0, 1e-6); // no other has as much
+    CHECK_CLOSE(v[3], 1, 1e-6);
+    CHECK_CLOSE(v[4], (1 + BOAT) / 2, 1e-5); // red goes with boat
+    CHECK_CLOSE(v[5], 1, 1e-6);
+    CHECK_CLOSE(v[6], BOAT / sqrt(2), 1e-5);
+    CHECK_CLOSE(v[9], sqrt(0.5 / (0.5 + blue * blue)), 1e-5);
+    CHECK_CLOSE(v[10], 1 / sqrt(2), 1e-5);
 }
 
 static void mistakes_are_named(void)
@@ -161,6 +183,7 @@ int main(void)
         {"words and numbers are known by their text",
          words_and_numbers_are_known_by_their_text},
         {"kept rows have the same bits", kept_rows_have_the_same_bits},
+        {"titles are like those that fit", titles_are_like_those_that_fit},
         {"mistakes are named", mistakes_are_named},
     };
     return TEST_RUN("data.dataset_match", cases);

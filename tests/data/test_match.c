@@ -40,6 +40,7 @@ static void terms_are_counted(void)
     CHECK_CLOSE(value("jaccard"), 3.0 / 5, 1e-6);
     CHECK_CLOSE(value("query_length"), log(5), 1e-6);
     CHECK_CLOSE(value("item_length"), log(6), 1e-6);
+    CHECK_CLOSE(value("explained"), 10.0 / 13, 1e-6); // but the 3
 }
 
 static void places_and_neighbours_are_seen(void)
@@ -147,6 +148,40 @@ static void other_items_set_the_measure(void)
           match_level(0, 0) == 0);
 }
 
+/* Items with term 5 have term 3 too; the item has 3 but not 5. */
+static double kin_value(const char *name, const struct match_field *field)
+{
+    static const struct match_kin kin[6] = {
+        [5] = {.n = 1, .terms = {3}, .values = {2}, .square = 4}};
+    static const uint32_t two[] = {1, 5}, other[] = {1, 3};
+    struct match m = one(name);
+    float out;
+
+    m.kin = kin;
+    match_compute(&m, (struct match_text){two, 2},
+                  (struct match_text){other, 2}, field, &out);
+    return (double)out;
+}
+
+static void items_like_those_that_have_a_term_fit(void)
+{
+    double fit = 3 / sqrt(1 + 9);
+    struct match_kin like = {
+        .n = 1, .terms = {3}, .values = {1}, .square = 1, .weight = 2};
+    struct match_field field = {.most = 6, .kin = &like};
+
+    CHECK_CLOSE(kin_value("kin", NULL), (1 + 5 * fit) / 6, 1e-6);
+    CHECK_CLOSE(kin_value("kin_worst", NULL), fit, 1e-6);
+    CHECK_CLOSE(kin_value("kin_last", NULL), fit, 1e-6);
+    CHECK_CLOSE(kin_value("like", &field), fit, 1e-6); // level 2: is not in it
+    CHECK_CLOSE(kin_value("unity", &field), 0.5, 1e-6);
+    CHECK(kin_value("like", NULL) == 0);
+    like.weight = 0;
+    CHECK(kin_value("unity", &field) == 0);
+    CHECK(match_level_weight(12) <= 0);
+    CHECK_CLOSE(match_level_weight(MATCH_LEVELS), 4, 1e-12);
+}
+
 static void empty_texts_give_numbers(void)
 {
     for (int f = 0; match_features[f]; f++) {
@@ -175,6 +210,8 @@ int main(void)
         {"words of pieces fit by their Dice coefficient",
          words_of_pieces_fit_by_dice},
         {"what other items have sets the measure", other_items_set_the_measure},
+        {"items like those that have a term fit",
+         items_like_those_that_have_a_term_fit},
         {"empty texts give numbers", empty_texts_give_numbers},
     };
     return TEST_RUN("data.match", cases);

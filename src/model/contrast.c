@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/profile.h"
+
 void contrast_take(struct model_run *r)
 {
     const struct model *m = r->model;
@@ -78,6 +80,7 @@ void contrast_forward(struct model_run *r, const struct model_step *s)
 
         if (!tower->trained)
             continue;
+        profile_enter(r->profile, profile_tower(PROFILE_FORWARD, t));
         c->set.share = NULL;
         c->set.had = NULL;
         tower->kind->queries(tower, r, s, s->training, &c->set);
@@ -156,6 +159,7 @@ void contrast_backward(struct model_run *r, const struct model_step *s)
 
         if (!tower->trained)
             continue;
+        profile_enter(r->profile, profile_tower(PROFILE_BACKWARD, t));
         tower->kind->items_backward(tower, r, &items, c->dv, c->dbias, c->part);
         tower->kind->queries_backward(tower, r, s, c->dq);
     }

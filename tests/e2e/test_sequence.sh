@@ -45,6 +45,9 @@ for job in causal masked; do
     ok "$job: one thread" "$FUSOR" train $job.yaml -q --run-dir runs/$job
     digest runs/$job
     want=$found
+    for phase in "forward seq" "backward seq" "loss function"; do
+        grep -q "\"$phase\"" runs/$job/metrics.jsonl || die "no $phase"
+    done
     ok "$job: three threads" "$FUSOR" train $job.yaml -q \
         --run-dir runs/$job-3 --threads 3
     digest runs/$job-3

@@ -232,7 +232,7 @@ static enum fusor_status encode_push(struct client *c, struct client_worker *w,
         how.residual = w->residual + c->dense_at[s];
         how.keys = leg->keys->data;
         how.keys_size = leg->keys->size;
-        leg->causes = payload_buffer_cost(leg->out->size); // it is decoded
+        leg->causes = payload_buffer_cost(leg->out->size); // if it is decoded
         FUSOR_TRY(recode_push_encode(
             &r, &how, leg->out, messenger_pool(c->config.messenger), &b, err));
         payload_buffer_unref(leg->out);

@@ -149,12 +149,7 @@ static enum fusor_status decode_replies(struct client *c, struct announced *a,
         struct recode r = client_recode(c, s);
         struct payload_buffer *b;
 
-        if (reply->view.pieces) {
-            FUSOR_TRY(payload_view_join(&reply->view, pool, &b, err));
-            FUSOR_TRY(body_put(reply, b, err));
-        }
-        FUSOR_TRY(
-            recode_values_decode(&r, e, reply->buffers[0], pool, &b, err));
+        FUSOR_TRY(recode_values_decode(&r, e, &reply->view, pool, &b, err));
         FUSOR_TRY(body_put(reply, b, err));
     }
     return FUSOR_OK;

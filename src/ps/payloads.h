@@ -19,6 +19,7 @@
 #define PS_PAYLOADS_H
 
 #include "base/params.h"
+#include "wire/encoding.h"
 #include "wire/payload.h"
 
 #define PS_PEEK 1u       // header.flags of KEYS: pull mode
@@ -35,7 +36,7 @@ struct push_rows {
     uint32_t n;
     int all;                // with a ticket: no places, all are in order
     size_t names;           // u64 keys [n], or with a ticket u32 places [n]
-    size_t grads;           // f32 [n, width]
+    size_t grads;           // f32 [n, width], or as the push is encoded
     const uint32_t *places; // [n] the server's, with a ticket: or NULL
     const uint32_t *refs;   // [n] the server's: the rows
 };
@@ -43,13 +44,15 @@ struct push_rows {
 struct push_node {
     uint32_t lo, span;
     int has_dense;
-    size_t dense; // where its floats begin
+    size_t dense; // where its floats begin, or what stands for them
     struct push_rows *tables;
 };
 
 /* A push read from a payload. tables is one array for all nodes. */
 struct push_view {
     struct payload_view of;
+    enum encoding encoding; // of rows
+    uint32_t flags;         // the server's: how floats are encoded, recode.h
     uint32_t n_nodes;
     struct push_node nodes[PARAM_MAX_NODES];
     struct push_rows *tables; // [PARAM_MAX_NODES * n_tables], the caller's
@@ -58,11 +61,13 @@ struct push_view {
 /** Read a push.
  * @param in must stay as long as the view is used
  * @param ticket it has places instead of keys
- * @param dense_size floats a dense section must have
+ * @param e how its rows are encoded
+ * @param dense_size floats a dense section must have; bytes, unless e is f32
  * @return FUSOR_EPROTO: sizes do not fit, nodes not aligned or not ascending */
 enum fusor_status push_view_read(const struct param_spec *params,
                                  const struct payload_view *in, int ticket,
-                                 uint64_t dense_size, struct push_view *out,
+                                 enum encoding e, uint64_t dense_size,
+                                 struct push_view *out,
                                  struct fusor_error *err);
 
 #endif

@@ -1,15 +1,13 @@
-/* Sections of f32 to sections of bytes and back, in the order of payloads.h. */
-#include "ps/recode.h"
-
+/* Sections of f32 to sections of bytes, in the order of payloads.h. The way
+ * back is recode_read.c's. */
 #include <string.h>
 
 #include "base/rng.h"
+#include "ps/recode_private.h"
 
-#define GROUP 16 /* floats of a block that share a scale: BLOCK_SLICE_ALIGN */
+#define GROUP RECODE_GROUP
 #define PIECE 64 /* rows whose seeds are made at once */
 #define ENCODING_SHIFT 4
-
-_Static_assert(GROUP == BLOCK_SLICE_ALIGN, "groups are never cut");
 
 uint32_t recode_flags(enum encoding e)
 {
@@ -23,14 +21,14 @@ enum encoding recode_encoding(uint32_t flags)
 
 /* Dense blocks. */
 
-static enum encoding segment_encoding(const struct recode *r,
+enum encoding recode_segment_encoding(const struct recode *r,
                                       const struct block_segment *s,
                                       enum encoding e)
 {
     return r->params->blocks[s->block].bn_momentum > 0 ? ENCODING_F32 : e;
 }
 
-static size_t segment_bytes(enum encoding e, size_t n)
+size_t recode_segment_bytes(enum encoding e, size_t n)
 {
     size_t tail = n % GROUP;
     size_t bytes = encoding_bytes(e, n / GROUP, GROUP) +
@@ -39,13 +37,14 @@ static size_t segment_bytes(enum encoding e, size_t n)
     return (bytes + 7) & ~(size_t)7;
 }
 
-static size_t dense_bytes(const struct recode *r, enum encoding e)
+size_t recode_blocks_bytes(const struct recode *r, enum encoding e)
 {
     size_t bytes = 0;
 
     for (size_t i = 0; i < r->n_segments; i++)
-        bytes += segment_bytes(segment_encoding(r, &r->segments[i], e),
-                               (size_t)r->segments[i].n);
+        bytes +=
+            recode_segment_bytes(recode_segment_encoding(r, &r->segments[i], e),
+                                 (size_t)r->segments[i].n);
     return bytes;
 }
 
@@ -54,21 +53,11 @@ static void segment_write(enum encoding e, const float *x, size_t n,
 {
     size_t rows = n / GROUP, tail = n % GROUP;
 
-    memset(out + segment_bytes(e, n) - 8, 0, 8); // what fills up
+    memset(out + recode_segment_bytes(e, n) - 8, 0, 8); // what fills up
     encoding_write(e, x, rows, GROUP, NULL, out, rows, 0);
     if (tail)
         encoding_write(e, x + rows * GROUP, 1, tail, NULL,
                        out + encoding_bytes(e, rows, GROUP), 1, 0);
-}
-
-static void segment_read(enum encoding e, const uint8_t *in, size_t n, float *x)
-{
-    size_t rows = n / GROUP, tail = n % GROUP;
-
-    encoding_read(e, in, rows, GROUP, x);
-    if (tail)
-        encoding_read(e, in + encoding_bytes(e, rows, GROUP), 1, tail,
-                      x + rows * GROUP);
 }
 
 static void dense_write(const struct recode *r, enum encoding e, const float *x,
@@ -76,22 +65,10 @@ static void dense_write(const struct recode *r, enum encoding e, const float *x,
 {
     for (size_t i = 0; i < r->n_segments; i++) {
         const struct block_segment *s = &r->segments[i];
-        enum encoding own = segment_encoding(r, s, e);
+        enum encoding own = recode_segment_encoding(r, s, e);
 
         segment_write(own, x + s->packed, (size_t)s->n, out);
-        out += segment_bytes(own, (size_t)s->n);
-    }
-}
-
-static void dense_read(const struct recode *r, enum encoding e,
-                       const uint8_t *in, float *x)
-{
-    for (size_t i = 0; i < r->n_segments; i++) {
-        const struct block_segment *s = &r->segments[i];
-        enum encoding own = segment_encoding(r, s, e);
-
-        segment_read(own, in, (size_t)s->n, x + s->packed);
-        in += segment_bytes(own, (size_t)s->n);
+        out += recode_segment_bytes(own, (size_t)s->n);
     }
 }
 
@@ -102,56 +79,18 @@ static void put_dense_gradient(const struct recode *r,
 {
     enum encoding e = how->flush ? ENCODING_F32 : how->encoding;
     size_t n = (size_t)r->dense_size;
-    uint8_t *out = payload_reserve_bytes(w, dense_bytes(r, e));
+    uint8_t *out = payload_reserve_bytes(w, recode_blocks_bytes(r, e));
+    struct payload_view written;
 
     if (!out)
         return;
     for (size_t i = 0; i < n; i++)
         x[i] += how->residual[i];
     dense_write(r, e, x, out);
-    dense_read(r, e, out, how->residual);
+    written = (struct payload_view){.data = out, .size = w->used};
+    recode_blocks_read(r, e, &written, 0, how->residual);
     for (size_t i = 0; i < n; i++)
         how->residual[i] = x[i] - how->residual[i];
-}
-
-/* @return FUSOR_EPROTO: it is not as long as it must be */
-static enum fusor_status get_dense(const struct recode *r, enum encoding e,
-                                   struct payload_reader *in,
-                                   struct payload_writer *w,
-                                   struct fusor_error *err)
-{
-    size_t n, want = dense_bytes(r, e);
-    const uint8_t *bytes = payload_get_bytes(in, &n);
-    float *x;
-
-    if (in->failed || (n != 0 && n != want))
-        return fusor_fail(err, FUSOR_EPROTO,
-                          "dense floats in %zu bytes instead of %zu", n, want);
-    x = payload_reserve_f32s(w, n ? (size_t)r->dense_size : 0);
-    if (x && n)
-        dense_read(r, e, bytes, x);
-    return FUSOR_OK;
-}
-
-/* Rows. */
-
-static enum fusor_status get_rows(enum encoding e, size_t width,
-                                  struct payload_reader *in,
-                                  struct payload_writer *w,
-                                  struct fusor_error *err)
-{
-    size_t size, n;
-    const void *bytes = payload_get_bytes(in, &size);
-    float *rows;
-
-    if (in->failed || encoding_rows(e, size, width, &n) != 0)
-        return fusor_fail(err, FUSOR_EPROTO,
-                          "%zu bytes are no rows of %zu in %s", size, width,
-                          encoding_name(e));
-    rows = payload_reserve_f32s(w, n * width);
-    if (rows && n)
-        encoding_read(e, bytes, n, width, rows);
-    return FUSOR_OK;
 }
 
 /* Gradient rows of one table of one node: each is rounded by a draw of its own
@@ -185,7 +124,7 @@ static void put_gradients(const struct recode *r, const struct recode_push *how,
     }
 }
 
-static size_t n_sections(const struct recode *r)
+size_t recode_sections(const struct recode *r)
 {
     return PARAM_MAX_NODES * (1 + 2 * (size_t)r->params->n_tables);
 }
@@ -217,7 +156,7 @@ recode_push_encode(const struct recode *r, const struct recode_push *how,
 
     /* A row of one float grows by a quarter: its scale. */
     FUSOR_TRY(payload_buffer_take(
-        pool, in->size + in->size / 4 + 16 * n_sections(r), &b, err));
+        pool, in->size + in->size / 4 + 16 * recode_sections(r), &b, err));
     payload_writer_init_buffer(&w, b);
     payload_reader_init(&reader, in->data, in->size);
     n_nodes = payload_get_u64(&reader);
@@ -240,73 +179,15 @@ recode_push_encode(const struct recode *r, const struct recode_push *how,
     return finish(&w, b, out, err);
 }
 
-static enum fusor_status decode_node(const struct recode *r, uint32_t flags,
-                                     int ticket, struct payload_reader *in,
-                                     struct payload_writer *w,
-                                     struct fusor_error *err)
-{
-    enum encoding e = recode_encoding(flags);
-
-    payload_put_u64(w, payload_get_u64(in));
-    payload_put_u64(w, payload_get_u64(in));
-    FUSOR_TRY(
-        get_dense(r, flags & PS_DENSE_F32 ? ENCODING_F32 : e, in, w, err));
-    for (uint32_t t = 0; t < r->params->n_tables; t++) {
-        size_t n;
-        const void *names = ticket ? (const void *)payload_get_u32s(in, &n)
-                                   : payload_get_u64s(in, &n);
-
-        if (ticket)
-            payload_put_u32s(w, names, n);
-        else
-            payload_put_u64s(w, names, n);
-        FUSOR_TRY(get_rows(e, r->params->tables[t].width, in, w, err));
-    }
-    return FUSOR_OK;
-}
-
-enum fusor_status recode_push_decode(const struct recode *r, uint32_t flags,
-                                     int ticket, const void *in, size_t size,
-                                     struct payload_pool *pool,
-                                     struct payload_buffer **out,
-                                     struct fusor_error *err)
-{
-    size_t times = recode_encoding(flags) == ENCODING_BF16 ? 2 : 4;
-    struct payload_reader reader;
-    struct payload_writer w;
-    struct payload_buffer *b;
-    enum fusor_status rc = FUSOR_OK;
-    uint64_t n_nodes;
-
-    FUSOR_TRY(
-        payload_buffer_take(pool, times * size + 16 * n_sections(r), &b, err));
-    payload_writer_init_buffer(&w, b);
-    payload_reader_init(&reader, in, size);
-    n_nodes = payload_get_u64(&reader);
-    payload_put_u64(&w, n_nodes);
-    if (n_nodes > PARAM_MAX_NODES)
-        rc = fusor_fail(err, FUSOR_EPROTO, "push: %llu nodes",
-                        (unsigned long long)n_nodes);
-    for (uint64_t i = 0; rc == FUSOR_OK && i < n_nodes; i++)
-        rc = decode_node(r, flags, ticket, &reader, &w, err);
-    if (rc == FUSOR_OK)
-        rc = payload_reader_finish(&reader, "push", err);
-    if (rc != FUSOR_OK) {
-        payload_buffer_unref(b);
-        return rc;
-    }
-    return finish(&w, b, out, err);
-}
-
 /* Weights lose more by int8 than they save. */
-static enum encoding dense_values(enum encoding e)
+enum encoding recode_dense_values(enum encoding e)
 {
     return e == ENCODING_INT8 ? ENCODING_BF16 : e;
 }
 
 size_t recode_dense_bytes(const struct recode *r, enum encoding e)
 {
-    return dense_bytes(r, dense_values(e));
+    return recode_blocks_bytes(r, recode_dense_values(e));
 }
 
 size_t recode_values_bytes(const struct recode *r, enum encoding e,
@@ -326,34 +207,5 @@ size_t recode_values_bytes(const struct recode *r, enum encoding e,
 void recode_dense_write(const struct recode *r, enum encoding e, const float *x,
                         void *out)
 {
-    dense_write(r, dense_values(e), x, out);
-}
-
-enum fusor_status recode_values_decode(const struct recode *r, enum encoding e,
-                                       const struct payload_buffer *in,
-                                       struct payload_pool *pool,
-                                       struct payload_buffer **out,
-                                       struct fusor_error *err)
-{
-    size_t times = e == ENCODING_BF16 ? 2 : 4;
-    struct payload_reader reader;
-    struct payload_writer w;
-    struct payload_buffer *b;
-    enum fusor_status rc = FUSOR_OK;
-
-    FUSOR_TRY(payload_buffer_take(pool, times * in->size + 16 * n_sections(r),
-                                  &b, err));
-    payload_writer_init_buffer(&w, b);
-    payload_reader_init(&reader, in->data, in->size);
-    for (uint32_t t = 0; rc == FUSOR_OK && t < r->params->n_tables; t++)
-        rc = get_rows(e, r->params->tables[t].width, &reader, &w, err);
-    if (rc == FUSOR_OK)
-        rc = get_dense(r, dense_values(e), &reader, &w, err);
-    if (rc == FUSOR_OK)
-        rc = payload_reader_finish(&reader, "values", err);
-    if (rc != FUSOR_OK) {
-        payload_buffer_unref(b);
-        return rc;
-    }
-    return finish(&w, b, out, err);
+    dense_write(r, recode_dense_values(e), x, out);
 }

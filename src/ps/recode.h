@@ -1,10 +1,10 @@
 /* Payloads of values and pushes with their floats in fewer bytes, and back
  * (wire/encoding.h), when cluster.wire says so. Else payloads are of f32
- * (payloads.h): pushes go through here on their way out, and both on their way
- * in; a shard writes values as they travel at once. In them
- * each f32s section is a section of bytes: rows of a table as encoding_write()
- * leaves them; dense blocks segment by segment, each piece filled up to 8
- * bytes.
+ * (payloads.h). Pushes and values are turned back here; a push that is applied
+ * by itself is not, its rows are read as they are applied. A shard writes
+ * values as they travel at once. In them each f32s section is a section of
+ * bytes: rows of a table as encoding_write() leaves them; dense blocks segment
+ * by segment, each piece filled up to 8 bytes.
  *
  * Rows do not depend on how keys are cut over shards, nor do dense blocks:
  * segments are cut at multiples of 16 floats, and so many share one scale.
@@ -50,10 +50,29 @@ enum fusor_status
 recode_push_encode(const struct recode *r, const struct recode_push *how,
                    const struct payload_buffer *in, struct payload_pool *pool,
                    struct payload_buffer **out, struct fusor_error *err);
-/** @param flags of its header
+/* Encoded rows, as encoding_write() left them, in a payload. */
+struct recode_rows {
+    struct payload_view of;
+    size_t at; // where they begin in it
+    size_t n, width;
+    enum encoding encoding;
+};
+/** Rows [first, first + n) as floats.
+ * @param out [n, width] */
+void recode_rows_read(const struct recode_rows *in, size_t first, size_t n,
+                      float *out);
+/** The dense section of a push of these header.flags, not f32: its bytes. */
+size_t recode_gradient_bytes(const struct recode *r, uint32_t flags);
+/** @param at where it begins in the payload
+ * @param x [dense_size] */
+void recode_gradient_read(const struct recode *r, uint32_t flags,
+                          const struct payload_view *in, size_t at, float *x);
+
+/** A push of f32 from an encoded one.
+ * @param flags of its header
  * @return also FUSOR_EPROTO: sizes do not fit */
 enum fusor_status recode_push_decode(const struct recode *r, uint32_t flags,
-                                     int ticket, const void *in, size_t size,
+                                     int ticket, const struct payload_view *in,
                                      struct payload_pool *pool,
                                      struct payload_buffer **out,
                                      struct fusor_error *err);
@@ -70,7 +89,7 @@ void recode_dense_write(const struct recode *r, enum encoding e, const float *x,
                         void *out);
 /** VALUES of this encoding, not f32, as f32. */
 enum fusor_status recode_values_decode(const struct recode *r, enum encoding e,
-                                       const struct payload_buffer *in,
+                                       const struct payload_view *in,
                                        struct payload_pool *pool,
                                        struct payload_buffer **out,
                                        struct fusor_error *err);

@@ -1,9 +1,16 @@
 /* From pushes as they lie in their payloads to what the store applies. A
  * payload that came in pieces is applied from those: rows and floats that stand
  * together are handed over where they are, only a row that two pieces share is
- * copied, at most one a piece. */
+ * copied, at most one a piece. Rows in fewer bytes become floats as they are
+ * applied. */
 #include "base/mem.h"
 #include "ps/server_private.h"
+
+/* Encoded rows of one table of the one node there is. */
+struct encoded {
+    struct shard_source source; // first
+    struct recode_rows rows;
+};
 
 struct server_unit {
     struct shard_push *pushes; // [n_workers * PARAM_MAX_NODES]
@@ -13,7 +20,10 @@ struct server_unit {
     size_t parts_cap;
     float *joints; // rows that two pieces share
     size_t joints_cap;
-    uint32_t width; // the largest of a row
+    uint32_t width;          // the largest of a row
+    struct encoded *encoded; // [n_tables]
+    float *dense;            // of an encoded push; made when first needed
+    size_t dense_cap;
     /* In use. */
     size_t n_pushes, n_rows, n_parts, n_joints;
 };
@@ -32,10 +42,12 @@ enum fusor_status server_unit_create(const struct server_config *c,
             u->width = c->params->tables[t].width;
     u->pushes =
         mem_alloc((size_t)c->n_workers * PARAM_MAX_NODES, sizeof(*u->pushes));
-    return u->pushes ? FUSOR_OK
-                     : mem_fail(err, "server",
-                                (size_t)c->n_workers * PARAM_MAX_NODES *
-                                    sizeof(*u->pushes));
+    u->encoded = mem_alloc(c->params->n_tables, sizeof(*u->encoded));
+    return u->pushes && u->encoded
+               ? FUSOR_OK
+               : mem_fail(err, "server",
+                          (size_t)c->n_workers * PARAM_MAX_NODES *
+                              sizeof(*u->pushes));
 }
 
 void server_unit_destroy(struct server_unit *u)
@@ -46,6 +58,8 @@ void server_unit_destroy(struct server_unit *u)
     mem_free(u->rows);
     mem_free(u->parts);
     mem_free(u->joints);
+    mem_free(u->encoded);
+    mem_free(u->dense);
     mem_free(u);
 }
 
@@ -134,6 +148,55 @@ static void add_dense(struct server_unit *u, const struct payload_view *in,
     }
 }
 
+static void read_encoded(const struct shard_source *s, uint32_t first,
+                         uint32_t n, float *out)
+{
+    const struct encoded *e = (const struct encoded *)(const void *)s;
+
+    recode_rows_read(&e->rows, first, n, out);
+}
+
+static void add_encoded_rows(struct server_unit *u,
+                             const struct push_view *view, uint32_t table,
+                             uint32_t width, struct shard_rows *out)
+{
+    const struct push_rows *from = &view->nodes[0].tables[table];
+    struct encoded *e = &u->encoded[table];
+
+    e->source.read = read_encoded;
+    e->rows = (struct recode_rows){view->of, from->grads, from->n, width,
+                                   view->encoding};
+    *out = (struct shard_rows){
+        .n = from->n, .refs = from->refs, .source = &e->source};
+}
+
+/* A push in fewer bytes: one node, applied by itself. */
+static enum fusor_status add_encoded_push(struct server *s,
+                                          const struct push_view *view,
+                                          struct fusor_error *err)
+{
+    const struct param_spec *p = s->config.params;
+    const struct push_node *node = &view->nodes[0];
+    struct server_unit *u = s->unit;
+    struct shard_push *out = &u->pushes[u->n_pushes++];
+    struct recode r = server_recode(s);
+
+    *out = (struct shard_push){.lo = node->lo, .tables = u->rows};
+    for (uint32_t t = 0; t < p->n_tables; t++)
+        add_encoded_rows(u, view, t, p->tables[t].width, &u->rows[t]);
+    if (!node->has_dense)
+        return FUSOR_OK;
+    if (make_room((void **)&u->dense, &u->dense_cap, (size_t)r.dense_size,
+                  sizeof(*u->dense)))
+        return mem_fail(err, "an encoded push",
+                        (size_t)r.dense_size * sizeof(*u->dense));
+    recode_gradient_read(&r, view->flags, &view->of, node->dense, u->dense);
+    u->parts[u->n_parts++] = (struct shard_part){u->dense, r.dense_size};
+    out->parts = u->parts;
+    out->n_parts = 1;
+    return FUSOR_OK;
+}
+
 static void add_push(struct server *s, const struct push_view *view)
 {
     const struct param_spec *p = s->config.params;
@@ -161,7 +224,10 @@ enum fusor_status server_apply(struct server *s, uint32_t first, uint32_t n,
 {
     FUSOR_TRY(reserve(s, first, n, err));
     for (uint32_t w = first; w < first + n; w++)
-        add_push(s, &s->views[w]);
+        if (s->views[w].encoding == ENCODING_F32)
+            add_push(s, &s->views[w]);
+        else
+            FUSOR_TRY(add_encoded_push(s, &s->views[w], err));
     profile_enter(s->config.profile, PROFILE_APPLY);
     FUSOR_TRY(shard_apply(s->config.shard, s->unit->pushes, s->unit->n_pushes,
                           server_now(s), err));

@@ -158,6 +158,21 @@ static enum fusor_status find_rows(struct server *s, const struct message *msg,
     return FUSOR_OK;
 }
 
+static enum fusor_status read_view(const struct server *s,
+                                   const struct wire_header *h,
+                                   struct push_view *view,
+                                   struct fusor_error *err)
+{
+    enum encoding e = recode_encoding(view->flags);
+    struct recode r = server_recode(s);
+
+    return push_view_read(
+        s->config.params, &s->lanes[h->lease].push.in.view, h->a != 0, e,
+        e == ENCODING_F32 ? r.dense_size
+                          : recode_gradient_bytes(&r, view->flags),
+        view, err);
+}
+
 /* Read a push and look its rows up.
  * @param ticket set to what must stay open until the push is applied, or NULL
  * @return FUSOR_EPROTO, FUSOR_EINVAL: malformed; FUSOR_EAGAIN: its ticket is
@@ -176,9 +191,7 @@ static enum fusor_status read_push(struct server *s, const struct message *msg,
                           "push: number %llu of lease %u says unit %llu",
                           (unsigned long long)h->index, h->lease,
                           (unsigned long long)h->clock);
-    FUSOR_TRY(push_view_read(s->config.params, &s->lanes[h->lease].push.in.view,
-                             h->a != 0, shard_dense_size(s->config.shard), view,
-                             err));
+    FUSOR_TRY(read_view(s, h, view, err));
     FUSOR_TRY(check_nodes(s, h, view, err));
     return find_rows(s, msg, view, ticket, err);
 }
@@ -247,34 +260,32 @@ static enum fusor_status decode_push(struct server *s,
                                      struct body *body, struct fusor_error *err)
 {
     const struct wire_header *h = &msg->header;
-    struct payload_pool *pool = messenger_pool(s->config.messenger);
     struct payload_view view = message_view(msg);
-    struct payload_buffer *whole = NULL, *out;
     struct recode r = server_recode(s);
-    enum fusor_status rc;
+    struct payload_buffer *out;
 
-    if (msg->pieces)
-        FUSOR_TRY(payload_view_join(&view, pool, &whole, err));
-    rc = recode_push_decode(&r, h->flags, h->a != 0,
-                            whole ? whole->data : msg->data, msg->size, pool,
-                            &out, err);
-    payload_buffer_unref(whole);
-    return rc == FUSOR_OK ? body_put(body, out, err) : rc;
+    FUSOR_TRY(recode_push_decode(&r, h->flags, h->a != 0, &view,
+                                 messenger_pool(s->config.messenger), &out,
+                                 err));
+    return body_put(body, out, err);
 }
 
-/* Have the push in its lane, its floats as f32. */
+/* Have the push in its lane, its floats as f32 unless it is applied at once. */
 static enum fusor_status open_push(struct server *s, const struct message *msg,
                                    struct fusor_error *err)
 {
     const struct wire_header *h = &msg->header;
     struct body *body = &s->lanes[h->lease].push.in;
+    int alone = is_applied_alone(s, msg);
 
     if (recode_encoding(h->flags) >= ENCODING_END)
         return fusor_fail(err, FUSOR_EPROTO, "push: an unknown encoding");
-    if (recode_encoding(h->flags) != ENCODING_F32)
-        return decode_push(s, msg, body, err);
-    return body_keep(body, s->config.messenger, msg,
-                     is_applied_alone(s, msg) ? BODY_BORROW : BODY_WRITE, err);
+    s->views[h->lease].flags = h->flags;
+    if (recode_encoding(h->flags) == ENCODING_F32 || alone)
+        return body_keep(body, s->config.messenger, msg,
+                         alone ? BODY_BORROW : BODY_WRITE, err);
+    s->views[h->lease].flags = recode_flags(ENCODING_F32);
+    return decode_push(s, msg, body, err);
 }
 
 static enum fusor_status on_new_push(struct server *s,

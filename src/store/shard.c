@@ -176,6 +176,7 @@ static enum fusor_status fill(struct shard *s, const struct shard_config *c,
         if (c->params->tables[i].width > widest)
             widest = c->params->tables[i].width;
     s->wide = mem_alloc(widest, sizeof(*s->wide));
+    s->block = mem_alloc_raw((size_t)SHARD_BLOCK + widest, sizeof(*s->block));
     s->tables = mem_alloc(n_tables, sizeof(*s->tables));
     s->stubs = mem_alloc(n_tables, sizeof(*s->stubs));
     s->table_optim = mem_alloc(n_tables, sizeof(*s->table_optim));
@@ -184,7 +185,8 @@ static enum fusor_status fill(struct shard *s, const struct shard_config *c,
     s->frozen = mem_alloc(n_blocks, 1);
     s->frozen_tables = mem_alloc(n_tables, 1);
     if (!s->frozen || !s->frozen_tables || !s->tables || !s->stubs ||
-        !s->wide || !s->table_optim || !s->block_optim || !s->steps)
+        !s->wide || !s->block || !s->table_optim || !s->block_optim ||
+        !s->steps)
         return mem_fail(err, "shard", n_tables * sizeof(*s->tables));
     FUSOR_TRY(init_optims(s, c, err));
     FUSOR_TRY(plan_segments(s, err));
@@ -251,6 +253,7 @@ void shard_destroy(struct shard *s)
     mem_free(s->block_optim);
     mem_free(s->table_optim);
     mem_free(s->wide);
+    mem_free(s->block);
     mem_free(s->stubs);
     mem_free(s->tables);
     mem_free(s);

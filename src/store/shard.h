@@ -81,12 +81,21 @@ enum resolve_mode {
     RESOLVE_PUSH   // keys of a push: admission counts them and makes rows
 };
 
+/* Gradient rows that become floats when they are needed. */
+struct shard_source {
+    /* Rows [first, first + n), packed; out may be scribbled on. */
+    void (*read)(const struct shard_source *s, uint32_t first, uint32_t n,
+                 float *out);
+};
+
 /* Gradient rows of one table in one push; refs of this shard, no repeats. */
 struct shard_rows {
     uint32_t n;
     const uint32_t *refs; // [n]; a 0 (not admitted) is dropped and counted
     float *const *grads;  // [n] each [width], or NULL: see packed. Scribbled on
     float *packed;        // [n, width] when grads is NULL. Scribbled on
+    /* Where both are NULL, and a unit of one push only. */
+    const struct shard_source *source;
     const struct shard_rows *more; // of the same table, elsewhere; or NULL
 };
 

@@ -137,6 +137,23 @@ static void apply_rows(const struct unit *unit, const struct table *t,
     unit->s->counters.rows_applied += rows->n - dropped;
 }
 
+/* The same, made floats a block at a time. */
+static void apply_source(const struct unit *unit, const struct table *t,
+                         const struct shard_rows *rows)
+{
+    uint32_t block = SHARD_BLOCK / t->width + 1;
+    struct shard_rows part = {.packed = unit->s->block};
+
+    for (uint32_t at = 0; at < rows->n; at += part.n) {
+        part.n = rows->n - at < block ? rows->n - at : block;
+        part.refs = rows->refs + at;
+        for (uint32_t i = 0; i < AHEAD && i < part.n; i++)
+            prefetch_row(t, part.refs[i]);
+        rows->source->read(rows->source, at, part.n, part.packed);
+        apply_rows(unit, t, &part);
+    }
+}
+
 static uint64_t count_rows(const struct shard_rows *rows)
 {
     uint64_t n = 0;
@@ -193,7 +210,10 @@ static void apply_table(const struct unit *unit, const struct table *t,
         with_rows++;
     }
     for (; with_rows == 1 && only; only = only->more)
-        apply_rows(unit, t, only);
+        if (only->source)
+            apply_source(unit, t, only);
+        else
+            apply_rows(unit, t, only);
     if (with_rows > 1)
         apply_combined(unit, t, pushes, n);
 }

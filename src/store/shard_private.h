@@ -7,6 +7,8 @@
 #include "store/slab.h"
 #include "store/table.h"
 
+#define SHARD_BLOCK 4096 /* floats: they stay in the first cache */
+
 struct shard {
     const struct param_spec *params;
     unsigned number, n_shards;
@@ -28,6 +30,7 @@ struct shard {
     unsigned char *frozen_tables; // [n_tables]
     float *dense_sum; // scratch of shard_dense.c, made when first needed
     float *wide;      // [largest width] a row's values as floats
+    float *block;     // [SHARD_BLOCK + largest width] rows of a source
     enum store_when_full when_full;
     uint64_t idle, floor;
     struct combine combine;

@@ -262,17 +262,31 @@ void encoding_write(enum encoding e, const float *rows, size_t m, size_t width,
         memcpy(floats + first * width, rows, m * width * sizeof(float));
 }
 
+size_t encoding_scale_bytes(enum encoding e, size_t n)
+{
+    return e == ENCODING_INT8 ? n * sizeof(float) : 0;
+}
+
+void encoding_read_apart(enum encoding e, const void *scales,
+                         const void *elements, size_t n, size_t width,
+                         float *rows)
+{
+    const struct kernels *k = &kernels[cpu_level()];
+
+    if (e == ENCODING_F32)
+        memcpy(rows, elements, n * width * sizeof(float));
+    else if (e == ENCODING_BF16)
+        k->from_bf16(elements, n * width, rows);
+    else
+        (is_whole(k, width) ? k->from_int8_whole
+                            : k->from_int8)(elements, scales, n, width, rows);
+}
+
 void encoding_read(enum encoding e, const void *in, size_t n, size_t width,
                    float *rows)
 {
-    const struct kernels *k = &kernels[cpu_level()];
-    const float *scales = in;
+    const uint8_t *bytes = in;
 
-    if (e == ENCODING_F32)
-        memcpy(rows, in, n * width * sizeof(float));
-    else if (e == ENCODING_BF16)
-        k->from_bf16(in, n * width, rows);
-    else
-        (is_whole(k, width) ? k->from_int8_whole : k->from_int8)(
-            (const int8_t *)(scales + n), scales, n, width, rows);
+    encoding_read_apart(e, in, bytes + encoding_scale_bytes(e, n), n, width,
+                        rows);
 }

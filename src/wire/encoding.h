@@ -32,6 +32,14 @@ int encoding_rows(enum encoding e, size_t bytes, size_t width, size_t *n);
  * @param seeds [m] one for each row, or NULL: round to nearest */
 void encoding_write(enum encoding e, const float *rows, size_t m, size_t width,
                     const uint64_t *seeds, void *out, size_t n, size_t first);
+/** Bytes of the scales of n rows, which stand in front; 0: there are none. */
+size_t encoding_scale_bytes(enum encoding e, size_t n);
+/** Rows whose scales and elements stand apart.
+ * @param scales [n] where there are any
+ * @param rows [n, width] */
+void encoding_read_apart(enum encoding e, const void *scales,
+                         const void *elements, size_t n, size_t width,
+                         float *rows);
 /** @param in as encoding_write() left it
  * @param rows [n, width] */
 void encoding_read(enum encoding e, const void *in, size_t n, size_t width,

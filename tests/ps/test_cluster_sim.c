@@ -231,6 +231,31 @@ static void large_messages_come_through_small_pipes(void)
     }
 }
 
+/* Gradients and values in fewer bytes are read out of the chunks they came in.
+ */
+static void large_encoded_messages_are_read_in_pieces(void)
+{
+    for (int e = ENCODING_BF16; e < ENCODING_END; e++) {
+        struct sim_cluster_config c = {.seed = 2,
+                                       .n_shards = 1,
+                                       .n_workers = 1,
+                                       .staleness = e == ENCODING_BF16 ? -1 : 0,
+                                       .depth = 1,
+                                       .loss = 0.02,
+                                       .encoding = (enum encoding)e};
+        struct sim_cluster_result r;
+        struct toy toy;
+
+        toy_init(&toy, 2, 0, 2, 1, 1200000); // 3 chunks a push
+        if (e == ENCODING_BF16) {
+            check_sums(&toy, &c, &r);
+            continue;
+        }
+        sim_cluster_run(&toy, &c, &r, NULL);
+        CHECK(r.finished && r.counters.malformed == 0);
+    }
+}
+
 /* Under loss a large push is asked about and completed, chunk by chunk. */
 static void lost_chunks_of_large_messages_come_again(void)
 {
@@ -455,6 +480,8 @@ int main(int argc, char **argv)
          lost_chunks_of_large_messages_come_again},
         {"large messages come through small pipes",
          large_messages_come_through_small_pipes},
+        {"large encoded messages are read in pieces",
+         large_encoded_messages_are_read_in_pieces},
         {"equal bits on any cluster and at home",
          equal_bits_on_any_cluster_and_at_home},
         {"kept rows stay within the bound", kept_rows_stay_within_the_bound},

@@ -56,7 +56,7 @@ static enum fusor_status read_at(const void *at, size_t size,
     struct payload_view in = {.data = at, .size = size};
 
     v->tables = rows;
-    return push_view_read(&params, &in, ticket, DENSE, v, NULL);
+    return push_view_read(&params, &in, ticket, ENCODING_F32, DENSE, v, NULL);
 }
 
 static enum fusor_status read_it(size_t size, struct push_view *v)

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "harness.h"
+#include "wire/header.h"
 
 #define ROWS 5
 #define WIDTH 3
@@ -93,10 +94,10 @@ static struct payload_buffer *through(enum encoding e, int flush,
     REQUIRE(!payload_writer_finish(&w, in, NULL));
     REQUIRE(!recode_push_encode(&recode, &how, in, pool, &encoded, NULL));
     *bytes = encoded->size;
-    REQUIRE(!recode_push_decode(&recode, flags, 1, encoded->data, encoded->size,
-                                pool, &out, NULL));
+    view = (struct payload_view){.data = encoded->data, .size = encoded->size};
+    REQUIRE(!recode_push_decode(&recode, flags, 1, &view, pool, &out, NULL));
     view = (struct payload_view){.data = out->data, .size = out->size};
-    REQUIRE(!push_view_read(&params, &view, 1, DENSE, v, NULL));
+    REQUIRE(!push_view_read(&params, &view, 1, ENCODING_F32, DENSE, v, NULL));
     payload_buffer_unref(in);
     payload_buffer_unref(encoded);
     return out;
@@ -189,6 +190,7 @@ static void values_come_back_and_peeks_have_no_dense(void)
     for (int with = 0; with < 2; with++) {
         for (int e = ENCODING_BF16; e < ENCODING_END; e++) {
             struct payload_buffer *encoded, *out, *none;
+            struct payload_view view;
             struct payload_writer w;
             struct payload_reader r;
             const float *x;
@@ -205,10 +207,12 @@ static void values_come_back_and_peeks_have_no_dense(void)
             if (with)
                 recode_dense_write(&recode, (enum encoding)e, dense, at);
             REQUIRE(!payload_writer_finish(&w, encoded, NULL));
-            REQUIRE(!recode_values_decode(&recode, (enum encoding)e, encoded,
+            view = (struct payload_view){.data = encoded->data,
+                                         .size = encoded->size};
+            REQUIRE(!recode_values_decode(&recode, (enum encoding)e, &view,
                                           pool, &out, NULL));
-            encoded->size -= 8;
-            CHECK(recode_values_decode(&recode, (enum encoding)e, encoded, pool,
+            view.size -= 8;
+            CHECK(recode_values_decode(&recode, (enum encoding)e, &view, pool,
                                        &none, NULL) == FUSOR_EPROTO);
             payload_reader_init(&r, out->data, out->size);
             x = payload_get_f32s(&r, &n);
@@ -227,6 +231,48 @@ static void values_come_back_and_peeks_have_no_dense(void)
     close_all();
 }
 
+#define MANY 300000 /* rows of 5: more than a chunk in int8 */
+
+/* What is cut into pieces is what it is in one. */
+static void rows_are_read_out_of_pieces(void)
+{
+    static float want[MANY * 5], got[MANY * 5];
+    static _Alignas(8) uint8_t whole[MANY * 5 * sizeof(float) + 8];
+
+    for (int e = 0; e < ENCODING_END; e++) {
+        size_t size = encoding_bytes((enum encoding)e, MANY, 5) + 8;
+        struct payload_buffer pieces[8], *at[8];
+        struct recode_rows rows_in = {.of = {.pieces = at, .size = size},
+                                      .at = 8,
+                                      .n = MANY,
+                                      .width = 5,
+                                      .encoding = (enum encoding)e};
+
+        for (size_t i = 0; i < MANY * 5; i++)
+            want[i] = (float)(i % 911) - 400.5f;
+        encoding_write((enum encoding)e, want, MANY, 5, NULL, whole + 8, MANY,
+                       0);
+        encoding_read((enum encoding)e, whole + 8, MANY, 5, want);
+        for (size_t begin = 0; begin < size; begin += WIRE_CHUNK_BYTES) {
+            uint32_t k = rows_in.of.n_pieces++;
+
+            pieces[k].data = whole + begin;
+            pieces[k].size = size - begin < WIRE_CHUNK_BYTES ? size - begin
+                                                             : WIRE_CHUNK_BYTES;
+            at[k] = &pieces[k];
+        }
+        CHECK(rows_in.of.n_pieces > 1);
+        for (size_t first = 0, n; first < MANY; first += n) {
+            n = MANY - first < 777 ? MANY - first : 777;
+            recode_rows_read(&rows_in, first, n, got + first * 5);
+        }
+        CHECK(!memcmp(want, got, sizeof(got)));
+        memset(got, 0, sizeof(got));
+        recode_rows_read(&rows_in, 0, MANY, got);
+        CHECK(!memcmp(want, got, sizeof(got)));
+    }
+}
+
 static void strange_bytes_are_refused_within_their_bounds(void)
 {
     struct rng r = rng_stream(5, RNG_TEST, 0, 0);
@@ -237,6 +283,8 @@ static void strange_bytes_are_refused_within_their_bounds(void)
         size_t words = (size_t)rng_below(&r, 40);
         uint64_t *bytes = mem_alloc(words, 8); // its own block
         uint32_t flags = recode_flags(i % 2 ? ENCODING_BF16 : ENCODING_INT8);
+        struct payload_view view = {.data = (uint8_t *)bytes,
+                                    .size = 8 * words};
         struct payload_buffer *out;
 
         for (size_t k = 0; k < words; k++)
@@ -244,7 +292,7 @@ static void strange_bytes_are_refused_within_their_bounds(void)
         if (words)
             bytes[0] = rng_below(&r, 3);
         if (recode_push_decode(&recode, flags | (i % 3 ? 0 : PS_DENSE_F32),
-                               i % 5 != 0, bytes, 8 * words, pool, &out,
+                               i % 5 != 0, &view, pool, &out,
                                NULL) == FUSOR_OK) {
             payload_buffer_unref(out);
             n_good++;
@@ -266,6 +314,7 @@ int main(void)
         {"fewer bytes are fewer", fewer_bytes_are_fewer},
         {"values come back, and peeks have no dense part",
          values_come_back_and_peeks_have_no_dense},
+        {"rows are read out of pieces", rows_are_read_out_of_pieces},
         {"strange bytes are refused within their bounds",
          strange_bytes_are_refused_within_their_bounds},
     };

@@ -100,6 +100,13 @@ const struct loss_setting *model_loss_setting(const struct model *m, int *only)
     return m->heads[0].loss->over ? &m->heads[0].setting : NULL;
 }
 
+float model_list_share(const struct model *m, uint32_t n)
+{
+    const struct label_head *h = &m->heads[0];
+
+    return h->loss->share ? h->loss->share(h->loss_param, n) : 1.0f;
+}
+
 static enum fusor_status check_tower(const struct model *m,
                                      const struct tower *t, int every,
                                      unsigned char *fields,

@@ -120,6 +120,9 @@ const char *model_loss_name(const struct model *m, uint32_t label);
 int model_loss_is_pairwise(const struct model *m);
 /** Does some label's loss compare the rows of a query in a micro-batch? */
 int model_loss_is_listwise(const struct model *m);
+/** How much of the chance to stand first the loss now set wants for the one row
+ * with label 1 among n - 1 with label 0. */
+float model_list_share(const struct model *m, uint32_t n);
 /** Does the label's loss only order the items of a query, so that a score is no
  * estimate of the label? */
 int model_loss_only_orders(const struct model *m, uint32_t label);

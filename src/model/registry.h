@@ -181,6 +181,8 @@ struct loss_kind {
                    const float *weight, uint32_t n, float *grad);
     /** Of one list, which has at least two rows; weighs 1. */
     double (*list)(float param, const struct loss_list *l);
+    /** model_list_share(); NULL: all of it. */
+    float (*share)(float param, uint32_t n);
     float label_low, label_high; // labels outside are refused
     /** The loss over candidates of a micro-batch; NULL: it has no such form.
      * eval is NULL when it has no other. The rest are defaults of its settings.

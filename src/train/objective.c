@@ -83,6 +83,7 @@ static enum fusor_status choose(struct objective *s,
         if (s->negatives.pairwise && n == 0)
             s->negatives.per_row = 1;
         s->listwise = model_loss_is_listwise(model);
+        s->share = model_list_share(model, 1 + s->negatives.per_row);
         if (s->listwise && dataset_n_queries(ds) == 0)
             return fusor_fail(err, FUSOR_EUSAGE,
                               "loss %s compares the rows of a query, but the "

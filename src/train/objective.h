@@ -21,8 +21,9 @@
 struct objective {
     struct negatives negatives; // of a loss over rows
     int listwise;               // a loss over the rows of a query
-    int over;                   // a loss over candidates
-    int every;                  // at every position
+    float share; // of it: model_list_share() of a row and its negatives
+    int over;    // a loss over candidates
+    int every;   // at every position
     struct loss_setting setting;
     uint32_t own;         // negatives of each query vector: bce, bpr
     uint32_t longest;     // every: most positions of a sequence

@@ -77,6 +77,20 @@ static enum fusor_status check_augment(const struct workload *w,
                      "of: item}");
 }
 
+/* Scores that need not tell the wanted from the others end up equal. */
+static void warn_of_flat(struct workload *w, uint32_t stage)
+{
+    const struct objective *o = &w->objectives.stages[stage];
+
+    if (o->listwise && o->negatives.per_row && o->share < 0.5f)
+        strbuf_addf(&w->warnings,
+                    "stage %u: at this temperature listnet wants a row only "
+                    "for %.2g %% beside its %u negatives, so scores become "
+                    "nearly equal: write loss: {listnet: 0.05}\n",
+                    w->options.stages[stage].number + 1, 100 * (double)o->share,
+                    o->negatives.per_row);
+}
+
 /* Every stage's objective, and room for it. */
 enum fusor_status workload_read_objectives(struct workload *w,
                                            struct yaml_node *root,
@@ -92,6 +106,7 @@ enum fusor_status workload_read_objectives(struct workload *w,
         FUSOR_TRY(check_loss(w, s, err));
         FUSOR_TRY(
             check_negatives(w, &w->objectives.stages[s].negatives, root, err));
+        warn_of_flat(w, s);
         FUSOR_TRY(workload_plan(w, s, &p, err));
         if (plan_capacity(&p) > most)
             most = plan_capacity(&p);

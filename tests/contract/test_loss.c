@@ -256,9 +256,26 @@ static void order_leaves_the_bias_alone(void)
     }
 }
 
+/* e^4 / (e^4 + 99), and all where nothing says otherwise. */
+static void lists_tell_how_much_they_want_of_one(void)
+{
+    const double e4 = 54.598150033;
+    struct fixture f;
+
+    REQUIRE(fixture_init(&f, "{loss: {listnet: 0.25}, " MODEL) == FUSOR_OK);
+    CHECK_CLOSE(model_list_share(f.model, 100), e4 / (e4 + 99), 1e-6);
+    CHECK_CLOSE(model_list_share(f.model, 1), 1, 1e-6);
+    fixture_clear(&f);
+    REQUIRE(fixture_init(&f, "{loss: lambdarank, " MODEL) == FUSOR_OK);
+    CHECK_CLOSE(model_list_share(f.model, 100), 1, 1e-6);
+    fixture_clear(&f);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
+        {"lists tell how much they want of one",
+         lists_tell_how_much_they_want_of_one},
         {"every registered loss has a job here", every_kind_is_here},
         {"losses and gradients agree with golden values", golden_agrees},
         {"gradients agree with central differences under weights",

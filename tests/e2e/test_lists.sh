@@ -92,5 +92,13 @@ same labels labels.yaml --set 'evaluate=[ndcg@5, auc:finished]'
 
 fails 2 'compares a sample with others' "$FUSOR" train job.yaml --run-dir x \
     --set 'stages=[{}]' --set loss=listnet --set 'privacy={clip: 1}'
+# One wanted row among many needs a low temperature.
+ok "flat" "$FUSOR" train job.yaml --check --set 'label={map: implicit}' \
+    --set 'stages=[{loss: listnet}]' --set train.negatives=49
+shows 'listnet wants a row only for 5.3 % beside its 49 negatives'
+ok "sharp" "$FUSOR" train job.yaml --check --set 'label={map: implicit}' \
+    --set 'stages=[{loss: {listnet: 0.05}}]' --set train.negatives=49
+if grep -q 'listnet wants' out; then die "a warning without a cause"; fi
+
 fails 2 'an auxiliary loss is over rows' "$FUSOR" train job.yaml --run-dir x \
     --set 'towers.mf.aux={loss: listmle}'

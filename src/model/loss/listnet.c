@@ -1,8 +1,11 @@
 /* ListNet (Cao et al. 2007, "Learning to rank: from pairwise approach to
  * listwise approach", section 4.2): cross entropy between the chances to stand
  * first, softmax(label / temperature) and softmax(score). A small temperature
- * wants the best labels only. */
+ * wants the best labels only. At 1 a label 1 among 99 labels 0 is wanted in 2.7
+ * of 100 cases, so that scores become nearly equal. */
 #include "model/loss/lists.h"
+
+#include <math.h>
 
 #include "tensor/vec.h"
 
@@ -22,6 +25,11 @@ static double list(float temperature, const struct loss_list *l)
     return sum;
 }
 
+static float share(float temperature, uint32_t n)
+{
+    return 1.0f / (1.0f + (float)(n - 1) * expf(-1.0f / temperature));
+}
+
 const struct loss_kind loss_listnet = {
     .name = "listnet",
     .on_logits = 1,
@@ -29,6 +37,7 @@ const struct loss_kind loss_listnet = {
     .param = "temperature",
     .param_default = 1.0f,
     .list = list,
+    .share = share,
     .label_low = -1e30f,
     .label_high = 1e30f,
 };

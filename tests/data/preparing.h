@@ -67,6 +67,31 @@ static inline struct vocab *open_vocab(const char *name)
     return v;
 }
 
+static inline struct part *open_part(const char *name)
+{
+    char path[FS_PATH_MAX];
+    struct part *p = NULL;
+
+    must(part_open(fs_join(path, out, name), &p, &err));
+    return p;
+}
+
+static inline int exists(const char *name)
+{
+    char path[FS_PATH_MAX];
+
+    return fs_exists(fs_join(path, out, name));
+}
+
+static inline struct schema *open_schema(void)
+{
+    struct schema *s = mem_alloc(1, sizeof(*s));
+
+    REQUIRE(s != NULL);
+    must(schema_read(out, s, &err));
+    return s;
+}
+
 /* Does any file of the folder hold the text? */
 static inline int folder_holds(const char *text)
 {

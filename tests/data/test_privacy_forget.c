@@ -35,15 +35,6 @@ static struct schema *prepared(const char *options)
     return s;
 }
 
-static struct part *open_part(const char *name)
-{
-    char path[FS_PATH_MAX];
-    struct part *p = NULL;
-
-    must(part_open(fs_join(path, out, name), &p, &err));
-    return p;
-}
-
 /* Ids: annabella 1, bartholomew 2, clementine 3 (in order of appearance:
  * the friend of the first row comes second). */
 static void a_user_leaves_no_trace(void)

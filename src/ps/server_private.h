@@ -84,6 +84,29 @@ void server_tell_missing(struct server *s, const struct message *msg);
 /** Is the unit of a message one that its lease may speak of? */
 int server_unit_is_sound(const struct server *s, const struct wire_header *h);
 
+/* server_values.c */
+
+/* Keys that have no references yet. */
+struct lookup {
+    const struct message *msg;
+    enum resolve_mode mode;
+    enum fusor_status status; // why it failed
+};
+
+/** Look up keys [at, at + n) of a table, from the message into the ticket. */
+enum fusor_status server_look_up(struct server *s, struct lookup *l,
+                                 const struct ticket *ticket, uint32_t table,
+                                 const uint64_t *keys, size_t at, size_t n,
+                                 struct fusor_error *err);
+/** Send the values of a pull, which the clock allows.
+ * @param lookup NULL: its rows are known
+ * @return FUSOR_EAGAIN: no room for the answer now, its readers are slow: it is
+ * asked for again; or why its keys could not be looked up */
+enum fusor_status server_answer_pull(struct server *s,
+                                     const struct lane_pull *pull,
+                                     struct lookup *lookup,
+                                     struct fusor_error *err);
+
 /* server_pull.c */
 enum fusor_status server_on_keys(struct server *s, const struct message *msg,
                                  struct fusor_error *err);

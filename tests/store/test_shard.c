@@ -379,6 +379,47 @@ static void a_key_twice_in_a_push_is_added_up(void)
     shard_destroy(s);
 }
 
+#define SOURCE_ROWS 2500 /* over two blocks of width 4 */
+
+/* Row i is i + 1 throughout. */
+static void read_counts(const struct shard_source *source, uint32_t first,
+                        uint32_t n, float *out)
+{
+    (void)source;
+    for (uint32_t i = 0; i < n * WIDTH; i++)
+        out[i] = (float)(first + i / WIDTH + 1);
+}
+
+static void rows_may_become_floats_as_they_are_applied(void)
+{
+    static uint64_t keys[SOURCE_ROWS];
+    static uint32_t refs[SOURCE_ROWS];
+    static float before[SOURCE_ROWS];
+    struct shard_source source = {.read = read_counts};
+    struct shard_rows rows[2] = {
+        {.n = SOURCE_ROWS, .refs = refs, .source = &source}};
+    struct shard_push push = {.tables = rows};
+    unsigned wrong = 0;
+    struct bench b;
+    struct shard *s;
+
+    bench_fill(&b);
+    s = begin(&b);
+    for (uint64_t i = 0; i < SOURCE_ROWS; i++)
+        keys[i] = i * 3;
+    REQUIRE(
+        !shard_resolve(s, 0, keys, SOURCE_ROWS, RESOLVE_TRAIN, 0, refs, NULL));
+    for (uint32_t i = 0; i < SOURCE_ROWS; i++)
+        before[i] = shard_row_values(shard_base(s), refs[i])[WIDTH - 1];
+    REQUIRE(!shard_apply(s, &push, 1, 0, NULL));
+    for (uint32_t i = 0; i < SOURCE_ROWS; i++)
+        wrong += shard_row_values(shard_base(s), refs[i])[WIDTH - 1] !=
+                 before[i] - 0.5f * (float)(i + 1);
+    CHECK(wrong == 0);
+    CHECK(shard_counters(s).rows_applied == SOURCE_ROWS);
+    shard_destroy(s);
+}
+
 static void the_cap_names_table_and_setting(void)
 {
     struct fusor_error err = {0};
@@ -443,6 +484,8 @@ int main(void)
         {"pushes out of order are refused", pushes_out_of_order_are_refused},
         {"a key twice in a push is added up",
          a_key_twice_in_a_push_is_added_up},
+        {"rows may become floats as they are applied",
+         rows_may_become_floats_as_they_are_applied},
         {"the cap names the table and the setting",
          the_cap_names_table_and_setting},
         {"every allocation may fail", every_allocation_may_fail},

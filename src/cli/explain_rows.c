@@ -78,6 +78,12 @@ enum fusor_status explain_open(const char *run, const char *metrics,
     if (rc == FUSOR_OK)
         rc = opened_create(&options, &x->opened, err);
     strbuf_clear(&list);
+    if (rc == FUSOR_OK && model_normalises_queries(x->opened->workload->model))
+        rc = fusor_fail(err, FUSOR_EUSAGE,
+                        "explain: the fusion of %s is normalised by the "
+                        "candidates of each query (per_query_max), so a row "
+                        "has no score of its own",
+                        run);
     if (rc == FUSOR_OK)
         rc = prepare(x, label, err);
     if (rc != FUSOR_OK) {

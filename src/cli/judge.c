@@ -174,7 +174,7 @@ static void describe(const struct workload *w, struct judged *out)
 
     snprintf(out->protocol, sizeof(out->protocol), "%s", s->protocol);
     out->protocol_version = s->protocol_version;
-    out->candidates = s->candidates_hash;
+    out->candidates = workload_candidates_hash(w);
     out->n_metrics = w->n_metrics;
     memcpy(out->specs, w->metrics, sizeof(out->specs));
     snprintf(u->protocol, sizeof(u->protocol), "%s", s->protocol);

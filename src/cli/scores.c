@@ -237,6 +237,13 @@ static enum fusor_status choose(struct scores *s,
                           "scores: the towers of %s are fused over vectors and "
                           "have no scores of their own",
                           o->run);
+    if (o->form != SCORES_LABELS && model_normalises_queries(w->model) &&
+        (o->form != SCORES_ONE || !wants_towers(o)))
+        return fusor_fail(err, FUSOR_EUSAGE,
+                          "scores: the fusion of %s is normalised by the "
+                          "candidates of each query (per_query_max), so a row "
+                          "has no score of its own: take --tower NAME",
+                          o->run);
     FUSOR_TRY(judge_choose_split(o->split, w, &s->split, err));
     if (o->label)
         FUSOR_TRY(fusor_wrap(

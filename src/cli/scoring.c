@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "train/ranker.h"
+#include "train/shortlist.h"
 
 #define CHUNK 1024 /* items of a batch: GEMM is at full speed from 512 */
 
@@ -19,6 +20,23 @@ static enum fusor_status score(void *context, const struct batcher_query *query,
 {
     return ranker_score(&((struct scoring *)context)->ranker, query, items, n,
                         scores, err);
+}
+
+static enum fusor_status begin(void *context, const struct batcher_query *query,
+                               const uint32_t *items, uint32_t n,
+                               struct fusor_error *err)
+{
+    return ranker_begin(&((struct scoring *)context)->ranker, query, items, n,
+                        err);
+}
+
+enum fusor_status scoring_shortlist(struct scoring *s,
+                                    const struct batcher_query *query,
+                                    uint32_t *out, uint32_t *n,
+                                    struct fusor_error *err)
+{
+    return shortlist_find(s->worker.workload->shortlist, &s->ranker, query, out,
+                          n, err);
 }
 
 enum fusor_status scoring_create(struct opened *o, const char *label,
@@ -46,7 +64,10 @@ enum fusor_status scoring_create(struct opened *o, const char *label,
         return rc;
     }
     model_run_set_label(s->worker.run, number);
-    *scorer = (struct recommend_scorer){score, s, CHUNK};
+    *scorer =
+        (struct recommend_scorer){.score = score, .context = s, .chunk = CHUNK};
+    if (model_normalises_queries(o->workload->model))
+        scorer->begin = begin;
     *out = s;
     return FUSOR_OK;
 }

@@ -15,6 +15,12 @@ enum fusor_status scoring_create(struct opened *o, const char *label,
                                  struct scoring **out,
                                  struct recommend_scorer *scorer,
                                  struct fusor_error *err);
+/** The candidates of a query as the job's `candidates` says, which it must.
+ * @param out [shortlist_room()] */
+enum fusor_status scoring_shortlist(struct scoring *s,
+                                    const struct batcher_query *query,
+                                    uint32_t *out, uint32_t *n,
+                                    struct fusor_error *err);
 void scoring_destroy(struct scoring *s);
 
 #endif

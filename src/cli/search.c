@@ -1,6 +1,6 @@
 /* fusor search: the best documents for some words. The words become terms as
- * the texts of queries were prepared, bm25 towers find candidates by them, and
- * the whole model scores these. */
+ * the texts of queries were prepared, candidates are found by bm25 towers or as
+ * the job says, and the whole model scores these. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "cli/output.h"
 #include "cli/scoring.h"
 #include "cli/verb.h"
-#include "train/found.h"
+#include "train/shortlist.h"
 
 #define TOP_MAX 100000
 #define TEXTS_MAX 64 /* fields of the query */
@@ -17,7 +17,8 @@
 static const struct arg_spec specs[] = {
     {"top", 'k', "N", "how many documents (default 10)"},
     {"candidates", 'c', "N",
-     "the so many best by each bm25 tower are scored (default 1000)"},
+     "the so many best by each bm25 tower are scored (default: as the job's "
+     "candidates, else 1000)"},
     {"label", 'l', "NAME", "by whose score, in a run of several labels"},
     {"json", 0, NULL, "as JSON on stdout"},
     ARG_END,
@@ -111,9 +112,10 @@ static enum fusor_status open_all(struct search *s, const struct args *a,
     FUSOR_TRY(opened_create(&options, &s->opened, err));
     ds = s->listing.data = s->opened->workload->data;
     schema = dataset_schema(ds);
-    FUSOR_TRY(fusor_wrap(
-        err, finder_create(ds, s->opened->workload->model, &s->finder, err),
-        "search"));
+    if (!s->opened->workload->shortlist || args_value(a, "candidates"))
+        FUSOR_TRY(fusor_wrap(
+            err, finder_create(ds, s->opened->workload->model, &s->finder, err),
+            "search"));
     FUSOR_TRY(scoring_create(s->opened, args_value(a, "label"), &s->scoring,
                              &scorer, err));
     FUSOR_TRY(recommender_create(ds, &scorer, &s->recommender, err));
@@ -135,19 +137,35 @@ static void close_all(struct search *s)
     mem_free(s->top);
 }
 
+/* By each bm25 tower, or as the job says. */
+static enum fusor_status find_candidates(struct search *s,
+                                         const struct batcher_query *query,
+                                         uint32_t most, struct fusor_error *err)
+{
+    uint32_t room = s->finder ? finder_room(s->finder, most)
+                              : shortlist_room(s->opened->workload->shortlist);
+
+    s->candidates = mem_alloc_raw(room, sizeof(*s->candidates));
+    if (!s->candidates)
+        return mem_fail(err, "search", room * sizeof(*s->candidates));
+    if (s->finder)
+        return finder_find(s->finder, s->texts, s->n_texts, most, s->candidates,
+                           &s->n_candidates, err);
+    return scoring_shortlist(s->scoring, query, s->candidates, &s->n_candidates,
+                             err);
+}
+
 static enum fusor_status find(struct search *s, uint32_t n_candidates,
                               struct fusor_error *err)
 {
     struct batcher_query query = {
         .row = BATCHER_NO_ROW, .texts = s->texts, .n_texts = s->n_texts};
-    uint32_t room = finder_room(s->finder, n_candidates), n_bad;
+    uint32_t n_bad;
 
-    s->candidates = mem_alloc_raw(room, sizeof(*s->candidates));
     s->top = mem_alloc(s->k, sizeof(*s->top));
-    if (!s->candidates || !s->top)
-        return mem_fail(err, "search", room * sizeof(*s->candidates));
-    FUSOR_TRY(finder_find(s->finder, s->texts, s->n_texts, n_candidates,
-                          s->candidates, &s->n_candidates, err));
+    if (!s->top)
+        return mem_fail(err, "search", s->k * sizeof(*s->top));
+    FUSOR_TRY(find_candidates(s, &query, n_candidates, err));
     FUSOR_TRY(recommender_among(s->recommender, &query, s->candidates,
                                 s->n_candidates, s->k, s->top, &s->n, &n_bad,
                                 err));
@@ -199,9 +217,10 @@ const struct verb verb_search = {
     .name = "search",
     .help = "the best documents for some words",
     .synopsis = "RUN \"some words\" [--top N]",
-    .about = "The run needs a bm25 tower: by each of them the words find "
-             "candidates, which the\nwhole model scores. Other fields of the "
-             "query than its texts are unknown.\n",
+    .about = "The whole model scores candidates: those that the job's "
+             "`candidates` says, else\nwhat the words find by each bm25 tower, "
+             "of which there must be one then. Other\nfields of the query "
+             "than its texts are unknown.\n",
     .examples = "  fusor search runs/scifact \"vitamin d and the heart\"\n"
                 "  fusor search runs/scifact \"zinc\" --top 3 --json\n",
     .args = {"search", specs, NULL, "RUN \"some words\"", 2, 2},

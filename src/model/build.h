@@ -74,6 +74,7 @@ struct fusion {
     uint32_t towers[MAX_TOWERS]; // [n_towers] numbers, ascending
     enum fusion_over over;
     enum fusion_missing missing;
+    int by_query; // scores are normalised by others of their query
     float drop;
     int trained;
     void *self;

@@ -267,6 +267,19 @@ const float *model_outputs(const struct model_run *r, uint32_t label);
 enum fusor_status model_run_set_missing(struct model_run *r,
                                         const unsigned char *missing,
                                         struct fusor_error *err);
+/* Largest scores of a query's candidates, for fusions that normalise by them.
+ */
+enum model_tops {
+    TOPS_PASS,    // of the samples of a query in each pass
+    TOPS_COLLECT, // likewise, and those of all passes from here on are noted
+    TOPS_GIVEN    // those that were noted
+};
+/** Does a fusion normalise: per_query_max? Then candidates that are ranked in
+ * several passes are first gone through to note their largest scores. */
+int model_normalises_queries(const struct model *m);
+/** What forward passes and model_rank() divide by from here on; at first
+ * TOPS_PASS. TOPS_COLLECT forgets what was noted. */
+void model_run_set_tops(struct model_run *r, enum model_tops tops);
 /** What each tower put into the score of the last forward pass (not a training
  * one), signed. Sums of towers: weight times what it said, so that together
  * they are the score less the bias (over scores with a sigmoid output: the

@@ -173,6 +173,22 @@ enum fusor_status model_forward(struct model_run *r, const struct model_step *s,
     return FUSOR_OK;
 }
 
+int model_normalises_queries(const struct model *m)
+{
+    int any = 0;
+
+    for (uint32_t k = 0; k < m->n_heads; k++)
+        any |= m->heads[k].fusion.by_query;
+    return any;
+}
+
+void model_run_set_tops(struct model_run *r, enum model_tops tops)
+{
+    if (tops == TOPS_COLLECT)
+        memset(r->tops, 0, sizeof(r->tops));
+    r->tops_state = tops;
+}
+
 void model_run_set_label(struct model_run *r, uint32_t label)
 {
     r->label = label;

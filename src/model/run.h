@@ -43,6 +43,8 @@ struct model_run {
     struct list_room *lists;  // of losses over lists
     unsigned char *missing;   // [n_towers]
     uint32_t n_missing;
+    enum model_tops tops_state;
+    float tops[BATCH_MAX_LABELS][MAX_TOWERS]; // of each fusion's towers
     uint32_t unheard; // sample about which no tower of a fusion says anything;
                       // UINT32_MAX: there is none
     struct contrast *contrast; // [n_towers] of a loss over candidates

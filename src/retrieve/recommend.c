@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -142,6 +143,32 @@ static void end_list(struct recommended *out, uint32_t n, uint32_t bad,
         *n_bad = bad;
 }
 
+/* The same when the scorer must know all of them before. */
+static enum fusor_status top_of_known(struct recommender *r,
+                                      const struct batcher_query *query,
+                                      uint32_t k, struct recommended *out,
+                                      uint32_t *n, uint32_t *n_bad,
+                                      struct fusor_error *err)
+{
+    size_t n_items = dataset_n_items(r->ds);
+    uint32_t *items = mem_alloc_raw(n_items, sizeof(*items));
+    uint32_t n_seen, some, item = VOCAB_UNKNOWN + 1, n_all = 0;
+    const uint32_t *seen =
+        dataset_seen(r->ds, SPLIT_TEST, query->query, &n_seen);
+    const uint32_t *end = n_seen ? seen + n_seen : seen;
+    enum fusor_status rc;
+
+    if (!items)
+        return mem_fail(err, "recommender", n_items * sizeof(*items));
+    while ((some = next_chunk(r, &item, &seen, end)) > 0) {
+        memcpy(items + n_all, r->items, some * sizeof(*items));
+        n_all += some;
+    }
+    rc = recommender_among(r, query, items, n_all, k, out, n, n_bad, err);
+    mem_free(items);
+    return rc;
+}
+
 enum fusor_status recommender_top(struct recommender *r, uint32_t query,
                                   uint32_t k, struct recommended *out,
                                   uint32_t *n, uint32_t *n_bad,
@@ -152,6 +179,8 @@ enum fusor_status recommender_top(struct recommender *r, uint32_t query,
     const uint32_t *seen = dataset_seen(r->ds, SPLIT_TEST, query, &n_seen);
     const uint32_t *end = n_seen ? seen + n_seen : seen;
 
+    if (r->scorer.begin)
+        return top_of_known(r, &q, k, out, n, n_bad, err);
     *n = 0;
     while ((some = next_chunk(r, &item, &seen, end)) > 0)
         FUSOR_TRY(take_best(r, &q, r->items, some, k, out, n, &bad, err));
@@ -169,6 +198,9 @@ enum fusor_status recommender_among(struct recommender *r,
     uint32_t bad = 0;
 
     *n = 0;
+    if (r->scorer.begin)
+        FUSOR_TRY(
+            r->scorer.begin(r->scorer.context, query, items, n_items, err));
     for (uint32_t at = 0; at < n_items; at += r->scorer.chunk) {
         uint32_t some =
             n_items - at < r->scorer.chunk ? n_items - at : r->scorer.chunk;

@@ -23,6 +23,11 @@ struct recommend_scorer {
     enum fusor_status (*score)(void *context, const struct batcher_query *query,
                                const uint32_t *items, uint32_t n, float *scores,
                                struct fusor_error *err);
+    /** Told of all items before they are scored; NULL: need not be.
+     * @param items [n] */
+    enum fusor_status (*begin)(void *context, const struct batcher_query *query,
+                               const uint32_t *items, uint32_t n,
+                               struct fusor_error *err);
     void *context;
     uint32_t chunk; // most items of one call, at least 1
 };

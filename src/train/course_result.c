@@ -1,8 +1,26 @@
 /* The end of a course as JSON. */
 #include <math.h>
+#include <stdio.h>
 
 #include "train/course_private.h"
 #include "train/phases.h"
+#include "train/shortlist.h"
+
+/* What a judgement ranks, unless it is all items. */
+static void candidates_json(const struct workload *w, struct json *j)
+{
+    struct strbuf text = {0};
+    char hash[24];
+
+    if (w->shortlist) {
+        shortlist_describe(w->shortlist, w->model, &text);
+        json_string(j, "candidates", text.failed ? "" : text.s);
+    }
+    strbuf_clear(&text);
+    snprintf(hash, sizeof(hash), "%016llx",
+             (unsigned long long)workload_candidates_hash(w));
+    json_string(j, "candidates_hash", hash);
+}
 
 void course_result(const struct course *c, struct strbuf *out)
 {
@@ -12,6 +30,7 @@ void course_result(const struct course *c, struct strbuf *out)
     json_begin_object(&j, NULL);
     json_string(&j, "protocol", schema->protocol);
     json_uint(&j, "protocol_version", schema->protocol_version);
+    candidates_json(c->workload, &j);
     json_uint(&j, "workers", c->config.n_workers);
     json_uint(&j, "shards", c->config.n_shards);
     json_uint(&j, "epochs", c->n_epochs);

@@ -6,7 +6,9 @@
  * among the rows of a query). Where the protocol asks for more candidates
  * (loo-full: every item the query has not seen; loo-given: those of the
  * candidates file), each row is ranked among them instead. With qrels each
- * query is ranked among all items, of which those of its rows have labels.
+ * query is ranked among all items, of which those of its rows have labels. The
+ * job's `candidates` (shortlist.h) take the place of all items; what they lack
+ * is never found.
  *
  * With w->slicing rows and groups also go to the slices they belong to
  * (slicing.h).

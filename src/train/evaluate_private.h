@@ -48,7 +48,8 @@ enum fusor_status share_close_group(struct share *s, uint64_t key,
 /* evaluate_rank.c */
 /** Each row among the candidates that the protocol gives it. */
 enum fusor_status share_rank_rows(struct share *s, struct fusor_error *err);
-/** Each query among all items, which have the labels of its rows, or 0. */
+/** Each query among all items, or the job's candidates, which have the labels
+ * of its rows, or 0. */
 enum fusor_status share_rank_queries(struct share *s, struct fusor_error *err);
 
 #endif

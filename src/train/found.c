@@ -14,10 +14,11 @@ struct finder {
     uint32_t n, n_documents;
     struct inverted **indices; // [n]
     uint32_t *texts;           // [n] field of the query
+    uint32_t *towers;          // [n]
 };
 
 static enum fusor_status add_tower(struct finder *f, const struct dataset *ds,
-                                   const struct built *spec,
+                                   uint32_t tower, const struct built *spec,
                                    struct fusor_error *err)
 {
     struct csr m = {0};
@@ -26,6 +27,7 @@ static enum fusor_status add_tower(struct finder *f, const struct dataset *ds,
     if (rc == FUSOR_OK)
         rc = inverted_create(&m, &f->indices[f->n], err);
     if (rc == FUSOR_OK) {
+        f->towers[f->n] = tower;
         f->texts[f->n++] = spec->text;
         f->n_documents = spec->n_items;
     }
@@ -33,8 +35,11 @@ static enum fusor_status add_tower(struct finder *f, const struct dataset *ds,
     return rc;
 }
 
-enum fusor_status finder_create(const struct dataset *ds, const struct model *m,
-                                struct finder **out, struct fusor_error *err)
+enum fusor_status finder_create_for(const struct dataset *ds,
+                                    const struct model *m,
+                                    const unsigned char *wanted,
+                                    struct finder **out,
+                                    struct fusor_error *err)
 {
     uint32_t n_towers = model_n_towers(m);
     struct finder *f = mem_alloc(1, sizeof(*f));
@@ -44,13 +49,14 @@ enum fusor_status finder_create(const struct dataset *ds, const struct model *m,
         return mem_fail(err, "search", sizeof(*f));
     f->indices = mem_alloc(n_towers, sizeof(struct inverted *));
     f->texts = mem_alloc(n_towers, sizeof(*f->texts));
-    if (!f->indices || !f->texts)
+    f->towers = mem_alloc(n_towers, sizeof(*f->towers));
+    if (!f->indices || !f->texts || !f->towers)
         rc = mem_fail(err, "search", n_towers * sizeof(*f->texts));
     for (uint32_t t = 0; rc == FUSOR_OK && t < n_towers; t++) {
         const struct built *spec = model_built(m, t);
 
-        if (spec && spec->method == BUILT_BM25)
-            rc = add_tower(f, ds, spec, err);
+        if (spec && spec->method == BUILT_BM25 && (!wanted || wanted[t]))
+            rc = add_tower(f, ds, t, spec, err);
     }
     if (rc == FUSOR_OK && f->n == 0)
         rc = fusor_fail(err, FUSOR_EUSAGE,
@@ -64,6 +70,12 @@ enum fusor_status finder_create(const struct dataset *ds, const struct model *m,
     return FUSOR_OK;
 }
 
+enum fusor_status finder_create(const struct dataset *ds, const struct model *m,
+                                struct finder **out, struct fusor_error *err)
+{
+    return finder_create_for(ds, m, NULL, out, err);
+}
+
 void finder_destroy(struct finder *f)
 {
     if (!f)
@@ -72,7 +84,28 @@ void finder_destroy(struct finder *f)
         inverted_destroy(f->indices[i]);
     mem_free(f->indices);
     mem_free(f->texts);
+    mem_free(f->towers);
     mem_free(f);
+}
+
+/* Which of its indices is the tower's; n: none. */
+static uint32_t index_of(const struct finder *f, uint32_t tower)
+{
+    uint32_t i = 0;
+
+    while (i < f->n && f->towers[i] != tower)
+        i++;
+    return i;
+}
+
+int finder_has(const struct finder *f, uint32_t tower)
+{
+    return index_of(f, tower) < f->n;
+}
+
+uint32_t finder_text(const struct finder *f, uint32_t tower)
+{
+    return f->texts[index_of(f, tower)];
 }
 
 uint32_t finder_room(const struct finder *f, uint32_t k)
@@ -89,7 +122,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static uint32_t sort_distinct(uint32_t *ids, uint32_t n)
+uint32_t found_sort(uint32_t *ids, uint32_t n)
 {
     uint32_t to = 0;
 
@@ -112,33 +145,50 @@ static const struct batcher_text *text_of(const struct batcher_text *texts,
     return &empty;
 }
 
+enum fusor_status finder_find_by(const struct finder *f, uint32_t tower,
+                                 const struct batcher_text *texts, uint32_t n,
+                                 uint32_t k, uint32_t *out, uint32_t *found,
+                                 struct fusor_error *err)
+{
+    uint32_t most = k < f->n_documents ? k : f->n_documents;
+    uint32_t i = index_of(f, tower), n_hits = 0;
+    const struct batcher_text *t = text_of(texts, n, f->texts[i]);
+    struct inverted_hit *hits = mem_alloc_raw(most, sizeof(*hits));
+    enum fusor_status rc;
+
+    if (!hits)
+        return mem_fail(err, "search", most * sizeof(*hits));
+    rc = inverted_top(f->indices[i], t->terms, t->n, most, hits, &n_hits, err);
+    for (uint32_t h = 0; rc == FUSOR_OK && h < n_hits; h++)
+        out[h] = hits[h].document;
+    *found = rc == FUSOR_OK ? n_hits : 0;
+    mem_free(hits);
+    return rc;
+}
+
 enum fusor_status finder_find(const struct finder *f,
                               const struct batcher_text *texts, uint32_t n,
                               uint32_t k, uint32_t *out, uint32_t *found,
                               struct fusor_error *err)
 {
     uint32_t most = k < f->n_documents ? k : f->n_documents, n_all = 0;
-    struct inverted_hit *hits = mem_alloc_raw(most, sizeof(*hits));
     uint32_t *all = mem_alloc_raw((size_t)most * f->n, sizeof(*all));
     enum fusor_status rc = FUSOR_OK;
 
-    if (!hits || !all)
-        rc = mem_fail(err, "search", (size_t)most * f->n * sizeof(*all));
+    if (!all)
+        return mem_fail(err, "search", (size_t)most * f->n * sizeof(*all));
     for (uint32_t i = 0; rc == FUSOR_OK && i < f->n; i++) {
-        const struct batcher_text *t = text_of(texts, n, f->texts[i]);
-        uint32_t n_hits;
+        uint32_t some = 0;
 
-        rc = inverted_top(f->indices[i], t->terms, t->n, most, hits, &n_hits,
-                          err);
-        for (uint32_t h = 0; rc == FUSOR_OK && h < n_hits; h++)
-            all[n_all++] = hits[h].document;
+        rc = finder_find_by(f, f->towers[i], texts, n, most, all + n_all, &some,
+                            err);
+        n_all += some;
     }
     *found = 0;
     if (rc == FUSOR_OK) {
-        *found = sort_distinct(all, n_all);
+        *found = found_sort(all, n_all);
         memcpy(out, all, *found * sizeof(*out));
     }
-    mem_free(hits);
     mem_free(all);
     return rc;
 }

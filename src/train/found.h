@@ -1,7 +1,7 @@
 /* Documents that the words of a query find: the best by each bm25 tower of the
  * model, out of an inverted index each (index/inverted.h), which is made from
  * the texts of the data set, as the tower's rows were. What `fusor search`
- * scores, and what negatives are drawn from.
+ * scores, what a shortlist begins with, and what negatives are drawn from.
  *
  * Threads: read-only once made. */
 #ifndef TRAIN_FOUND_H
@@ -17,7 +17,18 @@ struct finder;
 /** @return FUSOR_EUSAGE: no tower is a bm25; FUSOR_ENOMEM */
 enum fusor_status finder_create(const struct dataset *ds, const struct model *m,
                                 struct finder **out, struct fusor_error *err);
+/** The same of some of the bm25 towers only.
+ * @param wanted [towers of the model] */
+enum fusor_status finder_create_for(const struct dataset *ds,
+                                    const struct model *m,
+                                    const unsigned char *wanted,
+                                    struct finder **out,
+                                    struct fusor_error *err);
 void finder_destroy(struct finder *f); // NULL is fine
+/** Has it an index of this tower? */
+int finder_has(const struct finder *f, uint32_t tower);
+/** The text of the query that a tower of the finder reads. */
+uint32_t finder_text(const struct finder *f, uint32_t tower);
 /** Most documents that finder_find() gives. */
 uint32_t finder_room(const struct finder *f, uint32_t k);
 /** The k best documents of each tower, together, by ascending id.
@@ -27,6 +38,14 @@ enum fusor_status finder_find(const struct finder *f,
                               const struct batcher_text *texts, uint32_t n,
                               uint32_t k, uint32_t *out, uint32_t *found,
                               struct fusor_error *err);
+
+/** The k best of one tower, best first. @param out [k] */
+enum fusor_status finder_find_by(const struct finder *f, uint32_t tower,
+                                 const struct batcher_text *texts, uint32_t n,
+                                 uint32_t k, uint32_t *out, uint32_t *found,
+                                 struct fusor_error *err);
+/** Sort ids, each once. @return how many are left */
+uint32_t found_sort(uint32_t *ids, uint32_t n);
 
 /* What was found for each query that has train or valid rows. */
 struct found {

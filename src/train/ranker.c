@@ -2,7 +2,11 @@
  * pair. */
 #include "train/ranker.h"
 
+#include <math.h>
 #include <string.h>
+
+#include "base/mem.h"
+#include "train/shortlist.h"
 
 static enum fusor_status fill(struct ranker *k,
                               const struct batcher_query *query,
@@ -38,6 +42,18 @@ static enum fusor_status make_items(struct ranker *k, uint32_t n_items,
     return FUSOR_OK;
 }
 
+/* Those whose vectors the shortlist wants. @return are there any? */
+static int choose_towers(struct ranker *k)
+{
+    const struct model *m = k->worker->workload->model;
+    int any = 0;
+
+    for (uint32_t t = 0; t < model_n_towers(m); t++)
+        any |= k->has[t] = shortlist_wants(k->worker->workload->shortlist, t) &&
+                           model_tower_ranks(m, t);
+    return any && model_items_bytes(m, k->has, k->n_items) <= RANKER_BYTES_MAX;
+}
+
 enum fusor_status ranker_create(struct ranker *k, struct worker *w,
                                 uint64_t n_pairs, struct fusor_error *err)
 {
@@ -46,11 +62,15 @@ enum fusor_status ranker_create(struct ranker *k, struct worker *w,
     enum fusor_status rc;
 
     *k = (struct ranker){.worker = w, .n_items = n_items};
-    if (n_items == 0 || n_pairs < n_items || !model_ranks(m) ||
-        model_items_bytes(m, n_items) > RANKER_BYTES_MAX)
+    k->has = mem_alloc(model_n_towers(m) + 1, 1);
+    if (!k->has)
+        return mem_fail(err, "ranking", model_n_towers(m));
+    k->whole = n_items > 0 && n_pairs >= n_items && model_ranks(m) &&
+               model_items_bytes(m, NULL, n_items) <= RANKER_BYTES_MAX;
+    if (!k->whole && !choose_towers(k))
         return FUSOR_OK;
-    rc =
-        model_items_create(m, (uint32_t)n_items, w->micro_rows, &k->items, err);
+    rc = model_items_create(m, k->whole ? NULL : k->has, (uint32_t)n_items,
+                            w->micro_rows, &k->items, err);
     if (rc == FUSOR_OK)
         rc = make_items(k, (uint32_t)n_items, err);
     if (rc != FUSOR_OK)
@@ -60,6 +80,9 @@ enum fusor_status ranker_create(struct ranker *k, struct worker *w,
 
 void ranker_clear(struct ranker *k)
 {
+    if (k->worker)
+        model_run_set_tops(k->worker->run, TOPS_PASS);
+    mem_free(k->has);
     model_items_destroy(k->items);
     *k = (struct ranker){0};
 }
@@ -93,7 +116,8 @@ enum fusor_status ranker_score(struct ranker *k,
 
     if (n == 0)
         return FUSOR_OK;
-    if (!k->items) {
+    if (!k->whole) {
+        k->known = 0; // the step is another's from here on
         FUSOR_TRY(fill(k, query, items, n, &m, err));
         FUSOR_TRY(worker_score(k->worker, m, err));
         memcpy(scores, k->worker->scores, n * sizeof(*scores));
@@ -106,5 +130,74 @@ enum fusor_status ranker_score(struct ranker *k,
                               items[i], (unsigned long long)k->n_items);
     FUSOR_TRY(make_query(k, query, items, err));
     model_rank(k->worker->run, &k->step, k->items, items, n, scores);
+    return FUSOR_OK;
+}
+
+enum fusor_status ranker_begin(struct ranker *k,
+                               const struct batcher_query *query,
+                               const uint32_t *items, uint32_t n,
+                               struct fusor_error *err)
+{
+    struct worker *w = k->worker;
+    float *scores;
+    enum fusor_status rc = FUSOR_OK;
+
+    if (!model_normalises_queries(w->workload->model))
+        return FUSOR_OK;
+    scores = mem_alloc_raw(w->micro_rows, sizeof(*scores));
+    if (!scores)
+        return mem_fail(err, "ranking", w->micro_rows * sizeof(*scores));
+    k->known = 0; // its pass is noted too
+    model_run_set_tops(w->run, TOPS_COLLECT);
+    for (uint32_t at = 0; rc == FUSOR_OK && at < n; at += w->micro_rows)
+        rc = ranker_score(k, query, items + at,
+                          n - at < w->micro_rows ? n - at : w->micro_rows,
+                          scores, err);
+    model_run_set_tops(w->run, TOPS_GIVEN);
+    mem_free(scores);
+    return rc;
+}
+
+/* By passes over all pairs. */
+static enum fusor_status tower_pairs(struct ranker *k,
+                                     const struct batcher_query *query,
+                                     uint32_t tower, uint32_t first, uint32_t n,
+                                     float *scores, struct fusor_error *err)
+{
+    struct worker *w = k->worker;
+    struct step_micro *m;
+
+    k->known = 0;
+    FUSOR_TRY(fill(k, query, w->items, n, &m, err));
+    FUSOR_TRY(worker_score(w, m, err));
+    memcpy(scores + first, model_tower_scores(w->run, tower),
+           n * sizeof(*scores));
+    return FUSOR_OK;
+}
+
+enum fusor_status ranker_tower(struct ranker *k,
+                               const struct batcher_query *query,
+                               uint32_t tower, float *scores,
+                               struct fusor_error *err)
+{
+    struct worker *w = k->worker;
+    int made = k->items && (k->whole || k->has[tower]);
+
+    scores[VOCAB_UNKNOWN] = NAN;
+    for (uint32_t first = 1; first < k->n_items; first += w->micro_rows) {
+        uint32_t n = (uint32_t)k->n_items - first;
+
+        if (n > w->micro_rows)
+            n = w->micro_rows;
+        for (uint32_t i = 0; i < n; i++)
+            w->items[i] = first + i;
+        if (!made) {
+            FUSOR_TRY(tower_pairs(k, query, tower, first, n, scores, err));
+            continue;
+        }
+        FUSOR_TRY(make_query(k, query, w->items, err));
+        model_rank_tower(w->run, &k->step, k->items, tower, w->items, n,
+                         scores + first);
+    }
     return FUSOR_OK;
 }

@@ -9,6 +9,7 @@
 #include "train/build.h"
 #include "train/catalogue.h"
 #include "train/rules.h"
+#include "train/shortlist.h"
 #include "train/slicing.h"
 
 #define LOG_MODULE "train"
@@ -20,7 +21,8 @@ static const char *const job_keys[] = {
     "data",      "label",  "labels",    "fields",   "tables",
     "encoders",  "towers", "fusion",    "output",   "loss",
     "optimizer", "train",  "stages",    "evaluate", "cluster",
-    "memory",    "name",   "init_from", "privacy",  NULL,
+    "memory",    "name",   "init_from", "privacy",  "candidates",
+    NULL,
 };
 
 /* What is not constant about a workload. */
@@ -146,7 +148,11 @@ static enum fusor_status fill_work(struct workload *w, struct yaml_node *root,
     FUSOR_TRY(workload_read_objectives(w, root, err));
     FUSOR_TRY(workload_check_head(w, root, err));
     FUSOR_TRY(guarantee_check(w, root, err));
-    return workload_read_metrics(w, yaml_get(root, "evaluate"), err);
+    if (w->fold < 0)
+        FUSOR_TRY(shortlist_create(yaml_get(root, "candidates"), w->data,
+                                   w->model, &w->shortlist, err));
+    FUSOR_TRY(workload_read_metrics(w, yaml_get(root, "evaluate"), err));
+    return workload_check_queries(w, root, err);
 }
 
 static enum fusor_status create(struct yaml *job, int outline, int fold,
@@ -222,6 +228,7 @@ void workload_destroy(struct workload *w)
         return;
     workload_done_without(w->share->without);
     mem_free(w->share);
+    shortlist_destroy(w->shortlist);
     slicing_destroy(w->slicing);
     catalogue_destroy(w->catalogue);
     model_destroy(w->model);
@@ -304,6 +311,12 @@ const unsigned char *workload_frozen_tables(const struct workload *w,
                                             uint32_t stage)
 {
     return workload_frozen_blocks(w, stage) + w->params->n_blocks;
+}
+
+uint64_t workload_candidates_hash(const struct workload *w)
+{
+    return dataset_schema(w->data)->candidates_hash ^
+           shortlist_hash(w->shortlist, w->model);
 }
 
 void workload_warn(const struct workload *w)

@@ -18,6 +18,7 @@
 
 struct catalogue;
 struct slicing;
+struct shortlist;
 struct workload_share;
 
 struct workload {
@@ -37,6 +38,7 @@ struct workload {
     uint32_t n_metrics;
     struct catalogue *catalogue; // for metrics of lists, else NULL
     struct slicing *slicing;     // evaluation by group, else NULL
+    struct shortlist *shortlist; // candidates of queries; NULL: all items
     uint32_t only_ordered;  // bits of labels whose scores are no estimates: the
                             // last loss only orders items
     struct strbuf warnings; // what is allowed but seldom meant, a line each
@@ -80,6 +82,8 @@ const unsigned char *workload_frozen_tables(const struct workload *w,
 /** Append a sentence about the metrics that take scores for estimates of the
  * label where they only order items; nothing when there is none. */
 void workload_say_misjudged(const struct workload *w, struct strbuf *out);
+/** Names the candidates that a judgement ranks: 0 for all items. */
+uint64_t workload_candidates_hash(const struct workload *w);
 /** Log the warnings: by one process of a job. */
 void workload_warn(const struct workload *w);
 /** Shapes, rows and bytes of the whole graph, for --check. */

@@ -1,4 +1,5 @@
 /* The graph of a job in words: what fusor train --check prints. */
+#include "train/shortlist.h"
 #include "train/workload_private.h"
 
 static void describe_rule(const char *name, const struct optim_spec *s,
@@ -57,6 +58,11 @@ void workload_describe(const struct workload *w, struct strbuf *out)
         describe_rule(w->params->blocks[b].name, &w->block_optim[b], out);
     for (uint32_t s = 0; s < w->options.n_stages; s++)
         describe_stage(w, s, out);
+    if (w->shortlist) {
+        strbuf_add(out, "candidates: ");
+        shortlist_describe(w->shortlist, w->model, out);
+        strbuf_add(out, "\n");
+    }
     workload_describe_metrics(w, out);
     if (w->warnings.s)
         strbuf_addf(out, "warnings\n%s", w->warnings.s);

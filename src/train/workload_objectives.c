@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "data/protocol.h"
+
 /* May bce take each label that it is to learn? */
 static enum fusor_status check_losses(const struct workload *w,
                                       struct fusor_error *err)
@@ -145,4 +147,42 @@ enum fusor_status workload_check_head(struct workload *w,
                          "fusion: give the stage out of fold a loss over rows, "
                          "such as bce or bpr");
     return FUSOR_OK;
+}
+
+/* Why a stage cannot tell what is largest of a query, or NULL. */
+static const char *why_alone(const struct workload *w, uint32_t s)
+{
+    const struct objective *o = &w->objectives.stages[s];
+
+    if (w->options.stages[s].build || w->options.stages[s].apart || o->over ||
+        o->listwise || o->negatives.per_row)
+        return NULL;
+    return "a row by itself is the largest of its query: give "
+           "train.negatives, or a loss over lists such as listnet";
+}
+
+enum fusor_status workload_check_queries(const struct workload *w,
+                                         struct yaml_node *root,
+                                         struct fusor_error *err)
+{
+    const struct yaml_node *at = yaml_path(root, "fusion.normalise");
+    const struct protocol_ops *p =
+        protocol_find(dataset_schema(w->data)->protocol, NULL);
+    const char *why = NULL;
+
+    if (!model_normalises_queries(w->model))
+        return FUSOR_OK;
+    if (w->options.privacy.clip > 0)
+        why = "with privacy a sample is not compared with others";
+    for (uint32_t s = 0; !why && s < w->options.n_stages; s++)
+        why = why_alone(w, s);
+    for (uint32_t i = 0; !why && i < w->n_metrics; i++)
+        if (!metric_over_groups(&w->metrics[i]))
+            why = "a metric of rows by themselves knows no query: evaluate "
+                  "metrics of rankings, such as ndcg@10";
+    if (!why && w->n_metrics &&
+        (!p || !(p->flags & (PROTOCOL_RANKS_ROWS | PROTOCOL_RANKS_QUERIES))))
+        why = "the protocol ranks no candidates: prepare by qrels or loo-full";
+    return why ? yaml_fail(at ? at : root, err, "per_query_max: %s", why)
+               : FUSOR_OK;
 }

@@ -28,6 +28,12 @@ enum fusor_status workload_check_head(struct workload *w,
                                       struct yaml_node *root,
                                       struct fusor_error *err);
 
+/** A fusion that normalises: per_query_max wants samples of a query together
+ * wherever it is trained or judged; metrics are there. */
+enum fusor_status workload_check_queries(const struct workload *w,
+                                         struct yaml_node *root,
+                                         struct fusor_error *err);
+
 /* workload_metrics.c: a metric that names no label is one of each label of the
  * job ("auc" is "auc:click", "auc:buy"). */
 

@@ -232,16 +232,6 @@ static void a_network_does_without_a_tower(void)
     }
 }
 
-static void queries_cannot_be_normalised_here(void)
-{
-    struct fixture f;
-
-    CHECK(fixture_init(&f, BASE "{type: weighted, normalise: "
-                                "per_query_max}}") == FUSOR_EUSAGE);
-    CHECK(strstr(f.err.text, "fusor fuse") != NULL);
-    fixture_clear(&f);
-}
-
 /* The fusion's bias among the blocks; n_blocks: there is none. */
 static uint32_t find_bias(const struct fixture *f)
 {
@@ -481,8 +471,6 @@ int main(void)
         {"a missing tower does not break the score",
          a_missing_tower_does_not_break_the_score},
         {"a network does without a tower", a_network_does_without_a_tower},
-        {"queries cannot be normalised in a model",
-         queries_cannot_be_normalised_here},
         {"attention weights sum to one and follow the gate",
          weights_sum_to_one},
         {"a bias moves the score and learns", a_bias_moves_the_score},

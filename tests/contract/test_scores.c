@@ -101,8 +101,14 @@ static void every_fusion_differentiates_around_silent_towers(void)
         "attention, gate: {mlp: [4], activation: tanh, from: [price]}",
     };
     static const char *const more[] = {
-        "over: logits", "over: scores", "over: logits, drop: 0.4",
-        "over: logits, normalise: zscore", "over: scores, normalise: zscore"};
+        "over: logits",
+        "over: scores",
+        "over: logits, drop: 0.4",
+        "over: logits, normalise: zscore",
+        "over: scores, normalise: zscore",
+        "over: scores, normalise: per_query_max",
+        "over: logits, missing: zero",
+        "over: logits, normalise: per_query_max, missing: zero"};
 
     for (size_t h = 0; h < sizeof(heads) / sizeof(heads[0]); h++)
         for (size_t k = 0; k < sizeof(more) / sizeof(more[0]); k++) {
@@ -180,6 +186,27 @@ static void a_sample_about_which_no_tower_speaks_is_an_error(void)
     }
 }
 
+/* With missing: zero the others do not grow. */
+static void a_silent_tower_may_count_as_nothing(void)
+{
+    struct fixture f;
+
+    REQUIRE(fixture_init(&f,
+                         TABLES MF ", " OUT ", " PART
+                                   "}, fusion: {type: weighted, missing: "
+                                   "zero, weights: [1, 2, 3]}}") == FUSOR_OK);
+    fixture_loss(&f);
+    for (uint32_t i = 0; i < 6; i++) {
+        double sum = (double)model_tower_scores(f.run, 0)[i] +
+                     2 * (double)model_tower_scores(f.run, 1)[i];
+
+        if (!is_silent(i))
+            sum += 3 * (double)model_tower_scores(f.run, 2)[i];
+        CHECK_CLOSE(f.scores[i], sum, 1e-5);
+    }
+    fixture_clear(&f);
+}
+
 /* explain leaves towers out of rows where others are silent already. */
 static void towers_left_out_and_silent_ones_go_together(void)
 {
@@ -242,6 +269,8 @@ int main(void)
          a_missing_score_is_an_error_that_its_source_names},
         {"a sample about which no tower speaks is an error",
          a_sample_about_which_no_tower_speaks_is_an_error},
+        {"a silent tower may count as nothing",
+         a_silent_tower_may_count_as_nothing},
         {"towers left out and silent ones go together",
          towers_left_out_and_silent_ones_go_together},
         {"what makes no sense is refused", what_makes_no_sense_is_refused},

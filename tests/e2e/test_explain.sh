@@ -48,7 +48,7 @@ fails 2 'give both' "$FUSOR" explain runs/1 --user 7
 fails 2 'there is no item' "$FUSOR" explain runs/1 --user 7 --item nobody
 fails 2 'is for many rows' "$FUSOR" explain runs/1 --user 7 --item 3 --rows 3
 fails 2 'did you mean' "$FUSOR" train job.yaml --set fusion.missing=zerro
-fails 2 'per_query_max needs all rows' "$FUSOR" train job.yaml --check \
+fails 2 'per_query_max: a row by itself' "$FUSOR" train job.yaml --check \
     --set fusion.normalise=per_query_max
 ok "a fusion that refuses" "$FUSOR" train job.yaml -q --run-dir runs/error \
     --set fusion.missing=error --set train.epochs=1

@@ -87,6 +87,85 @@ ok "train beside bm25" "$FUSOR" train both.yaml --run-dir both -q
 ok "search" "$FUSOR" search both "Which about2x3s, about2x9?" --top 3
 shows ' d'
 
+# Candidates by words and by the trained tower, and a fusion of shares of the
+# best of them, fitted out of fold.
+cat >union.yaml <<'END'
+data: {prepared: parts/docs, protocol: qrels}
+label: {map: threshold, at: 0.5}
+fields:
+  query_words: {side: query, type: text}
+  doc:         {side: item, type: categorical}
+  title:       {side: item, type: text}
+  body:        {side: item, type: text}
+tables: {token: {dim: 16, init: {normal: 0.3}}}
+towers:
+  bm25: {type: bm25, query: query_words, item: doc, fields: [title, body]}
+  two:  {type: dot, query: {text: query_words, pool: rsqrt}, table: token,
+         item: {text: [title, body], pool: rsqrt}}
+fusion: {type: weighted, over: scores, weights: free, missing: zero,
+         normalise: per_query_max}
+candidates: {union: [{bm25: 20}, {two: 10}]}
+stages:
+  - {build: [bm25]}
+  - {train: [two], epochs: 20, loss: {sampled_softmax: {from: in_batch,
+     temperature: 0.5}}}
+  - {train: [fusion], rows: out_of_fold(3), epochs: 20, loss: listnet}
+optimizer: {adam: 1.0e-2}
+train: {global_batch: 24, micro_batches: 3, negatives: 8,
+        negatives_from: search, negatives_rank: 20}
+evaluate: [ndcg@10, recall@10, recall@60]
+cluster: {staleness: 0, threads: 1}
+END
+ok "graph" "$FUSOR" train union.yaml --check
+shows 'candidates: 20 by bm25, 10 by two'
+shows "shares of the query's largest"
+ok "train" "$FUSOR" train union.yaml --run-dir union -q
+digest union
+want=$found
+grep -qF '"candidates": "20 by bm25, 10 by two"' union/result.json ||
+    die "the result does not say what was ranked"
+ok "judge" "$FUSOR" evaluate union --split test
+cp out union.txt
+cp err union.err
+# 60 documents: whoever ranks them all finds them, who ranks 30 does not.
+awk '$1 == "recall@60" { found = $2 < 1 } END { exit !found }' union.txt ||
+    die "documents that were not retrieved are found"
+ok "all of them" "$FUSOR" train union.yaml --run-dir all -q \
+    --set candidates=all
+ok "judge" "$FUSOR" evaluate all --split test
+awk '$1 == "recall@60" { found = $2 == 1 } END { exit !found }' out ||
+    die "not all documents are ranked"
+cmp -s err union.err && die "other candidates have the same hash"
+ok "threads" "$FUSOR" train union.yaml --run-dir union2 -q --threads 2
+same union2
+ok "judge" "$FUSOR" evaluate union2 --split test
+cmp out union.txt || die "threads change what is found"
+if mpirun --oversubscribe -n 2 true 2>/dev/null; then
+    ok "ranks" mpirun --oversubscribe -n 4 "$FUSOR" train union.yaml \
+        --run-dir union3 -q --servers 2
+    same union3
+    for key in ndcg@10 recall@10 recall@60; do
+        [ "$(value union3/result.json $key)" = \
+            "$(value union/result.json $key)" ] || die "ranks change $key"
+    done
+fi
+ok "compare" "$FUSOR" compare union all --split test
+ok "search" "$FUSOR" search union "Which about2x3s, about2x9?" --json
+found=$(sed -n 's/.*"candidates": *\([0-9]*\).*/\1/p' out)
+[ "$found" -ge 10 ] && [ "$found" -le 30 ] || die "$found candidates"
+ok "search in the index alone" "$FUSOR" search union "about2x3" -c 5 --json
+ok "recommend" "$FUSOR" recommend union --user q1 --top 3
+shows ' d'
+fails 2 'a row has no score of its own' "$FUSOR" scores union --out s.tsv
+fails 2 'per_query_max' "$FUSOR" explain union
+ok "one tower's scores" "$FUSOR" scores union --tower two --out s.tsv
+sed 's/{bm25: 20}/{bm35: 20}/' union.yaml >bad.yaml
+fails 2 'did you mean bm25' "$FUSOR" train bad.yaml --check
+fails 2 'want {TOWER: N}' "$FUSOR" train union.yaml --check --set candidates=some
+fails 2 'per_query_max: a row by itself' "$FUSOR" train union.yaml --check \
+    --set 'stages=[{build: [bm25]}, {train: [fusion], loss: mse}]' \
+    --set train.negatives=0
+
 # What makes no sense.
 sed 's/filters: 6/filter: 6/' two.yaml >bad.yaml
 fails 2 'did you mean filters' "$FUSOR" train bad.yaml --check

@@ -123,7 +123,7 @@ static void it_ranks_in_the_bits_of_a_pass(void)
 
     begin(&f, jobs[0]);
     REQUIRE(model_ranks(f.model));
-    REQUIRE(model_items_create(f.model, 6, 6, &items, NULL) == FUSOR_OK);
+    REQUIRE(model_items_create(f.model, NULL, 6, 6, &items, NULL) == FUSOR_OK);
     model_items_fill(items, f.run, &f.step, 0);
     REQUIRE(model_forward(f.run, &f.step, all, NULL, NULL) == FUSOR_OK);
     model_rank(f.run, &f.step, items, which, 3, ranked);

@@ -209,9 +209,30 @@ static void nan_never_helps(void)
     metric_set_destroy(set);
 }
 
+/* What nobody offered is found by no list, however long. */
+static void what_was_not_offered_is_never_found(void)
+{
+    static const float scores[] = {2, -INFINITY, 1, -INFINITY};
+    static const float labels[] = {1, 1, 0, 1};
+    struct metric_set *set = make_set();
+    double values[N_NAMES];
+
+    REQUIRE(metric_set_group(set, 1, scores, labels, 4, values, NULL) ==
+            FUSOR_OK);
+    CHECK_CLOSE(values[1], 1, 1e-12);       // hr@5
+    CHECK_CLOSE(values[3], 1.0 / 3, 1e-12); // recall@5
+    CHECK_CLOSE(values[4], 1.0 / 5, 1e-12); // precision@5
+    REQUIRE(metric_set_group(set, 2, scores + 1, labels + 1, 2, values, NULL) ==
+            FUSOR_OK);
+    CHECK(values[1] == 0 && values[3] == 0 && values[5] == 0); // mrr too
+    metric_set_destroy(set);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
+        {"what was not offered is never found",
+         what_was_not_offered_is_never_found},
         {"groups match the definitions", groups_match_the_definitions},
         {"a constant scorer hits nothing", a_constant_scorer_hits_nothing},
         {"known groups", known_groups},

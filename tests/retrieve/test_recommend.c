@@ -55,7 +55,8 @@ static enum fusor_status fake_score(void *context,
 static struct recommender *make(struct dataset *ds, struct fake *f,
                                 uint32_t chunk)
 {
-    struct recommend_scorer scorer = {fake_score, f, chunk};
+    struct recommend_scorer scorer = {
+        .score = fake_score, .context = f, .chunk = chunk};
     struct recommender *r = NULL;
 
     REQUIRE(recommender_create(ds, &scorer, &r, NULL) == FUSOR_OK);
@@ -158,7 +159,8 @@ static void memory_out(void)
 {
     struct dataset *ds = open_small();
     struct fake f = {.fail = 0};
-    struct recommend_scorer scorer = {fake_score, &f, 8};
+    struct recommend_scorer scorer = {
+        .score = fake_score, .context = &f, .chunk = 8};
     struct recommender *r = NULL;
     size_t before = mem_used();
 

@@ -111,8 +111,7 @@ static void concat_describe(const struct fusion *f, const struct model *m,
 
     (void)m;
     stack_describe(&c->stack, out);
-    if (c->mix.normalised)
-        strbuf_add(out, " of z-scores");
+    mix_describe(&c->mix, out);
 }
 
 const struct fusion_kind fusion_concat = {

@@ -1,5 +1,5 @@
 /* Towers side by side, and weighted sums of them. */
-#include "model/fusion/mix.h"
+#include "model/fusion/query_max.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static enum fusor_status build_bias(struct model *m, struct yaml_node *at,
 {
     uint32_t block;
 
-    out->has_bias = out->normalised; // z-scores have mean 0
+    out->has_bias = out->normalise == NORMALISE_ZSCORE; // whose mean is 0
     FUSOR_TRY(build_bool(at, "bias", &out->has_bias, err));
     if (!out->has_bias)
         return FUSOR_OK;
@@ -28,22 +28,22 @@ static enum fusor_status build_bias(struct model *m, struct yaml_node *at,
     return FUSOR_OK;
 }
 
-static enum fusor_status build_normalise(struct model *m, struct yaml_node *at,
-                                         struct mix *out,
+static enum fusor_status build_normalise(struct model *m, struct fusion *f,
+                                         struct yaml_node *at, struct mix *out,
                                          struct fusor_error *err)
 {
     static const char *const names[] = {"none", "zscore", "per_query_max",
                                         NULL};
-    int choice = 0;
+    int choice = NORMALISE_NONE;
 
     FUSOR_TRY(build_choice(at, "normalise", names, &choice, err));
-    if (choice == 2)
+    out->normalise = (enum mix_normalise)choice;
+    f->by_query = choice == NORMALISE_QUERY_MAX;
+    if (choice == NORMALISE_QUERY_MAX && out->fusion->over == OVER_VECTORS)
         return yaml_fail(yaml_get(at, "normalise"), err,
-                         "per_query_max needs all rows of a query at once, and "
-                         "a micro-batch may hold some: say zscore, or join "
-                         "score files by fusor fuse --normalise per_query_max");
-    out->normalised = choice == 1;
-    if (!out->normalised)
+                         "per_query_max is of towers' scores, but the fusion "
+                         "is over vectors: take over: logits or scores");
+    if (choice != NORMALISE_ZSCORE)
         return FUSOR_OK;
     out->norm.gaps = out->gaps;
     return batch_norm_build_plain(m, "zscore", out->width, &out->norm, err);
@@ -74,7 +74,7 @@ enum fusor_status mix_build(struct model *m, struct fusion *f,
                          "vectors of towers %s and %s differ in length: %u, "
                          "%u; a %s fusion adds them (concat does not)",
                          a->name, b->name, a->width, b->width, f->kind->name);
-    FUSOR_TRY(build_normalise(m, at, out, err));
+    FUSOR_TRY(build_normalise(m, f, at, out, err));
     out->drop.rate = f->drop;
     if (f->drop > 0)
         out->drop.number = build_dropout(m);
@@ -112,10 +112,13 @@ void mix_take(const struct mix *x, struct model_run *r, struct mix_state *st)
         st->silent = run_take(r, n * x->n_towers, 1);
         st->grow = run_take(r, n, sizeof(float));
     }
-    if (!x->normalised)
+    if (x->normalise == NORMALISE_NONE)
         return;
     st->raw = run_take(r, n * x->width, sizeof(float));
-    batch_norm_take(&x->norm, r, &st->norm);
+    if (x->normalise == NORMALISE_ZSCORE)
+        batch_norm_take(&x->norm, r, &st->norm);
+    else
+        st->until = run_take(r, n, sizeof(*st->until));
 }
 
 /* x = x * mask of the tower that each column belongs to. */
@@ -156,7 +159,8 @@ static void blank_missing(const struct mix *x, struct mix_state *st,
         for (uint32_t t = 0; t < x->n_towers; t++) {
             uint32_t width = mix_tower(x, r, t)->width;
 
-            if (mix_is_missing(x, r, t) || mix_is_silent(x, st, i, t))
+            if (mix_is_missing(x, r, t) ||
+                (x->gaps && st->silent[(size_t)i * x->n_towers + t]))
                 v->fill(at, 0.0f, width);
             else if (x->joins)
                 v->scale(at, factor, width);
@@ -243,7 +247,7 @@ static void note_unheard(const struct mix *x, const struct mix_state *st,
                          struct model_run *r, uint32_t n)
 {
     for (uint32_t i = 0; i < n && r->unheard == UINT32_MAX; i++) {
-        uint32_t silent = 0;
+        uint32_t silent = 0; // none with missing: zero
 
         for (uint32_t t = 0; t < x->n_towers; t++)
             silent += mix_is_silent(x, st, i, t);
@@ -253,9 +257,14 @@ static void note_unheard(const struct mix *x, const struct mix_state *st,
 }
 
 static void normalise(const struct mix *x, struct mix_state *st,
-                      const struct model_step *s, uint32_t n, int train)
+                      struct model_run *r, const struct model_step *s,
+                      uint32_t n, int train)
 {
     memcpy(st->raw, st->x, (size_t)n * x->width * sizeof(float));
+    if (x->normalise == NORMALISE_QUERY_MAX) {
+        query_max_forward(x, st, r, s->batch);
+        return;
+    }
     batch_norm_forward(&x->norm, &st->norm, s, st->raw, n, st->x, train);
     if (x->gaps)
         fill_gaps(x, st, n);
@@ -283,8 +292,8 @@ void mix_forward(const struct mix *x, struct mix_state *st, struct model_run *r,
         offset += width;
     }
     st->batch_stats = train;
-    if (x->normalised)
-        normalise(x, st, s, n, train);
+    if (x->normalise != NORMALISE_NONE)
+        normalise(x, st, r, s, n, train);
     if (r->n_missing || x->gaps)
         blank_missing(x, st, r, n);
     if (x->gaps)
@@ -327,7 +336,9 @@ void mix_backward(const struct mix *x, struct mix_state *st,
         apply_mask(x, st, r, n, st->dx);
     for (uint32_t i = 0; x->gaps && x->joins && i < n; i++)
         vec_ops()->scale(st->dx + (size_t)i * x->width, st->grow[i], x->width);
-    if (x->normalised)
+    if (x->normalise == NORMALISE_QUERY_MAX)
+        query_max_backward(x, st, n);
+    if (x->normalise == NORMALISE_ZSCORE)
         batch_norm_backward(&x->norm, &st->norm, s, st->raw, st->dx, n,
                             st->batch_stats, x->fusion->trained);
     for (uint32_t t = 0; t < x->n_towers; t++) {
@@ -338,7 +349,7 @@ void mix_backward(const struct mix *x, struct mix_state *st,
 
 static int mixes_probabilities(const struct mix *x, const struct model *m)
 {
-    return !x->normalised && x->fusion->over == OVER_SCORES &&
+    return x->normalise == NORMALISE_NONE && x->fusion->over == OVER_SCORES &&
            m->heads[x->fusion->head].output.kind == OUTPUT_SIGMOID;
 }
 
@@ -436,8 +447,10 @@ void mix_contributions(const struct mix *x, const struct mix_state *st,
 
 void mix_describe(const struct mix *x, struct strbuf *out)
 {
-    if (x->normalised)
+    if (x->normalise == NORMALISE_ZSCORE)
         strbuf_add(out, " of z-scores");
+    if (x->normalise == NORMALISE_QUERY_MAX)
+        strbuf_add(out, " of shares of the query's largest");
     if (x->has_bias)
         strbuf_add(out, " + bias");
 }

@@ -9,16 +9,20 @@
  *   normalise: zscore  x_t less its mean over its standard deviation: of the
  *              micro-batch in training, running averages after it. Then
  *              scores are no probabilities any more, and R is a logit
+ *              per_query_max  x_t over the largest |x_t| of the query: of its
+ *              adjacent samples in the micro-batch, or of all candidates that
+ *              are ranked (model_run_set_tops()); R is a logit here too
  *              none
  *   drop: p    in training a tower is left out of a sample with probability p,
  *              by (seed, epoch, sample); the others grow, so that the mean
  *              stays
  *   missing:   of a tower that gives no answer (model_run_set_missing()):
  *              drop_tower leaves it out, the others' weights grow to the same
- *              sum; zero takes 0 for it; error refuses. A tower that is silent
- *              about a sample (a score of NaN, where a tower of scores says
- *              missing: drop_tower) is left out of that sample, in training
- *              too; z-scores are of the samples about which it speaks
+ *              sum; zero takes 0 for it, after normalising; error refuses. A
+ *              tower that is silent about a sample (a score of NaN, where a
+ *              tower of scores says missing: drop_tower) is left out of that
+ *              sample or, with zero, counts as 0, in training too; z-scores
+ *              and maxima are of the samples about which it speaks
  *
  * A weighted sum R = sum_t a_t x_t becomes the model's score: itself over
  * logits; over scores with a sigmoid output logit(R), so that the model's
@@ -43,6 +47,8 @@
 extern const char *const fusion_over_names[];    // by enum fusion_over
 extern const char *const fusion_missing_names[]; // by enum fusion_missing
 
+enum mix_normalise { NORMALISE_NONE, NORMALISE_ZSCORE, NORMALISE_QUERY_MAX };
+
 struct mix {
     const struct fusion *fusion; // whose towers these are
     uint32_t n_towers;
@@ -52,7 +58,7 @@ struct mix {
     struct dense head;   // weighted sums of vectors
     int has_head;
     struct batch_norm norm; // zscore
-    int normalised;
+    enum mix_normalise normalise;
     int joins;     // a network joins the towers: no weights to renormalise
     int gaps;      // some tower may be silent about a sample
     int has_bias;  // of the score, when there is no head
@@ -70,6 +76,7 @@ struct mix_state {
     int dropped;   // the last forward pass made a mask
     struct batch_norm_state norm;
     float *raw;            // [n, width] x before it was normalised
+    uint32_t *until;       // [n] per_query_max: behind the query's last sample
     int batch_stats;       // it was by the micro-batch's own numbers
     unsigned char *silent; // [n, n_towers] gaps
     float *grow;           // [n] gaps, joins: what the others were times
@@ -119,11 +126,12 @@ static inline int mix_is_missing(const struct mix *x, const struct model_run *r,
 {
     return r->n_missing && r->missing[x->fusion->towers[t]];
 }
-/** Is it silent about sample i? */
+/** Is it silent about sample i, and left out for that? */
 static inline int mix_is_silent(const struct mix *x, const struct mix_state *st,
                                 uint32_t i, uint32_t t)
 {
-    return x->gaps && st->silent[(size_t)i * x->n_towers + t];
+    return x->gaps && x->fusion->missing != MISSING_ZERO &&
+           st->silent[(size_t)i * x->n_towers + t];
 }
 /** Is tower t to be left out of an average about sample i? */
 static inline int mix_leaves_out(const struct mix *x,

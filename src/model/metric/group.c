@@ -108,7 +108,7 @@ enum fusor_status metric_group_rank(struct metric_group_space *space,
                                     struct fusor_error *err)
 {
     struct metric_group g = {.n = (uint32_t)n};
-    uint32_t below, equal;
+    uint32_t below, equal, never = metric_score_key(-INFINITY, 1);
 
     FUSOR_TRY(space_reserve(space, n, err));
     collect(space, scores, labels, &g);
@@ -124,7 +124,7 @@ enum fusor_status metric_group_rank(struct metric_group_space *space,
             count_below(space->keys, g.n, key, &below, &equal);
         }
         g.won2 += 2 * (uint64_t)below + equal - 1;
-        space->ranked[i].rank = g.n - below;
+        space->ranked[i].rank = key == never ? METRIC_NEVER : g.n - below;
     }
     /* Each pair of positives has put 2 into won2, whoever won. */
     if (g.n_pos)

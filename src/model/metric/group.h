@@ -11,6 +11,10 @@
 #include "fusor/status.h"
 #include "model/metric/items.h"
 
+#define METRIC_NEVER                                        \
+    UINT32_MAX /* rank of a score of -INFINITY: not offered \
+                */
+
 struct metric_ranked {
     uint32_t rank; // 1 = best; ties count against us
     float label;

@@ -42,7 +42,7 @@ static int mrr_group(uint32_t k, const struct metric_group *g, double *value,
 {
     uint32_t best = g->ranked[0].rank;
 
-    *value = k && best > k ? 0 : 1.0 / best;
+    *value = best == METRIC_NEVER || (k && best > k) ? 0 : 1.0 / best;
     *weight = 1;
     return 0;
 }

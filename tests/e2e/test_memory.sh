@@ -49,6 +49,10 @@ for role in server-0 server-1 worker-0 coordinator; do
     esac
     within "$role" "$took" "$want"
 done
+for shard in 0 1; do # credits let nothing be dropped
+    grep -q ' malformed, 0 without room' runs/two/logs/server-$shard.log ||
+        die "server $shard had no room, or does not say"
+done
 ok "a table for people" "$FUSOR" train job.yaml --dry-run --servers 2
 shows 'messages'
 says 'a server process: about'

@@ -18,11 +18,10 @@
 #define MICRO_SAMPLES_MAX (1 << 26) /* 16 of them are counted in 32 bits */
 
 static const char *const job_keys[] = {
-    "data",      "label",  "labels",    "fields",   "tables",
-    "encoders",  "towers", "fusion",    "output",   "loss",
-    "optimizer", "train",  "stages",    "evaluate", "cluster",
-    "memory",    "name",   "init_from", "privacy",  "candidates",
-    NULL,
+    "data",    "label",      "labels",  "fields", "tables",    "encoders",
+    "towers",  "fusion",     "output",  "loss",   "optimizer", "train",
+    "stages",  "evaluate",   "cluster", "memory", "name",      "init_from",
+    "privacy", "candidates", NULL,
 };
 
 /* What is not constant about a workload. */

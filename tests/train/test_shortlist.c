@@ -268,8 +268,8 @@ static void shares_want_company(void)
         static const char *const rests[] = {
             "train: {global_batch: 64}\nevaluate: [\"hr@3\"]\n",
             "train: {global_batch: 64, negatives: 2}\nevaluate: [auc]\n",
-            "train: {global_batch: 64}\nloss: listnet\n"
-            "evaluate: [\"hr@3\"]\n",
+            ("train: {global_batch: 64}\nloss: listnet\n"
+             "evaluate: [\"hr@3\"]\n"),
         };
         static const char *const whys[] = {"give train.negatives",
                                            "evaluate metrics of rankings", ""};

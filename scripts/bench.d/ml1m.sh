@@ -45,7 +45,12 @@ bench_w5() {
     rm -rf "$work/w5"
     "$fusor" prepare "$work/w5.txt" --format sasrec --protocol loo-full \
         -o "$work/w5" --quiet
-    sed "s|^data:.*|data: {prepared: $work/w5}|" \
+    # The peer's blocks, loss, batch and arithmetic.
+    sed -e "s|^data:.*|data: {prepared: $work/w5}|" \
+        -e 's/norm: query, init: 0.02, //' -e 's/^loss:.*/loss: full_softmax/' \
+        -e 's/^optimizer:.*/optimizer: {adam: 1.0e-3}/' \
+        -e 's/batch: 32, micro_batches: 2/batch: 128, micro_batches: 4/' \
+        -e 's/matmul: bf16/matmul: f32/' \
         cluster/jobs/ml1m_sasrec.yaml >"$work/w5.yaml"
     for _ in $(seq 1 "$repeats"); do
         row="W5 SASRec, an epoch, 2 threads"

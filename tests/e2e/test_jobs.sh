@@ -82,6 +82,21 @@ END
 ok "prepare events" "$FUSOR" prepare events.csv --schema events.yaml \
     --protocol loo-full -o parts/events -q
 
+awk 'BEGIN {
+    for (u = 1; u <= 30; u++) {
+        printf "%d", u
+        for (i = 0; i < 6; i++) printf " %d", (u * 5 + i * 3) % 20 + 1
+        printf "\n"
+    }
+    printf "{" >"Small_item2attributes.json"
+    for (i = 1; i <= 20; i++)
+        printf "%s\"%d\": [%d, %d]", (i == 1 ? "" : ", "), i, i % 4, i % 7 + 4 \
+            >"Small_item2attributes.json"
+    printf "}\n" >"Small_item2attributes.json"
+}' >Small.txt
+ok "prepare sequences with attributes" "$FUSOR" prepare Small.txt \
+    --format s3rec --protocol loo-full -o parts/attributes -q
+
 ok "generate two labels" "$FUSOR" generate -o labels --users 100 --items 40 \
     --events 2000 --finished -q
 ok "prepare two labels" "$FUSOR" prepare labels --protocol loo-full \
@@ -114,6 +129,7 @@ for file in "$jobs"/*.yaml; do
     case $name in
     ml1m_ease | ml1m_ials | ml1m_itemknn) parts=parts/loo-full ;;
     ml1m_fused | ml1m_fused_copies | ml1m_sequence) parts=parts/loo-full ;;
+    beauty_fused) parts=parts/attributes ;;
     ml1m_sasrec | ml1m_bert4rec | beauty_*) parts=parts/loo-full ;;
     demo | order | foreign_scores) parts=parts/loo-full ;;
     frappe_stacked | frappe_fused*) parts=parts/frappe-stacked ;;

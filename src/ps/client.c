@@ -243,6 +243,16 @@ void client_count_sent(const struct client *c, const struct client_worker *w,
         p->sent += x->legs[s].out->size;
 }
 
+void client_blame_credit(struct profile *p, uint32_t phase, uint64_t began,
+                         uint64_t let_go)
+{
+    if (!p || let_go <= began)
+        return;
+    profile_move(p, phase, PROFILE_WAIT_CREDIT,
+                 (uint64_t)((double)(let_go - began) * profile_scale(p).rate),
+                 began);
+}
+
 enum fusor_status client_accept(struct client *c, struct client_worker *w,
                                 struct exchange *x, struct fusor_error *err)
 {
@@ -251,8 +261,8 @@ enum fusor_status client_accept(struct client *c, struct client_worker *w,
     x->returned = 1;
     if (x->header.kind == WIRE_PUSH) {
         w->pushes_open--;
-        if (x->let_go_ns > w->let_go_ns)
-            w->let_go_ns = x->let_go_ns;
+        if (x->let_go > w->let_go)
+            w->let_go = x->let_go;
         client_give_back(c, w, x);
     }
     if (status == FUSOR_OK)

@@ -37,7 +37,7 @@ struct client_worker {
     unsigned first, n_ahead;
     struct announced *valued; // the step whose values are in use
     unsigned pushes_open;
-    int64_t let_go_ns; // the latest of pushes that came back (exchange.h)
+    uint64_t let_go; // the latest of pushes that came back (exchange.h)
     struct exchange *free;
     float *dense;    // [n_dense]
     float *residual; // [n_dense] shard by shard: what rounding has left over
@@ -109,6 +109,11 @@ static inline struct profile *client_profile(const struct client *c,
 {
     return c->store.profiles ? &c->store.profiles[w - c->workers] : NULL;
 }
+
+/** Of a wait since `began` ticks, what passed until a request that was held
+ * back left was the credit's. */
+void client_blame_credit(struct profile *p, uint32_t phase, uint64_t began,
+                         uint64_t let_go);
 
 /** Count the bytes of the requests of an exchange. */
 void client_count_sent(const struct client *c, const struct client_worker *w,

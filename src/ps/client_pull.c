@@ -129,21 +129,17 @@ static enum fusor_status wait_values(struct client *c, struct client_worker *w,
 {
     struct profile *p = client_profile(c, w);
     uint64_t held = 0, began;
-    int64_t began_ns;
 
     if (!a->exchange->returned) {
         profile_enter(p, PROFILE_WAIT_SHARDS);
         began = profile_ticks();
-        began_ns = clock_now_ns(messenger_clock(c->config.messenger));
         while (!a->exchange->returned)
             FUSOR_TRY(client_take_one(c, w, err));
         profile_enter(p, PROFILE_VALUES);
         for (uint32_t s = 0; s < c->config.n_shards; s++)
             if (a->exchange->legs[s].held_ns > held)
                 held = a->exchange->legs[s].held_ns;
-        if (a->exchange->let_go_ns > began_ns)
-            profile_move(p, PROFILE_WAIT_SHARDS, PROFILE_WAIT_CREDIT,
-                         (uint64_t)(a->exchange->let_go_ns - began_ns), began);
+        client_blame_credit(p, PROFILE_WAIT_SHARDS, began, a->exchange->let_go);
         profile_move(p, PROFILE_WAIT_SHARDS, PROFILE_WAIT_RULE, held, began);
     }
     profile_enter(p, PROFILE_VALUES);

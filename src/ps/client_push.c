@@ -302,19 +302,15 @@ static enum fusor_status wait_acks(struct client *c, struct client_worker *w,
 {
     struct profile *p = client_profile(c, w);
     uint64_t began;
-    int64_t began_ns;
 
     if (w->pushes_open <= most)
         return FUSOR_OK;
     profile_enter(p, PROFILE_WAIT_ACKS);
     began = profile_ticks();
-    began_ns = clock_now_ns(messenger_clock(c->config.messenger));
-    w->let_go_ns = 0;
+    w->let_go = 0;
     while (w->pushes_open > most)
         FUSOR_TRY(client_take_one(c, w, err));
-    if (w->let_go_ns > began_ns)
-        profile_move(p, PROFILE_WAIT_ACKS, PROFILE_WAIT_CREDIT,
-                     (uint64_t)(w->let_go_ns - began_ns), began);
+    client_blame_credit(p, PROFILE_WAIT_ACKS, began, w->let_go);
     return FUSOR_OK;
 }
 

@@ -44,7 +44,7 @@ struct exchange {
     uint32_t keys_flags; // a push's: PS_HELD where its legs' keys have it
     uint32_t n_open;     // legs not yet answered
     int64_t sent_ms;
-    int64_t let_go_ns;        // when the last leg held back left; 0: none was
+    uint64_t let_go; // profile_ticks() when the last leg held back left, or 0
     struct account *account;  // of the core that has charged it
     enum fusor_status status; // FUSOR_OK, or why it failed
     int returned;             // set by the worker once it has it back

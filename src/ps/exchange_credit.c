@@ -1,5 +1,6 @@
 /* Which legs count against the credit of their shard, and which wait for it:
  * the facts for ps/credit.c, and what follows from its verdicts. */
+#include "base/profile.h"
 #include "ps/exchange_private.h"
 
 static int is_pull(const struct exchange *x)
@@ -85,6 +86,6 @@ void exchange_let_go(struct exchange_core *c, struct exchange *x,
                      uint32_t shard)
 {
     x->legs[shard].held = 0;
-    x->let_go_ns = clock_now_ns(c->clock);
+    x->let_go = profile_ticks();
     atomic_fetch_sub(&c->account.n_held, 1);
 }

@@ -149,10 +149,10 @@ static void what_passes_the_credit_waits_for_room(void)
     answer(WIRE_VALUES, x[0], 3 * cost);
     CHECK(hear() == 0); // its values are still in use
     CHECK(exchange_core_take_done(core) == x[0]);
-    CHECK(x[0]->let_go_ns == 0);
+    CHECK(x[0]->let_go == 0);
     exchange_destroy(x[0], 1);
     CHECK(hear() == 1 && heard[0] == x[3]->header.request);
-    CHECK(x[3]->let_go_ns > 0);
+    CHECK(x[3]->let_go > 0);
     answer(WIRE_VALUES, x[1], 4 * cost); // the credit grew
     CHECK(hear() == 1 && heard[0] == x[4]->header.request);
     CHECK(core->account.n_held == 0);

@@ -52,8 +52,7 @@ struct query_set {
     uint32_t *sample;   // [n] of the batch
     const float *share; // [n] how much each counts; NULL: 1
     const uint64_t *had;     // ids of what was had before; NULL: not known
-    uint32_t *first, *until; // [n] had: its own are had[first] .. had[until -
-                             // 1]
+    uint32_t *first, *until; // [n] had: where its own begin and end
 };
 
 /* A kind of tower. All functions get the tower whose self build() made. */

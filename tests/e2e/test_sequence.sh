@@ -35,13 +35,15 @@ digest() {
 
 sequences causal.yaml "blocks: 2"
 sequences masked.yaml "mask: 0.3"
+sequences unseen.yaml "blocks: 2, norm: query, init: 0.02"
+sed -i 's/^loss:.*/loss: {full_softmax: {exclude: seen}}/' unseen.yaml
 ok "check" "$FUSOR" train masked.yaml --check
 shows "bidirectional"
 shows "mask 0.3"
 shows "seq.mask"
 shows "sequences, every position"
 
-for job in causal masked; do
+for job in causal masked unseen; do
     ok "$job: one thread" "$FUSOR" train $job.yaml -q --run-dir runs/$job
     digest runs/$job
     want=$found
@@ -61,8 +63,12 @@ for job in causal masked; do
         --set cluster.staleness=4
     [ "$(value runs/$job-4/result.json epochs)" = 3 ] || die "not 3 epochs"
 done
+digest runs/masked
+[ "$found" != "$want" ] || die "what is hidden or had makes no difference"
 digest runs/causal
-[ "$found" != "$want" ] || die "hidden positions make no difference"
+[ "$found" != "$want" ] || die "what was had makes no difference"
+fails 2 'write train: {samples: sequences}' "$FUSOR" train unseen.yaml \
+    --run-dir runs/x --set train.samples=events
 
 # It learns: users of the made data come back to what they like.
 ok "untrained" "$FUSOR" train masked.yaml -q --run-dir runs/none \

@@ -11,8 +11,8 @@
  * position, and the last block then computes only that; mean takes the mean of
  * all; with mask (sequence.h) it is not causal and reads the last, which is
  * hidden. With norm: pre or query a layer normalisation follows the last block
- * (layer/transformer.h says what each is). dropout
- * falls on the inputs, the attention's probabilities, both branches and the
+ * (layer/transformer.h says what each is). dropout falls on the inputs, the
+ * attention's probabilities, both branches (with query the second) and the
  * hidden layer. init: standard deviation of the dense layers at first, whose
  * biases are then 0 (Radford et al. 2019; as published SASRecs have it);
  * without it both are as PyTorch's. */

@@ -119,9 +119,9 @@ sed -n 's/^#   \(label: {column\|fields:\|  [a-z_]*: *{\|            *[a-z]*:.*}
     "$jobs/homedepot.yaml" >products.yaml
 printf '%s\n' id,product_uid,product_title,search_term,relevance \
     '1,7,"Angle, 2"" wide",angle bracket,3' '2,8,Paint,deck paint,2.33' \
-    '3,7,Angle,paint,1' >products.csv
+    '3,7,Angle,paint,1' '4,8,Paint,paint angle,1.67' >products.csv
 ok "prepare products" "$FUSOR" prepare products.csv --schema products.yaml \
-    --protocol user-split --train-share 1 --valid-share 0 -o parts/products -q
+    --protocol user-split --train-share .5 --valid-share .5 -o parts/products -q
 
 n=0
 for file in "$jobs"/*.yaml; do
@@ -136,7 +136,7 @@ for file in "$jobs"/*.yaml; do
     ctr_*) parts=parts/ctr ;;
     multi_task) parts=parts/labels ;;
     scifact_*) parts=parts/docs ;;
-    homedepot) parts=parts/products ;;
+    homedepot*) parts=parts/products ;;
     seq_transformer | fused_three) parts=parts/events ;;
     frappe_*) parts=parts/frappe ;;
     *) parts=parts/kfold-random ;;

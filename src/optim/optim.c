@@ -70,6 +70,8 @@ static enum fusor_status check_schedule(const struct optim_spec *spec,
 {
     int ends = spec->schedule == OPTIM_LINEAR || spec->schedule == OPTIM_COSINE;
 
+    if (ends && spec->total == 0 && spec->epochs > 0)
+        return FUSOR_OK; // the warm-up may take all of them
     if (ends && spec->total <= spec->warmup)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "optimizer %s: its schedule ends after %llu units, "

@@ -79,7 +79,8 @@ struct optim_spec {
     double decay;    // step, exponential: factor per `every` epochs, per epoch
     uint64_t every;  // step: epochs
     uint64_t warmup; // units of linear warm-up, with any schedule
-    uint64_t total;  // units in all (linear, cosine); 0: the job fills it in
+    uint64_t total;  // linear, cosine: units in all; 0: of `epochs`
+    uint64_t epochs; // of the stage, to which the job sets it
     double floor;    // linear, cosine: least factor
 };
 
@@ -148,7 +149,7 @@ void optim_help(struct strbuf *out);
 const char *optim_name(enum optim_kind kind);
 
 /** Check a spec and choose the kernels of cpu_level().
- * @return EUSAGE: a value out of range, linear or cosine without total, a
+ * @return EUSAGE: a value out of range, linear or cosine without an end, a
  * term the rule does not have (l2 with ftrl: it has its own). *o untouched */
 enum fusor_status optim_init(struct optim *o, const struct optim_spec *spec,
                              struct fusor_error *err);

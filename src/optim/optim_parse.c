@@ -13,7 +13,7 @@ static const struct option_spec schedule_options[] = {
     OPTION_SIZE(struct optim_spec, warmup, "0", 0, 1e15,
                 "units over which lr rises from 0, with any kind"),
     OPTION_SIZE(struct optim_spec, total, "0", 0, 1e15,
-                "linear, cosine: unit of the end; 0: the job's last"),
+                "linear, cosine: units of a stage; 0: all of its epochs"),
     OPTION_DOUBLE(struct optim_spec, floor, "0", 0, 1,
                   "linear, cosine: least factor of lr"),
     OPTION_DOUBLE(struct optim_spec, decay, "1", 1e-6, 1,

@@ -5,9 +5,16 @@
 
 #include "optim/optim.h"
 
+static uint64_t schedule_end(const struct optim_spec *spec,
+                             uint64_t units_per_epoch)
+{
+    return spec->total ? spec->total : spec->epochs * units_per_epoch;
+}
+
 static double schedule_factor(const struct optim_spec *spec, uint64_t clock,
                               uint64_t epoch, uint64_t units_per_epoch)
 {
+    uint64_t end = schedule_end(spec, units_per_epoch);
     double done;
 
     switch ((enum optim_schedule)spec->schedule) {
@@ -20,9 +27,9 @@ static double schedule_factor(const struct optim_spec *spec, uint64_t clock,
     case OPTIM_COSINE:
         if (clock < spec->warmup)
             return 1;
-        done = clock >= spec->total ? 1
-                                    : (double)(clock - spec->warmup) /
-                                          (double)(spec->total - spec->warmup);
+        done = clock >= end ? 1
+                            : (double)(clock - spec->warmup) /
+                                  (double)(end - spec->warmup);
         if (spec->schedule == OPTIM_COSINE)
             done = 0.5 - 0.5 * cos(3.14159265358979323846 * done);
         return 1 - (1 - spec->floor) * done;

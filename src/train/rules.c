@@ -260,6 +260,39 @@ static void apply_kind(const struct block_spec *b, struct optim_spec *spec)
     }
 }
 
+static void last_for(struct optim_spec *spec, int64_t epochs)
+{
+    if (spec->epochs < (uint64_t)epochs)
+        spec->epochs = (uint64_t)epochs;
+}
+
+/* Schedules without an end of their own go to that of the stage that trains;
+ * where several do, of the longest. */
+static enum fusor_status apply_epochs(const struct train_options *options,
+                                      struct model *m,
+                                      struct optim_spec *tables,
+                                      struct optim_spec *blocks,
+                                      struct fusor_error *err)
+{
+    const struct param_spec *p = model_params(m);
+    uint32_t n;
+    const struct model_lookup *lookups = model_lookups(m, &n);
+
+    for (uint32_t i = 0; i < options->n_stages; i++) {
+        const struct stage *stage = &options->stages[i];
+
+        FUSOR_TRY(
+            model_set_trained(m, stage->names[0] ? stage->names : NULL, err));
+        for (uint32_t l = 0; l < n; l++)
+            if (model_lookup_is_trained(m, l))
+                last_for(&tables[lookups[l].table], stage->epochs);
+        for (uint32_t b = 0; b < p->n_blocks; b++)
+            if (model_block_trained(m, b))
+                last_for(&blocks[b], stage->epochs);
+    }
+    return FUSOR_OK;
+}
+
 enum fusor_status rules_read(struct yaml_node *job,
                              const struct train_options *options,
                              struct model *m, struct optim_spec *tables,
@@ -280,9 +313,10 @@ enum fusor_status rules_read(struct yaml_node *job,
     FUSOR_TRY(apply_l2(&s, p, tables, err));
     for (uint32_t i = 0; i < options->n_stages; i++)
         FUSOR_TRY(apply_stage(options, i, m, tables, blocks, err));
-    FUSOR_TRY(model_set_trained(m, NULL, err));
     for (uint32_t t = 0; t < p->n_tables; t++)
         FUSOR_TRY(apply_table(m, t, &tables[t], err));
+    FUSOR_TRY(apply_epochs(options, m, tables, blocks, err));
+    FUSOR_TRY(model_set_trained(m, NULL, err));
     apply_built(m, tables);
     for (uint32_t b = 0; b < p->n_blocks; b++)
         apply_kind(&p->blocks[b], &blocks[b]);

@@ -64,6 +64,8 @@ static void wrong_specs_are_refused(void)
     s = spec_of(OPTIM_SGD, 0.1);
     s.schedule = OPTIM_COSINE;
     refuses(&s, "total");
+    s.epochs = 1;
+    CHECK(optim_init(&(struct optim){0}, &s, NULL) == FUSOR_OK);
     s = spec_of(OPTIM_SGD, 0.1);
     s.schedule = OPTIM_STEP;
     s.every = 0;

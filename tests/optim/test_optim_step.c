@@ -88,6 +88,21 @@ static void linear_and_cosine_reach_their_floor(void)
     CHECK_CLOSE(rate(&s, 1000, 0), 0.2, 1e-7);
 }
 
+static void without_a_total_the_epochs_end_it(void)
+{
+    struct optim_spec s = spec_of(OPTIM_COSINE);
+
+    s.warmup = 4;
+    s.epochs = 3; // of 8 units
+    CHECK_CLOSE(optim_lr_factor(&s, 14, 1, 8, 1), 0.5, 1e-12);
+    CHECK_CLOSE(optim_lr_factor(&s, 24, 3, 8, 1), 0, 1e-12);
+    s.warmup = 30; // longer than all of them
+    CHECK_CLOSE(optim_lr_factor(&s, 14, 1, 8, 1), 0.5, 1e-12);
+    s.warmup = 4;
+    s.total = 44; // goes before the epochs
+    CHECK_CLOSE(optim_lr_factor(&s, 24, 3, 8, 1), 0.5, 1e-12);
+}
+
 static void adams_correction_fades(void)
 {
     struct optim_spec s;
@@ -155,6 +170,8 @@ int main(void)
         {"warm-up rises over any schedule", warm_up_rises_over_any_schedule},
         {"linear and cosine reach their floor",
          linear_and_cosine_reach_their_floor},
+        {"without a total the epochs end it",
+         without_a_total_the_epochs_end_it},
         {"adam's correction fades", adams_correction_fades},
         {"a timeline knows what held when", a_timeline_knows_what_held_when},
         {"a stage begins its rates anew", a_stage_begins_its_rates_anew},

@@ -99,6 +99,25 @@ static void without_a_word_it_is_adam_and_biases_have_no_l2(void)
     close_workload(w, job);
 }
 
+static void a_schedule_ends_with_the_longest_stage(void)
+{
+    struct yaml *job;
+    struct workload *w = open_workload(
+        MODEL TABLES "optimizer: {adam: {lr: 0.5, schedule: {kind: cosine}}}\n"
+                     "stages:\n"
+                     "  - {train: [mf], epochs: 3}\n"
+                     "  - {train: [deep], epochs: 5}\n"
+                     "  - {train: [mf, fusion], epochs: 2}\n",
+        &job);
+
+    CHECK(table_rule(w, "user")->epochs == 3);
+    CHECK(table_rule(w, "genres")->epochs == 5);
+    for (uint32_t b = 0; b < w->params->n_blocks; b++)
+        if (strstr(w->params->blocks[b].name, "fusion"))
+            CHECK(w->block_optim[b].epochs == 2);
+    close_workload(w, job);
+}
+
 static void wrong_rules_name_their_place(void)
 {
     static const char *const wrong[][2] = {
@@ -139,6 +158,8 @@ int main(void)
          the_particular_goes_before_the_general},
         {"without a word it is adam, and biases have no l2",
          without_a_word_it_is_adam_and_biases_have_no_l2},
+        {"a schedule ends with the longest stage",
+         a_schedule_ends_with_the_longest_stage},
         {"wrong rules name their place", wrong_rules_name_their_place},
     };
 

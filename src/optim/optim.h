@@ -147,6 +147,7 @@ enum fusor_status optim_parse_l2(struct yaml_node *node,
 void optim_help(struct strbuf *out);
 
 const char *optim_name(enum optim_kind kind);
+const char *optim_schedule_name(enum optim_schedule schedule);
 
 /** Check a spec and choose the kernels of cpu_level().
  * @return EUSAGE: a value out of range, linear or cosine without an end, a

@@ -7,6 +7,11 @@
 static const char *const schedule_names[] = {
     "constant", "step", "exponential", "linear", "cosine", NULL};
 
+const char *optim_schedule_name(enum optim_schedule schedule)
+{
+    return schedule_names[schedule];
+}
+
 static const struct option_spec schedule_options[] = {
     {"kind", OPTION_TYPE_ENUM, offsetof(struct optim_spec, schedule),
      "constant", 0, 0, schedule_names, "how lr goes after the warm-up"},

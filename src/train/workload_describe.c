@@ -2,6 +2,36 @@
 #include "train/shortlist.h"
 #include "train/workload_private.h"
 
+/* How the rate goes, counted from the begin of a stage. */
+static void describe_schedule(const struct optim_spec *s, struct strbuf *out)
+{
+    enum optim_schedule kind = (enum optim_schedule)s->schedule;
+
+    if (s->warmup)
+        strbuf_addf(out, ", warm-up of %llu steps",
+                    (unsigned long long)s->warmup);
+    if (kind != OPTIM_CONSTANT)
+        strbuf_addf(out, ", %s", optim_schedule_name(kind));
+    switch (kind) {
+    case OPTIM_STEP:
+        strbuf_addf(out, " (%g every %llu epochs)", s->decay,
+                    (unsigned long long)s->every);
+        break;
+    case OPTIM_EXPONENTIAL:
+        strbuf_addf(out, " (%g an epoch)", s->decay);
+        break;
+    case OPTIM_LINEAR:
+    case OPTIM_COSINE:
+        strbuf_addf(
+            out,
+            s->total ? " (to %g at step %llu)" : " (to %g after %llu epochs)",
+            s->floor, (unsigned long long)(s->total ? s->total : s->epochs));
+        break;
+    case OPTIM_CONSTANT:
+        break;
+    }
+}
+
 static void describe_rule(const char *name, const struct optim_spec *s,
                           struct strbuf *out)
 {
@@ -10,6 +40,7 @@ static void describe_rule(const char *name, const struct optim_spec *s,
     if (s->l2_scope != OPTIM_L2_NONE)
         strbuf_addf(out, ", l2 %g per %s", s->l2,
                     s->l2_scope == OPTIM_L2_ROW ? "row touched" : "step");
+    describe_schedule(s, out);
     strbuf_add(out, "\n");
 }
 

@@ -18,6 +18,8 @@ static void plans_follow_the_rows_of_their_stage(void)
     struct yaml *job = fixture_yaml(
         fixture_text(fixture_data("time-split"), "none",
                      MF "train: {global_batch: 256, order: by_user}\n"
+                        "optimizer: {adam: {lr: 0.5, schedule: {kind: cosine,\n"
+                        "            warmup: 7}}}\n"
                         "stages: [{}, {train: [mf], rows: validation}]\n"));
     struct workload *w = fixture_workload(job);
     struct strbuf text = {0};
@@ -32,7 +34,8 @@ static void plans_follow_the_rows_of_their_stage(void)
     workload_describe(w, &text);
     CHECK(strstr(text.s, "701 train, 97 validation, 39 test") != NULL);
     CHECK(strstr(text.s, "10 epochs of 3 steps of 256 samples") != NULL);
-    CHECK(strstr(text.s, "adam, lr") != NULL);
+    CHECK(strstr(text.s, "adam, lr 0.5, warm-up of 7 steps, cosine (to 0 "
+                         "after 10 epochs)") != NULL);
     strbuf_clear(&text);
     workload_destroy(w);
     yaml_destroy(job);

@@ -80,6 +80,7 @@ enum fusor_status compare_print(const struct compare *c,
                              ">units", ">mean", ">difference", ">95% from",
                              ">to",    ">p",    ">p Holm",     NULL};
     const struct units *u = &c->sides[0].units;
+    char title[UNITS_TITLE_MAX];
     struct texttab *tab;
 
     if (!c->by)
@@ -88,10 +89,10 @@ enum fusor_status compare_print(const struct compare *c,
     for (size_t i = 0; i < c->n_rows; i++)
         add_row(c, &c->rows[i], tab);
     say_untested(c);
-    output_say("%s rows, protocol %s version %u, candidates %016llx; paired "
-               "bootstrap against %s",
-               u->split, u->protocol, u->protocol_version,
-               (unsigned long long)u->candidates, c->sides[0].name);
+    output_say("%s; paired bootstrap against %s",
+               units_title(u->split, u->protocol, u->protocol_version,
+                           u->candidates, title),
+               c->sides[0].name);
     return output_table(tab, err);
 }
 

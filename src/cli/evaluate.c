@@ -25,6 +25,7 @@ static enum fusor_status print_table(const struct judged *j,
     static const char *const columns[] = {"metric", ">value",    ">+-",
                                           ">n",     ">left out", NULL};
     struct texttab *tab = texttab_create(columns);
+    char title[UNITS_TITLE_MAX];
 
     for (size_t i = 0; i < j->n_metrics; i++) {
         const struct metric_result *r = &j->results[i];
@@ -43,10 +44,10 @@ static enum fusor_status print_table(const struct judged *j,
             output_say("warning: %s: %llu scores are no numbers", r->name,
                        (unsigned long long)r->n_bad);
     }
-    output_say("%s rows, protocol %s version %u, candidates %016llx, epoch "
-               "%llu",
-               judge_split_name(j->split), j->protocol, j->protocol_version,
-               (unsigned long long)j->candidates, (unsigned long long)j->epoch);
+    output_say("%s, epoch %llu",
+               units_title(judge_split_name(j->split), j->protocol,
+                           j->protocol_version, j->candidates, title),
+               (unsigned long long)j->epoch);
     FUSOR_TRY(output_table(tab, err));
     return j->by.n ? output_table(breakdown_table(&j->by), err) : FUSOR_OK;
 }

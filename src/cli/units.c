@@ -103,6 +103,20 @@ enum fusor_status units_sort(struct units *u, struct fusor_error *err)
     return FUSOR_OK;
 }
 
+const char *units_title(const char *split, const char *protocol,
+                        uint32_t version, uint64_t candidates,
+                        char out[UNITS_TITLE_MAX])
+{
+    char hash[40] = "";
+
+    if (candidates)
+        snprintf(hash, sizeof(hash), ", candidates %016llx",
+                 (unsigned long long)candidates);
+    snprintf(out, UNITS_TITLE_MAX, "%s rows, protocol %s version %u%s", split,
+             protocol, version, hash);
+    return out;
+}
+
 static enum fusor_status check_kind(const struct units *u, const char *a,
                                     const struct units *v, const char *b,
                                     struct fusor_error *err)

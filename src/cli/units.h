@@ -83,6 +83,16 @@ enum fusor_status units_match(const struct units *u, const char *a,
 /** Index of a metric, or -1. */
 int units_metric(const struct units *u, const char *name);
 
+#define UNITS_TITLE_MAX 160
+
+/** "test rows, protocol loo-full version 1", with the hash of the candidates
+ * where the folder or the job lists some.
+ * @param candidates 0: none are listed
+ * @return out */
+const char *units_title(const char *split, const char *protocol,
+                        uint32_t version, uint64_t candidates,
+                        char out[UNITS_TITLE_MAX]);
+
 enum fusor_status units_write(const struct units *u, const char *path,
                               struct fusor_error *err);
 /** @return FUSOR_EDATA with path:line */

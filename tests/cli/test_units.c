@@ -198,6 +198,17 @@ static void memory_out(void)
     CHECK(mem_used() == before);
 }
 
+static void titles_name_candidates_where_there_are_some(void)
+{
+    char title[UNITS_TITLE_MAX];
+
+    CHECK(strcmp(units_title("test", "loo-full", 1, 0, title),
+                 "test rows, protocol loo-full version 1") == 0);
+    CHECK(strcmp(units_title("valid", "loo-given", 2, 0xab, title),
+                 "valid rows, protocol loo-given version 2, candidates "
+                 "00000000000000ab") == 0);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -205,6 +216,8 @@ int main(void)
         {"groups go by their values", groups_go_by_their_values},
         {"a unit stands once", a_unit_stands_once},
         {"evaluations of other units do not match", others_do_not_match},
+        {"titles name candidates where there are some",
+         titles_name_candidates_where_there_are_some},
         {"seeds are averaged unit by unit", seeds_are_averaged},
         {"folds are put together", folds_are_put_together},
         {"a broken file is named with its line", broken_files_name_the_line},

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sorted.h"
 #include "train/ranker.h"
 #include "train/shortlist.h"
 
@@ -29,22 +30,6 @@ struct ranking {
 static struct batcher_query query_of(const struct share *s, uint64_t row)
 {
     return (struct batcher_query){.split = s->order->split, .row = row};
-}
-
-/* Where an item stands in the ascending items, or n. */
-static uint32_t place_of(const uint32_t *items, uint32_t n, uint32_t item)
-{
-    uint32_t lo = 0, hi = n;
-
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-
-        if (items[mid] < item)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < n && items[lo] == item ? lo : n;
 }
 
 /* Items [n] ascending without those the row's query has seen and its own,
@@ -88,7 +73,7 @@ static enum fusor_status candidates_of(struct ranking *k, uint64_t row,
     } else if (k->list) {
         FUSOR_TRY(shortlist_find(s->w->workload->shortlist, &k->ranker, &query,
                                  k->list, &n_list, err));
-        *found = place_of(k->list, n_list, k->items[0]) < n_list;
+        *found = sorted_place(k->list, n_list, k->items[0]) < n_list;
         *n = add_unseen(s, row, k->list, n_list, k->items);
     } else {
         *n = add_unseen(s, row, NULL, (uint32_t)dataset_n_items(s->ds),
@@ -238,7 +223,7 @@ static enum fusor_status label_items(struct ranking *k, uint32_t label,
         uint32_t row = s->order->rows[i];
         uint32_t item = dataset_item(s->ds, s->order->split, row);
         float value = dataset_label(s->ds, label, s->order->split, row);
-        uint32_t at = place_of(k->items, n, item);
+        uint32_t at = sorted_place(k->items, n, item);
 
         if (item == VOCAB_UNKNOWN || !(value > 0))
             continue;

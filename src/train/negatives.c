@@ -2,6 +2,7 @@
 #include "train/negatives.h"
 
 #include "base/rng.h"
+#include "base/sorted.h"
 #include "data/batcher.h"
 #include "train/found.h"
 
@@ -14,22 +15,6 @@ static int is_positive(const struct dataset *ds, enum split split, uint32_t row)
 {
     return dataset_label_spec(ds, 0)->map == LABEL_IMPLICIT ||
            dataset_label(ds, 0, split, row) > 0.5f;
-}
-
-/* Is item in the ascending list? */
-static int contains(const uint32_t *list, uint32_t n, uint32_t item)
-{
-    uint32_t lo = 0, hi = n;
-
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-
-        if (list[mid] < item)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < n && list[lo] == item;
 }
 
 /* What a query is known to have. A stage on the validation rows leaves those
@@ -74,7 +59,7 @@ static uint32_t draw(const struct negatives *n, const struct dataset *ds,
     for (int i = 0; i <= NEGATIVE_REDRAWS; i++) {
         item = any_item(n, ds, k, r);
         if (item != VOCAB_UNKNOWN && item != k->own &&
-            !contains(k->items, k->n, item))
+            sorted_place(k->items, k->n, item) == k->n)
             break;
     }
     return item;

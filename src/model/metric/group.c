@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/sorted.h"
 
 #define COUNT_MAX 24 // positives up to which n counts beat sorting n keys
 
@@ -67,22 +68,6 @@ static void count_below(const uint32_t *keys, uint32_t n, uint32_t key,
     *equal = same;
 }
 
-/* The number of ascending keys[n] that are below key. */
-static uint32_t lower_bound(const uint32_t *keys, uint32_t n, uint64_t key)
-{
-    uint32_t lo = 0, hi = n;
-
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-
-        if (keys[mid] < key)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
 /* Make the keys; each positive's key stands in ranked[].rank until it is
  * ranked. */
 static void collect(struct metric_group_space *space, const float *scores,
@@ -118,8 +103,8 @@ enum fusor_status metric_group_rank(struct metric_group_space *space,
         uint32_t key = space->ranked[i].rank;
 
         if (g.n_pos > COUNT_MAX) {
-            below = lower_bound(space->keys, g.n, key);
-            equal = lower_bound(space->keys, g.n, (uint64_t)key + 1) - below;
+            below = sorted_below(space->keys, g.n, key);
+            equal = sorted_below(space->keys, g.n, (uint64_t)key + 1) - below;
         } else {
             count_below(space->keys, g.n, key, &below, &equal);
         }

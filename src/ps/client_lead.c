@@ -72,8 +72,11 @@ int client_lead_submit(struct client *c, struct exchange *x)
 
 int client_lead_begin(struct client *c, struct exchange *x)
 {
-    if (!lead_try(&c->lead))
+    if (!lead_try(&c->lead)) {
+        if (lead_want(&c->lead))
+            messenger_wake(c->config.messenger);
         return 0;
+    }
     client_pump_submissions(c); // they were first
     if (exchange_core_begin(c->core, x, NULL) == FUSOR_OK)
         return 1;
@@ -221,12 +224,13 @@ enum fusor_status client_pump_rest(struct client *c, struct fusor_error *err)
 {
     struct messenger *m = c->config.messenger;
     struct client_worker *w = NULL;
+    int wanted = lead_heard(&c->lead);
     unsigned n;
 
-    lead_heard(&c->lead);
     client_pump_submissions(c);
     n = count_waiters(c, &w);
-    if (messenger_is_waiting(m) || n > 1 || (n == 0 && !c->resting)) {
+    if (messenger_is_waiting(m) || n > 1 ||
+        (n == 0 && !c->resting && !wanted)) {
         c->resting = 0;
         return FUSOR_OK;
     }

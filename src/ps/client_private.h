@@ -127,7 +127,8 @@ enum fusor_status client_stopped(struct client *c, struct fusor_error *err);
  * @return 1: the network thread is not needed */
 int client_lead_submit(struct client *c, struct exchange *x);
 /** Begin to send one whose requests are still to be written, if nobody else
- * uses the endpoint: until client_lead_end() it is this thread's.
+ * uses the endpoint: until client_lead_end() it is this thread's. If it is the
+ * network thread that has it, that is asked to rest: try again soon.
  * @return 1: begun; its legs leave by exchange_core_written() */
 int client_lead_begin(struct client *c, struct exchange *x);
 void client_lead_end(struct client *c, struct exchange *x);

@@ -17,7 +17,8 @@ struct writing {
     struct client_worker *w;
     const struct step_grads *g;
     struct exchange *x;
-    int leaves; // it is sent as it is written
+    int is_large; // worth sending before all is written
+    int leaves;   // it is sent as it is written
     struct payload_writer out[SHARD_MAX];
     /* [n_nodes][n_tables] all rows in order: nothing names them */
     unsigned char all[PARAM_MAX_NODES * PARAM_MAX_TABLES];
@@ -93,11 +94,20 @@ static enum fusor_status take_buffers(struct writing *p,
     return FUSOR_OK;
 }
 
+/* The network thread may have the endpoint: it is asked for it, and what is
+ * written meanwhile leaves when it has given it up. */
+static void try_leave(struct writing *p)
+{
+    if (p->is_large && !p->leaves)
+        p->leaves = client_lead_begin(p->c, p->x);
+}
+
 /* A shard's payload will not change any more before `end`. */
-static void written_up_to(const struct writing *p, uint32_t s, const float *end)
+static void written_up_to(struct writing *p, uint32_t s, const float *end)
 {
     const uint8_t *at = (const uint8_t *)end;
 
+    try_leave(p);
     if (p->leaves)
         exchange_core_written(p->c->core, p->x, s,
                               (size_t)(at - p->x->legs[s].out->data));
@@ -263,8 +273,7 @@ static void name_push(struct writing *p)
         x->legs[s].keys = payload_buffer_ref(keys->legs[s].out);
 }
 
-/* Is it worth sending before all is written? */
-static int is_large(const struct writing *p)
+static int has_chunks(const struct writing *p)
 {
     for (uint32_t s = 0; s < p->c->config.n_shards; s++)
         if (p->x->legs[s].out->size > WIRE_CHUNK_BYTES)
@@ -278,8 +287,8 @@ static enum fusor_status send_push(struct writing *p, struct fusor_error *err)
     struct client *c = p->c;
     enum fusor_status rc;
 
-    if (c->config.encoding == ENCODING_F32 && is_large(p))
-        p->leaves = client_lead_begin(c, p->x);
+    p->is_large = c->config.encoding == ENCODING_F32 && has_chunks(p);
+    try_leave(p);
     rc = write_push(p, err);
     if (!p->leaves && rc == FUSOR_OK)
         rc = encode_push(c, p->w, p->x, err);

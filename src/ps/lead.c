@@ -10,7 +10,7 @@ enum fusor_status lead_init(struct lead *l, struct fusor_error *err)
     pthread_condattr_t attr;
 
     memset(l, 0, sizeof(*l));
-    l->taken = 1;
+    l->taken = l->at_home = 1;
     pthread_mutex_init(&l->lock, NULL);
     if (pthread_condattr_init(&attr) != 0)
         return fusor_fail(err, FUSOR_ENOMEM, "client: no condition variable");
@@ -40,6 +40,17 @@ int lead_try(struct lead *l)
     return got;
 }
 
+int lead_want(struct lead *l)
+{
+    int wake;
+
+    pthread_mutex_lock(&l->lock);
+    wake = l->at_home && !l->wanted;
+    l->wanted |= wake;
+    pthread_mutex_unlock(&l->lock);
+    return wake;
+}
+
 void lead_leave(struct lead *l, int call)
 {
     pthread_mutex_lock(&l->lock);
@@ -60,11 +71,15 @@ void lead_call(struct lead *l)
     pthread_mutex_unlock(&l->lock);
 }
 
-void lead_heard(struct lead *l)
+int lead_heard(struct lead *l)
 {
+    int wanted;
+
     pthread_mutex_lock(&l->lock);
-    l->called = 0;
+    wanted = l->wanted;
+    l->called = l->wanted = 0;
     pthread_mutex_unlock(&l->lock);
+    return wanted;
 }
 
 static struct timespec later(int ms)
@@ -99,7 +114,7 @@ int lead_rest(struct lead *l, int idle_ms, int most_ms, void (*nudge)(void *),
     int rested = 0, in_use = 1;
 
     pthread_mutex_lock(&l->lock);
-    l->taken = 0;
+    l->taken = l->at_home = 0;
     while (in_use && rested < most_ms) {
         uint64_t before = l->uses;
 
@@ -113,7 +128,7 @@ int lead_rest(struct lead *l, int idle_ms, int most_ms, void (*nudge)(void *),
         nudge(context);
     while (l->taken)
         pthread_cond_wait(&l->changed, &l->lock);
-    l->taken = 1;
+    l->taken = l->at_home = 1;
     l->called = 0;
     pthread_mutex_unlock(&l->lock);
     return in_use;

@@ -3,7 +3,8 @@
  * leader of leader/followers, Schmidt et al. 1997), so that a small request
  * costs no hand-over. Only one has it at a time, and nobody waits for it but
  * the network thread, which takes it back when it is called, when nobody led
- * for a while, or when its own duties are due.
+ * for a while, or when its own duties are due, and gives it up when somebody
+ * waits for an answer or wants it.
  *
  * Threads: lead_rest() from the network thread, which has the lead from
  * lead_init() on; the rest from compute threads. */
@@ -19,7 +20,9 @@ struct lead {
     pthread_mutex_t lock; // guards all below
     pthread_cond_t changed;
     int taken;     // by anybody
-    int called;    // the network thread must come back
+    int at_home;   // by the network thread
+    int called;    // it must come back
+    int wanted;    // by a compute thread, should it be idle
     uint64_t uses; // by compute threads
 };
 
@@ -29,13 +32,17 @@ void lead_clear(struct lead *l);
 /** Take the lead unless it is taken or the network thread is on its way.
  * @return 1: taken */
 int lead_try(struct lead *l);
+/** Have the network thread rest as soon as it has nothing to do.
+ * @return 1: wake it */
+int lead_want(struct lead *l);
 /** Give up the lead.
  * @param call the network thread must take over at once */
 void lead_leave(struct lead *l, int call);
 /** There is something that only the network thread can do. */
 void lead_call(struct lead *l);
-/** Network thread: it has heard the calls up to now. */
-void lead_heard(struct lead *l);
+/** Network thread: it has heard the calls up to now.
+ * @return 1: a compute thread wants the lead */
+int lead_heard(struct lead *l);
 /** Network thread: give up the lead and take it back when called, when nobody
  * used it for idle_ms, or after most_ms and then as soon as it is free.
  * @param nudge tells who leads to leave

@@ -122,6 +122,26 @@ static void calls_are_kept_until_heard(void)
     lead_clear(&n.lead);
 }
 
+/* Who leads already, or asks again, need not wake anybody. */
+static void one_that_is_at_home_is_asked_for_once(void)
+{
+    struct network n;
+
+    REQUIRE(lead_init(&n.lead, NULL) == FUSOR_OK);
+    CHECK(!lead_heard(&n.lead));
+    CHECK(lead_want(&n.lead));
+    CHECK(!lead_want(&n.lead));
+    CHECK(lead_heard(&n.lead));
+    CHECK(!lead_heard(&n.lead));
+    CHECK(lead_want(&n.lead)); // home again
+    lead_clear(&n.lead);
+    start(&n, 100000, 1000000);
+    CHECK(!lead_want(&n.lead)); // this thread has it
+    lead_leave(&n.lead, 1);
+    end(&n);
+    CHECK(!lead_heard(&n.lead));
+}
+
 struct crowd {
     struct lead lead;
     atomic_int nudges;
@@ -164,6 +184,8 @@ int main(void)
         {"an unused lead goes home", an_unused_lead_goes_home},
         {"who leads long is nudged", who_leads_long_is_nudged},
         {"calls are kept until heard", calls_are_kept_until_heard},
+        {"one that is at home is asked for once",
+         one_that_is_at_home_is_asked_for_once},
         {"only one leads at a time", only_one_leads_at_a_time},
     };
 

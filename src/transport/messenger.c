@@ -1,38 +1,23 @@
-/* Chunks out, whole messages in. What a full pipe does not take waits in one
- * list per peer, so the order of a pair is kept and nobody waits for another
- * peer's pipe. */
+/* Chunks out, whole messages in. What a full pipe does not take waits in an
+ * outbox (transport/outbox.h). */
 #include "transport/messenger.h"
 
 #include <string.h>
 
 #include "base/mem.h"
 #include "transport/message.h"
+#include "transport/outbox.h"
 
 #define ASSEMBLE_TIMEOUT_MS 10000
-#define RETRY_MS 1      // a full pipe has no descriptor to wait on
-#define OUTBOX_MAX 8192 // messages for one peer
-#define PATIENCE_MS 50  // chunks taken in by a receive that only looks
-
-struct outgoing {
-    struct chunk_source source;
-    struct outgoing *next;
-};
-
-struct outbox { // there while something waits for its peer
-    struct peer to;
-    struct outgoing *first, **last;
-    size_t n;
-    size_t bytes; // of their buffers
-    struct outbox *next;
-};
+#define RETRY_MS 1     // a full pipe has no descriptor to wait on
+#define PATIENCE_MS 50 // chunks taken in by a receive that only looks
 
 struct messenger {
     struct transport *transport;
     struct payload_pool *pool;
     size_t max_bytes; // of a message
-    size_t share;     // bytes that may wait for one peer
     struct assembler *assembler;
-    struct outbox *outboxes;
+    struct outboxes outboxes;
     struct payload_buffer *held; // of the message handed out last
     struct message again;        // put back: kind WIRE_NONE is none
     int64_t expire_ms;
@@ -51,7 +36,7 @@ static void share_pool(struct messenger *m)
                                       .fd = r.fd,
                                       .base = r.base,
                                       .size = r.size,
-                                      .most = m->share,
+                                      .most = m->outboxes.max_bytes,
                                   });
 }
 
@@ -91,7 +76,7 @@ enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
         return mem_fail(err, "messenger", sizeof(*m));
     m->transport = t;
     m->max_bytes = max_bytes;
-    m->share = options.max_bytes;
+    m->outboxes.max_bytes = options.max_bytes;
     rc = payload_pool_create(2 * max_bytes, &m->pool, err);
     if (rc == FUSOR_OK) {
         options.pool = m->pool;
@@ -111,131 +96,15 @@ void messenger_keep_pieces(struct messenger *m, enum wire_kind kind)
     assembler_keep_pieces(m->assembler, kind);
 }
 
-static size_t size_of(const struct chunk_source *source)
-{
-    return source->body ? source->body->capacity : 0;
-}
-
-/* Let go of the oldest message of an outbox. */
-static void outbox_drop_first(struct outbox *box)
-{
-    struct outgoing *o = box->first;
-
-    box->first = o->next;
-    if (!box->first)
-        box->last = &box->first;
-    box->n--;
-    box->bytes -= size_of(&o->source);
-    payload_buffer_unref(o->source.body);
-    mem_free(o);
-}
-
-static void outbox_remove(struct outbox **at)
-{
-    struct outbox *box = *at;
-
-    while (box->first)
-        outbox_drop_first(box);
-    *at = box->next;
-    mem_free(box);
-}
-
 void messenger_destroy(struct messenger *m)
 {
     if (!m)
         return;
-    while (m->outboxes)
-        outbox_remove(&m->outboxes);
+    outboxes_clear(&m->outboxes);
     payload_buffer_unref(m->held);
     assembler_destroy(m->assembler);
     payload_pool_destroy(m->pool);
     mem_free(m);
-}
-
-static int same_peer(struct peer a, struct peer b)
-{
-    return a.kind == b.kind && a.number == b.number &&
-           a.incarnation == b.incarnation; // answers are for one of them only
-}
-
-/* The link that points to the peer's outbox, or to NULL. */
-static struct outbox **outbox_find(struct messenger *m, struct peer to)
-{
-    struct outbox **at = &m->outboxes;
-
-    while (*at && !same_peer((*at)->to, to))
-        at = &(*at)->next;
-    return at;
-}
-
-static struct outbox *outbox_open(struct messenger *m, struct peer to)
-{
-    struct outbox **at = outbox_find(m, to);
-
-    if (*at)
-        return *at;
-    *at = mem_alloc(1, sizeof(**at));
-    if (!*at)
-        return NULL;
-    (*at)->to = to;
-    (*at)->last = &(*at)->first;
-    return *at;
-}
-
-/* A request that still waits is not queued twice when it is sent again: the
- * newer copy takes its place, unless the first chunks are out already.
- * @return 1: nothing is left to do */
-static int replace_waiting(struct outbox *box,
-                           const struct chunk_source *source)
-{
-    const struct wire_header *h = &source->header;
-    struct outgoing *o = box->first;
-
-    if (h->request == 0 || source->next != 0)
-        return 0;
-    while (o && (o->source.header.request != h->request ||
-                 o->source.header.kind != h->kind))
-        o = o->next;
-    if (!o)
-        return 0;
-    if (o->source.next == 0) {
-        if (source->body)
-            payload_buffer_ref(source->body);
-        payload_buffer_unref(o->source.body);
-        box->bytes += size_of(source) - size_of(&o->source);
-        o->source = *source;
-    }
-    return 1;
-}
-
-static enum fusor_status keep_for_later(struct messenger *m, struct peer to,
-                                        const struct chunk_source *source,
-                                        struct fusor_error *err)
-{
-    struct outbox *box = outbox_open(m, to);
-    struct outgoing *o;
-
-    if (!box)
-        return mem_fail(err, "outgoing message", sizeof(*box));
-    if (replace_waiting(box, source))
-        return FUSOR_OK;
-    if (box->n >= OUTBOX_MAX ||
-        (box->n > 0 && box->bytes + size_of(source) > m->share))
-        return fusor_fail(err, FUSOR_ECLUSTER,
-                          "%zu messages of %zu bytes wait for a peer that "
-                          "does not read",
-                          box->n, box->bytes);
-    o = mem_alloc(1, sizeof(*o));
-    if (!o)
-        return mem_fail(err, "outgoing message", sizeof(*o));
-    o->source = *source;
-    if (o->source.body)
-        payload_buffer_ref(o->source.body);
-    *box->last = o;
-    box->last = &o->next;
-    box->n++;
-    box->bytes += size_of(source);
-    return FUSOR_OK;
 }
 
 enum fusor_status messenger_stream_begin(struct messenger_stream *s,
@@ -253,7 +122,7 @@ void messenger_stream_advance(struct messenger *m, struct messenger_stream *s,
 {
     uint32_t full = (uint32_t)(written / WIRE_CHUNK_BYTES);
 
-    if (full > s->source.next && !*outbox_find(m, s->to) &&
+    if (full > s->source.next && !outboxes_hold(&m->outboxes, s->to) &&
         !transport_lends_message(m->transport, s->to, &s->source))
         transport_send_chunks(m->transport, s->to, &s->source, full, NULL);
 }
@@ -264,11 +133,11 @@ enum fusor_status messenger_stream_end(struct messenger *m,
 {
     enum fusor_status rc;
 
-    if (*outbox_find(m, s->to))
-        return keep_for_later(m, s->to, &s->source, err);
+    if (outboxes_hold(&m->outboxes, s->to))
+        return outboxes_keep(&m->outboxes, s->to, &s->source, err);
     rc = transport_send_message(m->transport, s->to, &s->source, err);
     if (rc == FUSOR_EAGAIN)
-        return keep_for_later(m, s->to, &s->source, err);
+        return outboxes_keep(&m->outboxes, s->to, &s->source, err);
     return rc;
 }
 
@@ -285,12 +154,7 @@ enum fusor_status messenger_send(struct messenger *m, struct peer to,
 
 int messenger_is_leaving(struct messenger *m, struct peer to, uint64_t request)
 {
-    const struct outbox *box = *outbox_find(m, to);
-
-    for (const struct outgoing *o = box ? box->first : NULL; o; o = o->next)
-        if (o->source.header.request == request)
-            return 1;
-    return 0;
+    return outboxes_hold_request(&m->outboxes, to, request);
 }
 
 int messenger_holds(const struct messenger *m, struct peer from,
@@ -309,7 +173,7 @@ void messenger_send_missing(struct messenger *m, struct peer to,
     enum fusor_status rc = FUSOR_OK;
     struct chunk_source s;
 
-    if (*outbox_find(m, to) ||
+    if (outboxes_hold(&m->outboxes, to) ||
         chunk_source_init(&s, header, payload, NULL) != FUSOR_OK)
         return;
     for (uint32_t i = 0; i < s.header.n_chunks && rc == FUSOR_OK; i++) {
@@ -325,7 +189,7 @@ int messenger_lends(struct messenger *m, struct peer to,
 {
     struct chunk_source s = {.body = payload};
 
-    return !*outbox_find(m, to) &&
+    return !outboxes_hold(&m->outboxes, to) &&
            (transport_refers(m->transport, to) ||
             transport_lends_message(m->transport, to, &s));
 }
@@ -347,26 +211,6 @@ enum fusor_status messenger_send_bytes(struct messenger *m, struct peer to,
     return rc;
 }
 
-/* Offer everything that waits, each peer's in order, until its pipe is full
- * again. What a peer that has gone was to get is dropped. */
-static void flush(struct messenger *m)
-{
-    struct outbox **at = &m->outboxes;
-
-    while (*at) {
-        struct outbox *box = *at;
-
-        while (box->first && transport_send_message(m->transport, box->to,
-                                                    &box->first->source,
-                                                    NULL) != FUSOR_EAGAIN)
-            outbox_drop_first(box);
-        if (box->first)
-            at = &box->next;
-        else
-            outbox_remove(at);
-    }
-}
-
 void messenger_put_back(struct messenger *m, const struct message *msg)
 {
     m->again = *msg;
@@ -374,15 +218,12 @@ void messenger_put_back(struct messenger *m, const struct message *msg)
 
 int messenger_is_waiting(const struct messenger *m)
 {
-    return m->outboxes != NULL;
+    return m->outboxes.first != NULL;
 }
 
 void messenger_drop_peer(struct messenger *m, struct peer peer)
 {
-    struct outbox **at = outbox_find(m, peer);
-
-    if (*at)
-        outbox_remove(at);
+    outboxes_drop(&m->outboxes, peer);
     assembler_forget(m->assembler, peer_key(peer));
 }
 
@@ -441,9 +282,8 @@ static enum fusor_status receive_once(struct messenger *m, struct message *out,
     struct delivery d = {.loan = {0}};
     enum fusor_status rc;
 
-    if (m->outboxes)
-        flush(m);
-    if (m->outboxes && (timeout_ms < 0 || timeout_ms > RETRY_MS))
+    outboxes_flush(&m->outboxes, m->transport);
+    if (messenger_is_waiting(m) && (timeout_ms < 0 || timeout_ms > RETRY_MS))
         timeout_ms = RETRY_MS;
     rc = transport_receive(m->transport, &d, timeout_ms, err);
     if (rc != FUSOR_OK && rc != FUSOR_EPROTO)

@@ -13,6 +13,8 @@
 static const struct arg_spec specs[] = {
     {"metrics", 'm', "M,...", "which to compare (default: the first run's)"},
     {"split", 0, "NAME", "test (default), valid or train"},
+    {"candidates", 'c', "YAML",
+     "in place of each job's: all, or '{bm25: 200}'"},
     {"by", 0, "FIELD", "each metric for each value of it too, with the gap"},
     {"bins", 0, "N", "groups of a number in --by (default 4)"},
     {"min-group", 0, "N", "rows or queries of a group that tells (default 10)"},
@@ -122,6 +124,11 @@ static enum fusor_status load_side(struct side *s, struct judge_options *o,
                               "--by: the units of %s do not say their groups: "
                               "give the run itself",
                               s->name);
+        if (o->candidates)
+            return fusor_fail(err, FUSOR_EUSAGE,
+                              "--candidates: %s is judged already: give the "
+                              "run itself",
+                              s->name);
         s->n_runs = 1;
         return units_read(s->name, &s->units, err);
     }
@@ -142,6 +149,7 @@ static enum fusor_status load_sides(struct compare *c, const struct args *a,
 {
     struct judge_options o = {.split = args_value(a, "split"),
                               .metrics = args_value(a, "metrics"),
+                              .candidates = args_value(a, "candidates"),
                               .want_units = 1,
                               .by = c->by,
                               .min_group = c->min_group};
@@ -246,6 +254,9 @@ const struct verb verb_compare = {
         "(ranking metrics) or rows (logloss, rmse, mae); auc, pr_auc, ece, "
         "ace, coverage and gini\nhave none: their mean is shown, untested. "
         "gauc is tested as the plain mean over users.\n"
+        "Runs whose jobs name different candidates are compared with a "
+        "warning: what a run does not\nrank counts as missed. --candidates all "
+        "judges every run among the same items.\n"
         "--by FIELD compares within each value of a field too, which the "
         "models "
         "need not read,\nand how far the groups lie apart; "
@@ -253,6 +264,7 @@ const struct verb verb_compare = {
     .examples =
         "  fusor compare runs/mf runs/fused --metrics ndcg@10\n"
         "  fusor compare a.units b.units c.units --json\n"
+        "  fusor compare runs/words runs/two --candidates all\n"
         "  fusor compare runs/mf runs/fused --by gender -m auc,ndcg@10\n",
     .args = {"compare", specs, NULL, "two or more RUNs", 2, SIDES_MAX},
     .run = run,

@@ -27,6 +27,39 @@ static void say_untested(const struct compare *c)
     strbuf_clear(&names);
 }
 
+/* Who ranks fewer items misses some, however good its scores are. @return do
+ * all sides rank the same? */
+static int say_ranked(const struct compare *c)
+{
+    const char *first = c->sides[0].units.ranked;
+    struct strbuf text = {0};
+    int same = 1;
+
+    for (size_t i = 0; i < c->n_sides; i++) {
+        const char *own = c->sides[i].units.ranked;
+
+        same &= strcmp(own, first) == 0;
+        strbuf_addf(&text, "%s%s ranks %s", i ? "; " : "", c->sides[i].name,
+                    *own ? own : "all items");
+    }
+    if (!same)
+        output_say("warning: candidates differ: %s. What a run does not rank "
+                   "counts as missed, so a difference may be of the "
+                   "candidates alone: give --candidates, such as all, to judge "
+                   "the runs among the same",
+                   text.s ? text.s : "");
+    strbuf_clear(&text);
+    return same;
+}
+
+static void json_ranked(const struct compare *c, struct json *j)
+{
+    json_begin_array(j, "ranked");
+    for (size_t i = 0; i < c->n_sides; i++)
+        json_string(j, NULL, c->sides[i].units.ranked);
+    json_end_array(j);
+}
+
 /* What a row is of, for the column under the field's name. */
 static const char *group_text(const struct row *r)
 {
@@ -82,16 +115,18 @@ enum fusor_status compare_print(const struct compare *c,
     const struct units *u = &c->sides[0].units;
     char title[UNITS_TITLE_MAX];
     struct texttab *tab;
+    int same;
 
     if (!c->by)
         memmove(columns + 1, columns + 2, 10 * sizeof(*columns));
     tab = texttab_create(columns);
     for (size_t i = 0; i < c->n_rows; i++)
         add_row(c, &c->rows[i], tab);
+    same = say_ranked(c);
     say_untested(c);
     output_say("%s; paired bootstrap against %s",
                units_title(u->split, u->protocol, u->protocol_version,
-                           u->candidates, title),
+                           u->candidates, same ? u->ranked : "", title),
                c->sides[0].name);
     return output_table(tab, err);
 }
@@ -131,8 +166,10 @@ enum fusor_status compare_print_json(const struct compare *c,
     const struct units *u = &c->sides[0].units;
     struct json j = {.pretty = 1};
     char hash[24];
+    int same;
 
     snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)u->candidates);
+    same = say_ranked(c);
     say_untested(c);
     json_begin_object(&j, NULL);
     json_string(&j, "against", c->sides[0].name);
@@ -140,6 +177,9 @@ enum fusor_status compare_print_json(const struct compare *c,
     json_string(&j, "protocol", u->protocol);
     json_uint(&j, "protocol_version", u->protocol_version);
     json_string(&j, "candidates", hash);
+    if (!same || u->ranked[0])
+        json_ranked(c, &j);
+    json_bool(&j, "same_candidates", same);
     if (c->by)
         json_string(&j, "by", c->by);
     json_begin_array(&j, "results");

@@ -10,6 +10,7 @@ static const struct arg_spec specs[] = {
     {"metrics", 'm', "M,...", "instead of the job's: auc,ndcg@10"},
     {"protocol", 0, "NAME", "stop unless the folder has this protocol"},
     {"prepared", 0, "DIR", "judge on this prepared folder instead"},
+    {"candidates", 'c', "YAML", "instead of the job's: all, or '{bm25: 200}'"},
     {"by", 'b', "FIELD,...", "each metric for each value of a field, and gaps"},
     {"bins", 0, "N", "groups of a number in --by, of equal size (default 4)"},
     {"min-group", 0, "N", "rows or queries of a group that tells (default 10)"},
@@ -44,10 +45,11 @@ static enum fusor_status print_table(const struct judged *j,
             output_say("warning: %s: %llu scores are no numbers", r->name,
                        (unsigned long long)r->n_bad);
     }
-    output_say("%s, epoch %llu",
+    output_say("%s, %s",
                units_title(judge_split_name(j->split), j->protocol,
-                           j->protocol_version, j->candidates, title),
-               (unsigned long long)j->epoch);
+                           j->protocol_version, j->candidates, j->ranked,
+                           title),
+               j->values);
     FUSOR_TRY(output_table(tab, err));
     return j->by.n ? output_table(breakdown_table(&j->by), err) : FUSOR_OK;
 }
@@ -65,7 +67,13 @@ static enum fusor_status print_json(const struct judged *j, const char *run,
     json_string(&out, "protocol", j->protocol);
     json_uint(&out, "protocol_version", j->protocol_version);
     json_string(&out, "candidates", hash);
+    if (j->ranked[0])
+        json_string(&out, "ranked", j->ranked);
+    json_uint(&out, "stage", j->stage);
     json_uint(&out, "epoch", j->epoch);
+    json_bool(&out, "best", j->is_best);
+    if (j->last)
+        json_uint(&out, "last_epoch", j->last);
     json_begin_object(&out, "metrics");
     for (size_t i = 0; i < j->n_metrics; i++) {
         const struct metric_result *r = &j->results[i];
@@ -93,6 +101,7 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
         .metrics = args_value(a, "metrics"),
         .protocol = args_value(a, "protocol"),
         .prepared = args_value(a, "prepared"),
+        .candidates = args_value(a, "candidates"),
         .want_units = args_flag(a, "out"),
         .by = args_value(a, "by"),
     };
@@ -123,7 +132,10 @@ const struct verb verb_evaluate = {
     .synopsis = "RUN [options]",
     .about =
         "A tie counts against the model. The protocol is the prepared "
-        "folder's; it stands in the result.\nWith --by each metric is also "
+        "folder's; it stands in the result.\nOf the run's epochs that is "
+        "judged which its validation rows found best, the last\nwhere none "
+        "were judged; a folder below RUN/checkpoints is judged as it is.\n"
+        "With --by each metric is also "
         "given for each value of a field, which the model need not read.\n\n"
         "Metrics, also of a job's evaluate:\n",
     .describe = metric_list,

@@ -9,6 +9,7 @@
 #include "cli/args.h"
 #include "coord/command.h"
 #include "train/evaluate.h"
+#include "train/shortlist.h"
 
 static const char *const split_names[] = {"train", "valid", "test", NULL};
 
@@ -75,6 +76,7 @@ static enum fusor_status open_run(const struct judge_options *o,
         yaml_add_text(&prepared, o->prepared);
     options.metrics = metrics.s;
     options.prepared = prepared.s;
+    options.candidates = o->candidates;
     if (rc == FUSOR_OK)
         rc = opened_create(&options, out, err);
     strbuf_clear(&metrics);
@@ -167,10 +169,32 @@ static struct collector make_collector(struct opened *o, struct units *units)
     return c;
 }
 
+/* Which epoch is judged: a run keeps the best of its validation rows. */
+static void describe_values(const struct opened *o, struct judged *out)
+{
+    const struct train_options *options = &o->workload->options;
+    char stage[48], last[80] = "";
+
+    out->epoch = o->epoch;
+    out->last = o->last;
+    out->is_best = o->is_best;
+    if (o->stage >= options->n_stages) // not one of this job's
+        return;
+    out->stage = options->stages[o->stage].number + 1;
+    if (o->last > o->epoch)
+        snprintf(last, sizeof(last), " (training went on to epoch %llu)",
+                 (unsigned long long)o->last);
+    snprintf(out->values, sizeof(out->values), "epoch %llu of %s%s%s",
+             (unsigned long long)o->epoch,
+             train_stage_text(options, o->stage, stage),
+             o->is_best ? ", its best by the validation rows" : "", last);
+}
+
 static void describe(const struct workload *w, struct judged *out)
 {
     const struct schema *s = dataset_schema(w->data);
     struct units *u = &out->units;
+    struct strbuf ranked = {0};
 
     snprintf(out->protocol, sizeof(out->protocol), "%s", s->protocol);
     out->protocol_version = s->protocol_version;
@@ -181,6 +205,11 @@ static void describe(const struct workload *w, struct judged *out)
     snprintf(u->split, sizeof(u->split), "%s", split_names[out->split]);
     u->protocol_version = s->protocol_version;
     u->candidates = s->candidates_hash;
+    if (w->shortlist)
+        shortlist_describe(w->shortlist, w->model, &ranked);
+    snprintf(u->ranked, sizeof(u->ranked), "%s", ranked.s ? ranked.s : "");
+    memcpy(out->ranked, u->ranked, sizeof(out->ranked));
+    strbuf_clear(&ranked);
     u->n_metrics = w->n_metrics;
     for (uint32_t i = 0; i < w->n_metrics; i++)
         snprintf(u->metrics[i], METRIC_NAME_MAX, "%s", w->metrics[i].name);
@@ -250,7 +279,7 @@ static enum fusor_status judge(const struct judge_options *options,
         judge_choose_split(options->split, o->workload, &out->split, err));
     FUSOR_TRY(slice(o->workload, options, err));
     describe(o->workload, out);
-    out->epoch = o->epoch;
+    describe_values(o, out);
     workload_say_misjudged(o->workload, &result);
     snprintf(out->misjudged, sizeof(out->misjudged), "%s",
              result.s ? result.s : "");

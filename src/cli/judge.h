@@ -7,17 +7,20 @@
 #include "train/breakdown.h"
 #include "train/opened.h"
 
+#define JUDGED_VALUES_MAX 160
+
 struct judge_options {
     const char *run;
-    const char *split;    // NULL: test rows, else validation rows
-    const char *metrics;  // "auc,ndcg@10" instead of the job's, or NULL
-    const char *protocol; // must be the folder's; NULL: any
-    const char *prepared; // instead of the job's folder, or NULL
-    unsigned n_threads;   // 0: all processors
-    int want_units;       // one thread then
-    const char *by;       // fields to group by: "gender,age", or NULL
-    uint32_t bins;        // of a dense one
-    uint64_t min_group;   // rows or queries below which it is too small
+    const char *split;      // NULL: test rows, else validation rows
+    const char *metrics;    // "auc,ndcg@10" instead of the job's, or NULL
+    const char *protocol;   // must be the folder's; NULL: any
+    const char *prepared;   // instead of the job's folder, or NULL
+    const char *candidates; // instead of the job's, as YAML; NULL
+    unsigned n_threads;     // 0: all processors
+    int want_units;         // one thread then
+    const char *by;         // fields to group by: "gender,age", or NULL
+    uint32_t bins;          // of a dense one
+    uint64_t min_group;     // rows or queries below which it is too small
 };
 
 struct judged {
@@ -28,8 +31,12 @@ struct judged {
     struct metric_spec specs[TRAIN_MAX_METRICS];
     char protocol[32];
     uint32_t protocol_version;
-    uint64_t candidates; // hash
-    uint64_t epoch;
+    uint64_t candidates;            // hash
+    char ranked[UNITS_RANKED_MAX];  // what the job's are; "": it names none
+    char values[JUDGED_VALUES_MAX]; // which epoch's: "epoch 3 of stage 2"
+    uint64_t epoch, last;           // as struct opened has them
+    uint32_t stage;                 // in the job's list, from 1
+    int is_best;
     struct units units; // sorted; empty unless wanted
     struct breakdown by;
     char misjudged[400]; // workload_say_misjudged()

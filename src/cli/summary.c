@@ -53,6 +53,31 @@ enum fusor_status summary_result(const char *path, struct summary *s,
     return FUSOR_OK;
 }
 
+void summary_say_judged(struct yaml_node *result, struct strbuf *out)
+{
+    struct yaml_node *judged = yaml_get(result, "judged");
+    struct yaml_node *best = yaml_get(result, "best");
+    int64_t stage = 0, epoch = 0, better = 0;
+    const char *metric = "";
+
+    if (!judged || yaml_to_i64(yaml_get(judged, "stage"), &stage, NULL) ||
+        yaml_to_i64(yaml_get(judged, "epoch"), &epoch, NULL))
+        return;
+    strbuf_addf(out, "judged: epoch %lld of stage %lld", (long long)epoch,
+                (long long)stage);
+    if (!best || yaml_to_i64(yaml_get(best, "epoch"), &better, NULL) ||
+        yaml_to_text(yaml_get(best, "metric"), &metric, NULL))
+        return;
+    if (better == epoch)
+        strbuf_addf(out, ", its best by %s of the validation rows", metric);
+    else
+        strbuf_addf(out,
+                    ", its last; fusor evaluate, recommend and others open "
+                    "epoch %lld, its best by %s of the validation rows: "
+                    "train.stop ends with that one",
+                    (long long)better, metric);
+}
+
 enum fusor_status summary_add(struct summary *s, const char *base,
                               const char *dir, struct fusor_error *err)
 {

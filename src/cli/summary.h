@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/yaml.h"
 #include "model/metric/metric.h"
 #include "model/stats/stats.h"
 
@@ -56,5 +57,8 @@ enum fusor_status summary_read(const char *base, struct summary *out,
 /** Take the numbers of a result.json, for one run too. */
 enum fusor_status summary_result(const char *path, struct summary *s,
                                  size_t run, struct fusor_error *err);
+/** Append which epoch the numbers of a result.json are of, and which one the
+ * run gives to others; nothing where it does not say. */
+void summary_say_judged(struct yaml_node *result, struct strbuf *out);
 
 #endif

@@ -282,11 +282,13 @@ static enum fusor_status print_breakdown(struct yaml_node *at,
     return rc;
 }
 
-/* Metrics by group, of the test rows where those were judged. */
-static enum fusor_status print_groups(const char *run_dir,
+/* Metrics by group, of the test rows where those were judged, and of which
+ * epoch all is. */
+static enum fusor_status print_groups(const char *run_dir, int quiet,
                                       struct fusor_error *err)
 {
     char path[FS_PATH_MAX];
+    struct strbuf judged = {0};
     struct yaml *y;
     struct yaml_node *at;
     enum fusor_status rc = FUSOR_OK;
@@ -297,6 +299,10 @@ static enum fusor_status print_groups(const char *run_dir,
         at = yaml_get(yaml_root(y), "valid_by");
     if (at)
         rc = fusor_wrap(err, print_breakdown(at, err), "%s", path);
+    summary_say_judged(yaml_root(y), &judged);
+    if (!quiet && judged.s)
+        output_say("%s", judged.s);
+    strbuf_clear(&judged);
     yaml_destroy(y);
     return rc;
 }
@@ -311,7 +317,7 @@ static enum fusor_status show(const struct train *t, const struct args *a,
         return print_json(t, s, err);
     FUSOR_TRY(print_values(s, err));
     if (!t->repeat.n)
-        FUSOR_TRY(print_groups(t->made, err));
+        FUSOR_TRY(print_groups(t->made, t->options.quiet, err));
     if (t->options.quiet)
         return FUSOR_OK;
     output_say("run directory: %s", t->made);

@@ -105,15 +105,15 @@ enum fusor_status units_sort(struct units *u, struct fusor_error *err)
 
 const char *units_title(const char *split, const char *protocol,
                         uint32_t version, uint64_t candidates,
-                        char out[UNITS_TITLE_MAX])
+                        const char *ranked, char out[UNITS_TITLE_MAX])
 {
     char hash[40] = "";
 
     if (candidates)
         snprintf(hash, sizeof(hash), ", candidates %016llx",
                  (unsigned long long)candidates);
-    snprintf(out, UNITS_TITLE_MAX, "%s rows, protocol %s version %u%s", split,
-             protocol, version, hash);
+    snprintf(out, UNITS_TITLE_MAX, "%s rows, protocol %s version %u%s%s%s",
+             split, protocol, version, hash, *ranked ? ": " : "", ranked);
     return out;
 }
 
@@ -237,10 +237,11 @@ enum fusor_status units_write(const struct units *u, const char *path,
     enum fusor_status rc;
 
     strbuf_addf(&text,
-                HEAD "\n# protocol %s %u\n# candidates %llx\n# split %s\n"
-                     "fold\tkind\tunit",
+                HEAD "\n# protocol %s %u\n# candidates %llx%s%s\n"
+                     "# split %s\nfold\tkind\tunit",
                 u->protocol, u->protocol_version,
-                (unsigned long long)u->candidates, u->split);
+                (unsigned long long)u->candidates, u->ranked[0] ? " " : "",
+                u->ranked, u->split);
     for (size_t m = 0; m < u->n_metrics; m++)
         strbuf_addf(&text, "\t%s", u->metrics[m]);
     strbuf_add(&text, "\n");
@@ -294,6 +295,7 @@ static enum fusor_status read_head(struct units *u, const char *path,
     char *cells[UNITS_METRICS_MAX + COLUMNS];
     unsigned long long hash;
     size_t n;
+    int end = 0;
 
     switch (number) {
     case 1:
@@ -305,9 +307,11 @@ static enum fusor_status read_head(struct units *u, const char *path,
                    ? FUSOR_OK
                    : bad_line(path, 2, "no protocol", err);
     case 3:
-        if (sscanf(line, "# candidates %llx", &hash) != 1)
+        if (sscanf(line, "# candidates %llx%n", &hash, &end) != 1)
             return bad_line(path, 3, "no candidates", err);
         u->candidates = hash;
+        snprintf(u->ranked, sizeof(u->ranked), "%s",
+                 line + end + (line[end] == ' '));
         return FUSOR_OK;
     case 4:
         return sscanf(line, "# split %15s", u->split) == 1

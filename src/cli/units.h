@@ -3,7 +3,7 @@
  *
  *     # fusor units 1
  *     # protocol loo-full 1
- *     # candidates 0
+ *     # candidates 0 200 by bm25
  *     # split test
  *     fold <TAB> kind <TAB> unit <TAB> ndcg@10 <TAB> ...
  *     0 <TAB> query <TAB> 17 <TAB> 0.63 <TAB> - a number, or - where it has
@@ -25,6 +25,8 @@
 #define UNITS_GROUPS_MAX 1024
 #define UNITS_NO_GROUP UINT32_MAX
 
+#define UNITS_RANKED_MAX 200
+
 enum unit_kind { UNIT_QUERY, UNIT_ROW };
 
 struct unit {
@@ -38,7 +40,8 @@ struct unit {
 struct units {
     char protocol[32];
     uint32_t protocol_version;
-    uint64_t candidates; // hash
+    uint64_t candidates;           // hash of those that the folder gives
+    char ranked[UNITS_RANKED_MAX]; // what the job's candidates are; "": none
     char split[16];
     size_t n_metrics;
     char metrics[UNITS_METRICS_MAX][METRIC_NAME_MAX];
@@ -83,15 +86,16 @@ enum fusor_status units_match(const struct units *u, const char *a,
 /** Index of a metric, or -1. */
 int units_metric(const struct units *u, const char *name);
 
-#define UNITS_TITLE_MAX 160
+#define UNITS_TITLE_MAX 400
 
-/** "test rows, protocol loo-full version 1", with the hash of the candidates
+/** "test rows, protocol loo-full version 1", with the candidates and their hash
  * where the folder or the job lists some.
  * @param candidates 0: none are listed
+ * @param ranked what the job's are, or ""
  * @return out */
 const char *units_title(const char *split, const char *protocol,
                         uint32_t version, uint64_t candidates,
-                        char out[UNITS_TITLE_MAX]);
+                        const char *ranked, char out[UNITS_TITLE_MAX]);
 
 enum fusor_status units_write(const struct units *u, const char *path,
                               struct fusor_error *err);

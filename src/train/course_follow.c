@@ -151,6 +151,12 @@ static enum fusor_status close_epoch(struct course *c, struct fusor_error *err)
 /* Go to the next stage that has epochs, or values to take. */
 static void next_stage(struct course *c)
 {
+    if (c->position.epoch) {
+        c->closed.metric = NULL;
+        c->closed.stage = c->position.stage;
+        c->closed.ended = c->phase == PHASE_RESTORE ? c->position.best_epoch
+                                                    : c->position.epoch;
+    }
     if (c->position.has_best) {
         c->closed.metric = c->workload->metrics[deciding_metric(c)].name;
         c->closed.best = c->position.best;

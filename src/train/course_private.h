@@ -63,7 +63,9 @@ struct course {
     uint64_t train_samples;
     uint64_t n_epochs; // the same
     struct {           // of the stage that ended last
-        const char *metric;
+        uint32_t stage;
+        uint64_t ended;     // epoch whose values it leaves; 0: it had none
+        const char *metric; // NULL: nothing was judged
         double best;
         uint64_t epoch;
     } closed;

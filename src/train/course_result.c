@@ -47,6 +47,13 @@ void course_result(const struct course *c, struct strbuf *out)
     json_string(&j, "checkpoint", c->latest_name);
     if (c->best_name[0])
         json_string(&j, "best_checkpoint", c->best_name);
+    if (c->closed.ended) {
+        json_begin_object(&j, "judged");
+        json_uint(&j, "stage",
+                  c->workload->options.stages[c->closed.stage].number + 1);
+        json_uint(&j, "epoch", c->closed.ended);
+        json_end_object(&j);
+    }
     if (c->closed.metric) {
         json_begin_object(&j, "best");
         json_string(&j, "metric", c->closed.metric);

@@ -1,6 +1,7 @@
 /* Opens a run directory for reading: checkpoint -> job -> workload -> store. */
 #include "train/opened.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cpu.h"
@@ -9,6 +10,7 @@
 #include "store/checkpoint.h"
 #include "store/local.h"
 #include "train/course.h"
+#include "train/journal.h"
 
 static void forget(struct yaml_node *map, const char *key)
 {
@@ -46,6 +48,9 @@ static enum fusor_status read_job(struct opened *o, struct checkpoint *cp,
     if (options->prepared)
         FUSOR_TRY(yaml_set(o->job, "data.prepared", options->prepared,
                            "--prepared", err));
+    if (options->candidates)
+        FUSOR_TRY(yaml_set(o->job, "candidates", options->candidates,
+                           "--candidates", err));
     if (!options->metrics)
         return FUSOR_OK;
     forget_stops(yaml_root(o->job));
@@ -78,6 +83,33 @@ static enum fusor_status make_store(struct opened *o, struct checkpoint *cp,
     return trainer_create(&trainer, &o->trainer, err);
 }
 
+/* Where the training of a checkpoint's stage stood, and where it got to: the
+ * folder "<stage>-<epoch>" that is the newest. */
+static void read_place(struct opened *o, const struct checkpoint_info *info,
+                       const char *run_dir)
+{
+    char root[FS_PATH_MAX], newest[FS_PATH_MAX];
+    struct course_position p;
+    unsigned long long epoch;
+    const char *name;
+    unsigned stage;
+
+    o->epoch = info->epoch;
+    o->clock = info->clock;
+    o->samples_done = info->samples_done;
+    o->stage = info->stage_number;
+    if (info->metrics &&
+        journal_position_read(info->metrics, &p, NULL) == FUSOR_OK)
+        o->is_best = p.has_best && p.best_epoch == info->epoch;
+    fs_join(root, run_dir, "checkpoints");
+    if (checkpoint_latest(root, newest, NULL) != FUSOR_OK)
+        return;
+    name = strrchr(newest, '/');
+    if (name && sscanf(name, "/%u-%llu", &stage, &epoch) == 2 &&
+        stage == o->stage + 1)
+        o->last = epoch;
+}
+
 enum fusor_status opened_create(const struct opened_options *options,
                                 struct opened **out, struct fusor_error *err)
 {
@@ -92,9 +124,7 @@ enum fusor_status opened_create(const struct opened_options *options,
     if (rc == FUSOR_OK)
         rc = checkpoint_open(dir, &cp, err);
     if (rc == FUSOR_OK) {
-        o->epoch = checkpoint_info(cp)->epoch;
-        o->clock = checkpoint_info(cp)->clock;
-        o->samples_done = checkpoint_info(cp)->samples_done;
+        read_place(o, checkpoint_info(cp), options->run_dir);
         rc = read_job(o, cp, options, dir, err);
     }
     if (rc == FUSOR_OK)

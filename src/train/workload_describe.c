@@ -95,6 +95,6 @@ void workload_describe(const struct workload *w, struct strbuf *out)
         strbuf_add(out, "\n");
     }
     workload_describe_metrics(w, out);
-    if (w->warnings.s)
+    if (w->warnings.len)
         strbuf_addf(out, "warnings\n%s", w->warnings.s);
 }

@@ -45,6 +45,33 @@ static void mean_and_deviation(void)
     mem_free(s);
 }
 
+static void says(const char *json, const char *want)
+{
+    struct strbuf text = {0};
+    struct yaml *y;
+
+    REQUIRE(yaml_parse(json, strlen(json), "result", &y, NULL) == FUSOR_OK);
+    summary_say_judged(yaml_root(y), &text);
+    CHECK(strcmp(text.s ? text.s : "", want) == 0);
+    strbuf_clear(&text);
+    yaml_destroy(y);
+}
+
+static void the_judged_epoch_is_told(void)
+{
+    says("{}", "");
+    says("{\"judged\": {\"stage\": 2, \"epoch\": 9}}",
+         "judged: epoch 9 of stage 2");
+    says("{\"judged\": {\"stage\": 1, \"epoch\": 9}, \"best\": "
+         "{\"metric\": \"auc\", \"value\": 0.5, \"epoch\": 9}}",
+         "judged: epoch 9 of stage 1, its best by auc of the validation rows");
+    says("{\"judged\": {\"stage\": 1, \"epoch\": 9}, \"best\": "
+         "{\"metric\": \"auc\", \"value\": 0.5, \"epoch\": 4}}",
+         "judged: epoch 9 of stage 1, its last; fusor evaluate, recommend and "
+         "others open epoch 4, its best by auc of the validation rows: "
+         "train.stop ends with that one");
+}
+
 static void what_is_not_there(void)
 {
     struct summary *s = mem_alloc(1, sizeof(*s));
@@ -65,6 +92,7 @@ int main(void)
     static const struct test_case cases[] = {
         {"mean and deviation over the runs that have a number",
          mean_and_deviation},
+        {"the judged epoch is told", the_judged_epoch_is_told},
         {"what is not there is an error", what_is_not_there},
     };
     return TEST_RUN("cli.summary", cases);

@@ -202,11 +202,11 @@ static void titles_name_candidates_where_there_are_some(void)
 {
     char title[UNITS_TITLE_MAX];
 
-    CHECK(strcmp(units_title("test", "loo-full", 1, 0, title),
+    CHECK(strcmp(units_title("test", "loo-full", 1, 0, "", title),
                  "test rows, protocol loo-full version 1") == 0);
-    CHECK(strcmp(units_title("valid", "loo-given", 2, 0xab, title),
+    CHECK(strcmp(units_title("valid", "loo-given", 2, 0xab, "9 by x", title),
                  "valid rows, protocol loo-given version 2, candidates "
-                 "00000000000000ab") == 0);
+                 "00000000000000ab: 9 by x") == 0);
 }
 
 int main(void)

@@ -25,6 +25,17 @@ shows 'OpenBLAS kernels'
 ok "train" "$FUSOR" train job.yaml --run-dir runs/one --threads 1
 shows 'auc'
 says 'next: fusor evaluate runs/one'
+says 'judged: epoch 3 of stage 1'
+# Values that get worse: the last epoch is judged, another one kept as best.
+ok "train too long" "$FUSOR" train job.yaml --run-dir runs/long \
+    --set train.epochs=8 --set optimizer='{adam: 0.3}'
+says 'judged: epoch 8 of stage 1, its last; fusor evaluate, recommend and others'
+best=$(sed -n 's/.*others open epoch \([0-9]*\).*/\1/p' err)
+ok "evaluate its best" "$FUSOR" evaluate runs/long
+says "epoch $best of stage 1, its best by the validation rows (training went on"
+ok "evaluate its last" "$FUSOR" evaluate runs/long/checkpoints/01-00008 --json
+shows '"best": false'
+shows '"epoch": 8'
 ok "train on two threads" "$FUSOR" train job.yaml --run-dir runs/two -q \
     --threads 2
 [ "$(value runs/two/result.json workers)" = 2 ] || die "not two threads"

@@ -110,6 +110,44 @@ sed 's/match: .query_words, title./match: title/' fit.yaml >bad.yaml
 fails 2 'write [text of the query, text of the item]' "$FUSOR" train bad.yaml \
     --check
 
+# Built towers stand in a job of grades too: their scores, fused with what a
+# network makes of features, are fitted to the grade.
+cat >grade.yaml <<'END'
+data: {prepared: parts/docs}
+label: {field: score}
+fields:
+  query: {side: query}
+  query_words: {side: query}
+  doc:   {side: item}
+  title: {side: item}
+  body:  {side: item}
+  fit:   {match: [query_words, title]}
+towers:
+  words: {type: bm25, query: query_words, item: doc, fields: [title, body]}
+  lsa:   {type: lsa, query: query_words, item: doc, fields: [body], dim: 9}
+  fits:  {type: mlp, inputs: [fit], units: [4]}
+fusion: {type: weighted, over: scores, weights: free, bias: true}
+output: {range: [0, 2]}
+loss: mse
+optimizer: {adam: 1.0e-2}
+train: {epochs: 2, global_batch: 32, micro_batches: 4}
+stages:
+  - {build: [words, lsa]}
+  - {train: [fits], apart: true}
+  - {train: [fusion], rows: out_of_fold(2), epochs: 5}
+evaluate: [rmse]
+cluster: {staleness: 0}
+END
+ok "grades by words" "$FUSOR" train grade.yaml --run-dir grade -q
+cp out grade.txt
+awk '$1 == "rmse" && $2 == "test" { found = $3 < 1 } END { exit !found }' out ||
+    die "grades from 0 to 2 are missed by more than 1"
+if mpirun --oversubscribe -n 2 true 2>/dev/null; then
+    ok "two ranks" mpirun --oversubscribe -n 3 "$FUSOR" train grade.yaml \
+        --run-dir grade-ranks -q --servers 1
+    cmp out grade.txt || die "ranks change what is learnt of grades"
+fi
+
 # Words that nobody judged.
 ok "search" "$FUSOR" search fused "Which about2x3s, about2x9?" --top 3
 shows ' d'

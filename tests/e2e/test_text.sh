@@ -150,6 +150,22 @@ if mpirun --oversubscribe -n 2 true 2>/dev/null; then
     done
 fi
 ok "compare" "$FUSOR" compare union all --split test
+says 'union ranks 20 by bm25, 10 by two; all ranks all items'
+says 'give --candidates'
+ok "compare as a program" "$FUSOR" compare union all --split test --json
+shows '"same_candidates": false'
+ok "compare among all" "$FUSOR" compare union all --split test -c all \
+    -m recall@60
+grep -q 'candidates differ' err && die "all items, and candidates differ"
+awk '$1 == "recall@60" && $5 != "1.000000" { bad = 1 } END { exit bad }' out ||
+    die "--candidates all does not rank all items"
+ok "units" "$FUSOR" evaluate union --split test --out union.units
+ok "compare files" "$FUSOR" compare union.units all --split test
+says 'union.units ranks 20 by bm25, 10 by two; all ranks all items'
+fails 2 'give the run itself' "$FUSOR" compare union.units all -c all
+ok "other candidates" "$FUSOR" evaluate union --split test -c '{two: 5}'
+says '5 by two'
+fails 2 'did you mean bm25' "$FUSOR" evaluate union -c '{bm35: 5}'
 ok "search" "$FUSOR" search union "Which about2x3s, about2x9?" --json
 found=$(sed -n 's/.*"candidates": *\([0-9]*\).*/\1/p' out)
 [ "$found" -ge 10 ] && [ "$found" -le 30 ] || die "$found candidates"

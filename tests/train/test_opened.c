@@ -49,7 +49,8 @@ static void a_run_judges_as_it_did_when_it_ended(void)
 
     train_one(&t);
     for (unsigned threads = 1; threads <= 3; threads += 2) {
-        struct opened_options options = {t.run_dir, NULL, NULL, threads};
+        struct opened_options options = {.run_dir = t.run_dir,
+                                         .n_threads = threads};
         struct opened *o = NULL;
 
         REQUIRE(opened_create(&options, &o, NULL) == FUSOR_OK);
@@ -65,7 +66,8 @@ static void a_run_judges_as_it_did_when_it_ended(void)
 static void a_checkpoint_and_other_metrics_can_be_asked_for(void)
 {
     char dir[FS_PATH_MAX], root[FS_PATH_MAX];
-    struct opened_options options = {dir, NULL, "[mae]", 1};
+    struct opened_options options = {
+        .run_dir = dir, .metrics = "[mae]", .n_threads = 1};
     struct opened *o = NULL;
     struct training t;
 
@@ -80,7 +82,7 @@ static void a_checkpoint_and_other_metrics_can_be_asked_for(void)
 
 static void what_is_no_run_is_refused(void)
 {
-    struct opened_options options = {test_tmpdir(), NULL, NULL, 1};
+    struct opened_options options = {.run_dir = test_tmpdir(), .n_threads = 1};
     struct opened *o = NULL;
     struct fusor_error err;
     struct training t;
@@ -112,7 +114,7 @@ static void every_failed_allocation_is_an_error(void)
     train_one(&t);
     used = mem_used();
     for (long n = 1; rc != FUSOR_OK && n < 4000; n += n < 40 ? 1 : 13) {
-        struct opened_options options = {t.run_dir, NULL, NULL, 1};
+        struct opened_options options = {.run_dir = t.run_dir, .n_threads = 1};
         struct opened *o = NULL;
 
         mem_fail_after(n);

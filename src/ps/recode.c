@@ -72,25 +72,34 @@ static void dense_write(const struct recode *r, enum encoding e, const float *x,
     }
 }
 
+static void gradient_write(enum encoding e, const float *x, float *left,
+                           size_t n, uint8_t *out)
+{
+    size_t rows = n / GROUP, whole = rows * GROUP, tail = n - whole;
+
+    memset(out + recode_segment_bytes(e, n) - 8, 0, 8); // what fills up
+    encoding_write_fed(e, x, left, rows, GROUP, out, rows, 0);
+    if (tail)
+        encoding_write_fed(e, x + whole, left + whole, 1, tail,
+                           out + encoding_bytes(e, rows, GROUP), 1, 0);
+}
+
 /* With what the pushes before left over; what is left over now is kept. */
 static void put_dense_gradient(const struct recode *r,
-                               const struct recode_push *how, float *x,
+                               const struct recode_push *how, const float *x,
                                struct payload_writer *w)
 {
     enum encoding e = how->flush ? ENCODING_F32 : how->encoding;
-    size_t n = (size_t)r->dense_size;
     uint8_t *out = payload_reserve_bytes(w, recode_blocks_bytes(r, e));
-    struct payload_view written;
 
-    if (!out)
-        return;
-    for (size_t i = 0; i < n; i++)
-        x[i] += how->residual[i];
-    dense_write(r, e, x, out);
-    written = (struct payload_view){.data = out, .size = w->used};
-    recode_blocks_read(r, e, &written, 0, how->residual);
-    for (size_t i = 0; i < n; i++)
-        how->residual[i] = x[i] - how->residual[i];
+    for (size_t i = 0; out && i < r->n_segments; i++) {
+        const struct block_segment *s = &r->segments[i];
+        enum encoding own = recode_segment_encoding(r, s, e);
+
+        gradient_write(own, x + s->packed, how->residual + s->packed,
+                       (size_t)s->n, out);
+        out += recode_segment_bytes(own, (size_t)s->n);
+    }
 }
 
 /* Gradient rows of one table of one node: each is rounded by a draw of its own
@@ -168,7 +177,7 @@ recode_push_encode(const struct recode *r, const struct recode_push *how,
         payload_put_u64(&w, lo);
         payload_put_u64(&w, span);
         if (n)
-            put_dense_gradient(r, how, (float *)(uintptr_t)dense, &w);
+            put_dense_gradient(r, how, dense, &w);
         else
             payload_put_bytes(&w, NULL, 0);
         payload_reader_init(&keys_reader, how->keys, how->keys_size);

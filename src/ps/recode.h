@@ -44,7 +44,7 @@ struct recode_push {
 uint32_t recode_flags(enum encoding e);
 enum encoding recode_encoding(uint32_t flags);
 
-/** @param in a push of f32 with a ticket; its dense part is scribbled on
+/** @param in a push of f32 with a ticket
  * @return FUSOR_ENOMEM: the pool; FUSOR_OK with *out the caller's */
 enum fusor_status
 recode_push_encode(const struct recode *r, const struct recode_push *how,

@@ -14,6 +14,7 @@ struct kernels {
     void (*to_bf16)(const float *x, size_t n, uint16_t *out);
     void (*to_bf16_random)(const float *rows, size_t m, size_t width,
                            const uint64_t *seeds, uint16_t *out);
+    void (*to_bf16_fed)(const float *x, float *left, size_t n, uint16_t *out);
     void (*from_bf16)(const uint16_t *in, size_t n, float *x);
     void (*to_int8)(const float *rows, size_t m, size_t width,
                     const uint64_t *seeds, float *scales, int8_t *out);
@@ -56,13 +57,37 @@ LOOP uint16_t cut(uint32_t u, uint32_t carry)
     return (uint16_t)(nan ? (u >> 16 | 0x40u) : (u + carry) >> 16);
 }
 
+LOOP uint16_t to_nearest(float x)
+{
+    uint32_t u = bits_of(x);
+
+    return cut(u, 0x7fffu + (u >> 16 & 1u)); // ties to even
+}
+
+LOOP float from_half(uint16_t half)
+{
+    uint32_t u = (uint32_t)half << 16;
+    float x;
+
+    memcpy(&x, &u, sizeof(x));
+    return x;
+}
+
 LOOP void to_bf16_loop(const float *restrict x, size_t n,
                        uint16_t *restrict out)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u = bits_of(x[i]);
+    for (size_t i = 0; i < n; i++)
+        out[i] = to_nearest(x[i]);
+}
 
-        out[i] = cut(u, 0x7fffu + (u >> 16 & 1u)); // ties to even
+LOOP void to_bf16_fed_loop(const float *restrict x, float *restrict left,
+                           size_t n, uint16_t *restrict out)
+{
+    for (size_t i = 0; i < n; i++) {
+        float sum = x[i] + left[i];
+
+        out[i] = to_nearest(sum);
+        left[i] = sum - from_half(out[i]);
     }
 }
 
@@ -76,11 +101,8 @@ LOOP void to_bf16_random_loop(const float *restrict x, size_t n, uint64_t seed,
 LOOP void from_bf16_loop(const uint16_t *restrict in, size_t n,
                          float *restrict x)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u = (uint32_t)in[i] << 16;
-
-        memcpy(&x[i], &u, sizeof(u));
-    }
+    for (size_t i = 0; i < n; i++)
+        x[i] = from_half(in[i]);
 }
 
 LOOP float to_int8_loop(const float *restrict x, size_t n, uint64_t seed,
@@ -122,22 +144,24 @@ LOOP void from_int8_loop(const int8_t *restrict in, size_t n, float scale,
 /* Rows are short: where the width is a constant, a row is a few vectors and no
  * loop is left. */
 #define BY_WIDTH(width, call) \
-    switch (width) {          \
-    case 8:                   \
-        call(8);              \
-        break;                \
-    case 16:                  \
-        call(16);             \
-        break;                \
-    case 32:                  \
-        call(32);             \
-        break;                \
-    case 64:                  \
-        call(64);             \
-        break;                \
-    default:                  \
-        call(width);          \
-    }
+    do {                      \
+        switch (width) {      \
+        case 8:               \
+            call(8);          \
+            break;            \
+        case 16:              \
+            call(16);         \
+            break;            \
+        case 32:              \
+            call(32);         \
+            break;            \
+        case 64:              \
+            call(64);         \
+            break;            \
+        default:              \
+            call(width);      \
+        }                     \
+    } while (0)
 
 LOOP void to_bf16_random_rows(const float *rows, size_t m, size_t width,
                               const uint64_t *seeds, uint16_t *out)
@@ -166,38 +190,45 @@ LOOP void from_int8_rows(const int8_t *in, const float *scales, size_t m,
 
 #define CALL_BF16(w) to_bf16_random_rows(rows, m, w, seeds, out)
 
-#define KERNELS(level, target)                                               \
-    target static void to_bf16_##level(const float *x, size_t n,             \
-                                       uint16_t *out)                        \
-    {                                                                        \
-        to_bf16_loop(x, n, out);                                             \
-    }                                                                        \
-    target static void to_bf16_random_##level(                               \
-        const float *rows, size_t m, size_t width, const uint64_t *seeds,    \
-        uint16_t *out){BY_WIDTH(                                             \
-        width,                                                               \
-        CALL_BF16)} target static void from_bf16_##level(const uint16_t *in, \
-                                                         size_t n, float *x) \
-    {                                                                        \
-        from_bf16_loop(in, n, x);                                            \
-    }                                                                        \
-    target static void to_int8_##level(const float *rows, size_t m,          \
-                                       size_t width, const uint64_t *seeds,  \
-                                       float *scales, int8_t *out)           \
-    {                                                                        \
-        to_int8_rows(rows, m, width, seeds, scales, out);                    \
-    }                                                                        \
-    target static void from_int8_##level(const int8_t *in,                   \
-                                         const float *scales, size_t m,      \
-                                         size_t width, float *rows)          \
-    {                                                                        \
-        from_int8_rows(in, scales, m, width, rows);                          \
+#define KERNELS(level, target)                                              \
+    target static void to_bf16_##level(const float *x, size_t n,            \
+                                       uint16_t *out)                       \
+    {                                                                       \
+        to_bf16_loop(x, n, out);                                            \
+    }                                                                       \
+    target static void to_bf16_random_##level(                              \
+        const float *rows, size_t m, size_t width, const uint64_t *seeds,   \
+        uint16_t *out)                                                      \
+    {                                                                       \
+        BY_WIDTH(width, CALL_BF16);                                         \
+    }                                                                       \
+    target static void to_bf16_fed_##level(const float *x, float *left,     \
+                                           size_t n, uint16_t *out)         \
+    {                                                                       \
+        to_bf16_fed_loop(x, left, n, out);                                  \
+    }                                                                       \
+    target static void from_bf16_##level(const uint16_t *in, size_t n,      \
+                                         float *x)                          \
+    {                                                                       \
+        from_bf16_loop(in, n, x);                                           \
+    }                                                                       \
+    target static void to_int8_##level(const float *rows, size_t m,         \
+                                       size_t width, const uint64_t *seeds, \
+                                       float *scales, int8_t *out)          \
+    {                                                                       \
+        to_int8_rows(rows, m, width, seeds, scales, out);                   \
+    }                                                                       \
+    target static void from_int8_##level(const int8_t *in,                  \
+                                         const float *scales, size_t m,     \
+                                         size_t width, float *rows)         \
+    {                                                                       \
+        from_int8_rows(in, scales, m, width, rows);                         \
     }
 
-#define ROW(level, ...)                                             \
-    {                                                               \
-        to_bf16_##level, to_bf16_random_##level, from_bf16_##level, \
-            to_int8_##level, from_int8_##level, __VA_ARGS__         \
+#define ROW(level, ...)                                                        \
+    {                                                                          \
+        to_bf16_##level, to_bf16_random_##level, to_bf16_fed_##level,          \
+            from_bf16_##level, to_int8_##level, from_int8_##level, __VA_ARGS__ \
     }
 #define NO_LANES 0, NULL, NULL
 
@@ -280,6 +311,44 @@ void encoding_read_apart(enum encoding e, const void *scales,
     else
         (is_whole(k, width) ? k->from_int8_whole
                             : k->from_int8)(elements, scales, n, width, rows);
+}
+
+/* A piece at a time, so that what is added, and what of it is left over, are
+ * in the cache still. */
+static void write_fed(enum encoding e, const float *rows, float *left, size_t m,
+                      size_t width, void *out, size_t n, size_t first)
+{
+    size_t piece = ENCODING_FED_MAX / width, row = encoding_bytes(e, 1, width);
+    size_t scale = encoding_scale_bytes(e, 1), some;
+    uint8_t *scales = out, *elements = scales + n * scale;
+    float sums[ENCODING_FED_MAX], sent[ENCODING_FED_MAX];
+
+    for (size_t at = 0; at < m; at += some) {
+        const float *x = rows + at * width;
+        float *l = left + at * width;
+
+        some = m - at < piece ? m - at : piece;
+        for (size_t i = 0; i < some * width; i++)
+            sums[i] = x[i] + l[i];
+        encoding_write(e, sums, some, width, NULL, out, n, first + at);
+        encoding_read_apart(e, scales + (first + at) * scale,
+                            elements + (first + at) * (row - scale), some,
+                            width, sent);
+        for (size_t i = 0; i < some * width; i++)
+            l[i] = sums[i] - sent[i];
+    }
+}
+
+void encoding_write_fed(enum encoding e, const float *rows, float *left,
+                        size_t m, size_t width, void *out, size_t n,
+                        size_t first)
+{
+    uint16_t *halves = (uint16_t *)out + first * width;
+
+    if (e == ENCODING_BF16)
+        kernels[cpu_level()].to_bf16_fed(rows, left, m * width, halves);
+    else
+        write_fed(e, rows, left, m, width, out, n, first);
 }
 
 void encoding_read(enum encoding e, const void *in, size_t n, size_t width,

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define ENCODING_FED_MAX 1024
+
 enum encoding { ENCODING_F32, ENCODING_BF16, ENCODING_INT8, ENCODING_END };
 
 /** "f32", "bf16", "int8". */
@@ -32,6 +34,13 @@ int encoding_rows(enum encoding e, size_t bytes, size_t width, size_t *n);
  * @param seeds [m] one for each row, or NULL: round to nearest */
 void encoding_write(enum encoding e, const float *rows, size_t m, size_t width,
                     const uint64_t *seeds, void *out, size_t n, size_t first);
+/** The same rounded to nearest, with error feedback: what `left` holds is added
+ * before, and what rounding takes stays in it (Seide et al. 2014, 1-bit SGD).
+ * @param left [m, width]
+ * @param width at most ENCODING_FED_MAX */
+void encoding_write_fed(enum encoding e, const float *rows, float *left,
+                        size_t m, size_t width, void *out, size_t n,
+                        size_t first);
 /** Bytes of the scales of n rows, which stand in front; 0: there are none. */
 size_t encoding_scale_bytes(enum encoding e, size_t n);
 /** Rows whose scales and elements stand apart.

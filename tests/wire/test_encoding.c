@@ -151,6 +151,46 @@ static void rows_of_any_width_have_the_same_bits(void)
     cpu_limit_level(top);
 }
 
+/* Against the steps one by one: a sum, its bytes, what they stand for. */
+static void check_fed(enum encoding e, size_t width, size_t n)
+{
+    static float sums[N * WIDTH], left[N * WIDTH];
+    static _Alignas(8) uint8_t want[sizeof(bytes)];
+    size_t half = n / 2;
+
+    for (size_t i = 0; i < n * width; i++) {
+        left[i] = rows[(i * 7 + 3) % (n * width)] / 64;
+        sums[i] = rows[i] + left[i];
+    }
+    memset(bytes, 0, sizeof(bytes));
+    memset(want, 0, sizeof(want));
+    encoding_write(e, sums, n, width, NULL, want, n, 0);
+    encoding_read(e, want, n, width, back);
+    encoding_write_fed(e, rows, left, half, width, bytes, n, 0);
+    encoding_write_fed(e, rows + half * width, left + half * width, n - half,
+                       width, bytes, n, half);
+    CHECK(!memcmp(bytes, want, sizeof(want)));
+    for (size_t i = 0; i < n * width; i++)
+        CHECK(left[i] == sums[i] - back[i]);
+}
+
+static void what_rounding_takes_is_kept(void)
+{
+    enum cpu_level top = cpu_level();
+
+    fill(6);
+    for (int level = 0; level <= (int)top; level++) {
+        cpu_limit_level((enum cpu_level)level);
+        for (int e = ENCODING_F32; e < ENCODING_END; e++) {
+            check_fed((enum encoding)e, WIDTH, N);
+            check_fed((enum encoding)e, 16, N); // whole vectors
+            check_fed((enum encoding)e, 1, N);
+            check_fed((enum encoding)e, N * WIDTH, 1); // a row a piece
+        }
+    }
+    cpu_limit_level(top);
+}
+
 static void what_is_not_finite_stays_so(void)
 {
     static const float odd[] = {NAN, -NAN, INFINITY, -INFINITY};
@@ -192,6 +232,7 @@ int main(void)
         {"every kernel gives the same bits", every_kernel_gives_the_same_bits},
         {"rows of any width have the same bits",
          rows_of_any_width_have_the_same_bits},
+        {"what rounding takes is kept", what_rounding_takes_is_kept},
         {"what is not finite stays so", what_is_not_finite_stays_so},
         {"sizes go both ways", sizes_go_both_ways},
     };

@@ -2,6 +2,7 @@
  *
  * shm.c          the transport contract on top
  * shm_send.c     its sending half
+ * shm_receive.c  its receiving half
  * shm_ring.c     messages in one ring
  * shm_segment.c  memory with two rings
  * shm_loan.c     payloads that stay where they are
@@ -158,6 +159,13 @@ enum fusor_status shm_endpoint_lend(struct transport *t, struct peer to,
                                     const void *header, size_t header_size,
                                     const struct payload *payload,
                                     struct fusor_error *err);
+
+/* shm_receive.c */
+/** As in struct transport_ops. */
+enum fusor_status shm_endpoint_receive(struct transport *t, struct delivery *d,
+                                       int timeout_ms, struct fusor_error *err);
+/** Give back the room of what the last receive gave out. */
+void shm_receive_end(struct shm_endpoint *e);
 
 /* shm_segment.c */
 /** Make a segment that cannot change its size.

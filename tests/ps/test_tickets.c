@@ -4,19 +4,17 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/rng.h"
 #include "harness.h"
+#include "one_shard.h"
 #include "ps/payloads.h"
 #include "ps/server_private.h"
-#include "transport/sim.h"
 
 #define JOB 4
 #define KEYS 40  /* of the table */
 #define AHEAD 24 /* pulls not yet pushed: more than there are tickets */
 #define UNITS 4000
 #define STEPS 3000
-#define MS ((int64_t)1000000)
 
 struct pull { // a step of the lease, announced and not yet pushed
     uint64_t request;
@@ -27,11 +25,6 @@ struct pull { // a step of the lease, announced and not yet pushed
 static struct table_spec table = {.name = "t", .width = 1};
 static struct param_spec params = {.n_tables = 1, .tables = &table};
 static struct optim_spec optim;
-static struct sim *sim;
-static struct transport *ends[3];
-static struct messenger *messengers[3]; // the shard's, then two workers'
-static struct shard *shard;
-static struct server *server;
 static struct rng rng;
 static float model[KEYS];
 static struct pull pulls[AHEAD];
@@ -74,28 +67,9 @@ static void open_all(uint64_t seed)
     optim.lr = 1;
     epoch = clock_base = next_request = holder = 0;
     term = 1;
-    REQUIRE(!sim_create(seed, &sim, NULL));
-    for (uint32_t i = 0; i < 3; i++) {
-        struct peer self = {i ? PEER_WORKER : PEER_SHARD, i ? i - 1 : 0, 1};
-
-        REQUIRE(!sim_endpoint(sim, self, &ends[i], NULL));
-        REQUIRE(!messenger_create(ends[i], 1 << 20, &messengers[i], NULL));
-        if (i)
-            REQUIRE(!transport_connect(ends[i], (struct peer){PEER_SHARD, 0, 0},
-                                       "", NULL));
-    }
+    one_shard_open(seed, 2, 1 << 20);
     REQUIRE(!shard_create(&config, &shard, NULL));
     make_server();
-}
-
-static void close_all(void)
-{
-    server_destroy(server);
-    shard_destroy(shard);
-    for (int i = 0; i < 3; i++)
-        messenger_destroy(messengers[i]);
-    sim_destroy(sim);
-    CHECK(mem_used() == 0);
 }
 
 /* @return the kind of the answer, the last one if there are more */
@@ -105,14 +79,8 @@ static enum wire_kind tell(uint32_t worker, const struct wire_header *h,
     enum wire_kind kind = WIRE_NONE;
     struct message msg;
 
-    REQUIRE(!messenger_send_bytes(messengers[1 + worker],
-                                  (struct peer){PEER_SHARD, 0, 0}, h, room,
-                                  size, NULL));
-    sim_advance(sim, sim_now_ns(sim) + MS);
-    while (messenger_receive(messengers[0], &msg, 0, NULL) == FUSOR_OK)
-        CHECK(server_on_message(server, &msg, NULL) == FUSOR_OK);
-    sim_advance(sim, sim_now_ns(sim) + MS);
-    while (messenger_receive(messengers[1 + worker], &msg, 0, NULL) == FUSOR_OK)
+    one_shard_tell(worker, h, room, size);
+    while (one_shard_hear(worker, &msg) == FUSOR_OK)
         kind = msg.header.kind;
     return kind;
 }
@@ -280,7 +248,7 @@ static void any_sequence_does_what_the_model_says(void)
         }
         check_rows();
         CHECK(server_counters(server).malformed == 0);
-        close_all();
+        one_shard_close();
     }
     CHECK(n_renewed > 100 && n_refused > 20);
 }
@@ -323,7 +291,7 @@ static void a_ticket_of_another_unit_or_size_is_malformed(void)
     CHECK(server_counters(server).malformed == 4);
     push_oldest(0); // the true one still counts
     check_rows();
-    close_all();
+    one_shard_close();
 }
 
 static void the_memory_of_tickets_counts_and_is_capped(void)
@@ -344,7 +312,7 @@ static void the_memory_of_tickets_counts_and_is_capped(void)
         CHECK(server_on_message(server, &msg, &err) == FUSOR_ENOMEM);
         CHECK(strstr(err.text, "memory.per_server") != NULL);
     }
-    close_all();
+    one_shard_close();
 }
 
 int main(void)

@@ -4,17 +4,15 @@
  * says what every row must be: a row of a step that was announced and not yet
  * pushed stays; another may be driven out, and begins anew when it comes back.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/rng.h"
 #include "harness.h"
+#include "one_shard.h"
 #include "ps/payloads.h"
 #include "ps/server_private.h"
 #include "store/shard_private.h"
-#include "transport/sim.h"
 
 #define JOB 4
 #define LEASES 2
@@ -26,7 +24,6 @@
 #define AHEAD 6 /* pulls of a lease not yet pushed */
 #define UNITS 100000
 #define STEPS 700
-#define MS ((int64_t)1000000)
 
 struct pull {
     uint64_t request;
@@ -43,11 +40,6 @@ struct lease_state {
 static struct table_spec table = {.name = "t", .width = WIDTH};
 static struct param_spec params = {.n_tables = 1, .tables = &table};
 static struct optim_spec optim;
-static struct sim *sim;
-static struct transport *ends[1 + LEASES];
-static struct messenger *messengers[1 + LEASES]; // the shard's first
-static struct shard *shard;
-static struct server *server;
 static struct rng rng;
 static struct lease_state leases[LEASES];
 static float model[KEYS];
@@ -90,27 +82,8 @@ static void open_all(uint64_t seed)
     next_request = n_renewed = n_lost = n_wrong = 0;
     optim_spec_default(OPTIM_SGD, &optim);
     optim.lr = 1;
-    REQUIRE(!sim_create(seed, &sim, NULL));
-    for (uint32_t i = 0; i <= LEASES; i++) {
-        struct peer self = {i ? PEER_WORKER : PEER_SHARD, i ? i - 1 : 0, 1};
-
-        REQUIRE(!sim_endpoint(sim, self, &ends[i], NULL));
-        REQUIRE(!messenger_create(ends[i], 4 << 20, &messengers[i], NULL));
-        if (i)
-            REQUIRE(!transport_connect(ends[i], (struct peer){PEER_SHARD, 0, 0},
-                                       "", NULL));
-    }
+    one_shard_open(seed, LEASES, 4 << 20);
     make_server();
-}
-
-static void close_all(void)
-{
-    server_destroy(server);
-    shard_destroy(shard);
-    for (int i = 0; i <= LEASES; i++)
-        messenger_destroy(messengers[i]);
-    sim_destroy(sim);
-    CHECK(mem_used() == 0);
 }
 
 /* The answer, valid until the next one; kind NONE: there was none. */
@@ -118,20 +91,9 @@ static struct message tell(uint32_t lease, const struct wire_header *h,
                            size_t size)
 {
     struct message msg = {.header = {.kind = WIRE_NONE}};
-    struct fusor_error err;
 
-    REQUIRE(!messenger_send_bytes(messengers[1 + lease],
-                                  (struct peer){PEER_SHARD, 0, 0}, h, room,
-                                  size, NULL));
-    sim_advance(sim, sim_now_ns(sim) + MS);
-    while (messenger_receive(messengers[0], &msg, 0, NULL) == FUSOR_OK)
-        if (server_on_message(server, &msg, &err) != FUSOR_OK) {
-            fprintf(stderr, "\n%s\n", err.text);
-            CU_FAIL("the shard failed");
-        }
-    sim_advance(sim, sim_now_ns(sim) + MS);
-    msg = (struct message){.header = {.kind = WIRE_NONE}};
-    (void)messenger_receive(messengers[1 + lease], &msg, 0, NULL);
+    one_shard_tell(lease, h, room, size);
+    (void)one_shard_hear(lease, &msg);
     return msg;
 }
 
@@ -313,7 +275,7 @@ static void what_a_ticket_knows_is_not_driven_out(void)
         CHECK(n_renewed > 5);
         CHECK(shard_counters(shard).rows_evicted > 200);
         CHECK(server_counters(server).malformed == 0);
-        close_all();
+        one_shard_close();
     }
 }
 
@@ -327,7 +289,7 @@ static void a_ticket_honoured_after_its_row_has_gone_shows(void)
         run(seed);
         lost += n_lost;
         wrong += n_wrong;
-        close_all();
+        one_shard_close();
     }
     floor_too_high = 0;
     CHECK(lost > 0 && wrong > 0);

@@ -470,3 +470,17 @@ void sim_cluster_run(const struct toy *toy,
     sim_cluster_tear_down(c);
     mem_free(c);
 }
+
+void sim_cluster_say(const struct sim_cluster_config *c,
+                     const struct sim_cluster_result *r, const char *what)
+{
+    fprintf(stderr,
+            "\n%s: seed %llu, %u shards, %u workers, staleness %d, depth %u, "
+            "loss %g, capacity %u: finished %d, stale %llu, early %llu, "
+            "pushes %llu, duplicates %llu: %s %s\n",
+            what, (unsigned long long)c->seed, c->n_shards, c->n_workers,
+            c->staleness, c->depth, c->loss, c->capacity, r->finished,
+            (unsigned long long)r->stale, (unsigned long long)r->early,
+            (unsigned long long)r->counters.pushes,
+            (unsigned long long)r->counters.duplicates, r->error.text, r->what);
+}

@@ -58,5 +58,8 @@ void sim_cluster_run(const struct toy *toy,
                      const struct sim_cluster_config *config,
                      struct sim_cluster_result *result,
                      struct toy_state *state);
+/** Tell on stderr what was run and what came of it. */
+void sim_cluster_say(const struct sim_cluster_config *c,
+                     const struct sim_cluster_result *r, const char *what);
 
 #endif

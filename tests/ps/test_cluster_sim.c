@@ -1,6 +1,5 @@
 /* Properties of the whole cluster on the simulated network. An argument is the
  * number of seeds for each configuration. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,23 +8,7 @@
 #include "harness.h"
 #include "sim_cluster.h"
 
-#define SECOND ((int64_t)1000000000)
-
 static uint64_t n_seeds = 300; // of each staleness and kind of trouble
-
-static void say(const struct sim_cluster_config *c,
-                const struct sim_cluster_result *r, const char *what)
-{
-    fprintf(stderr,
-            "\n%s: seed %llu, %u shards, %u workers, staleness %d, depth %u, "
-            "loss %g, capacity %u: finished %d, stale %llu, early %llu, "
-            "pushes %llu, duplicates %llu: %s %s\n",
-            what, (unsigned long long)c->seed, c->n_shards, c->n_workers,
-            c->staleness, c->depth, c->loss, c->capacity, r->finished,
-            (unsigned long long)r->stale, (unsigned long long)r->early,
-            (unsigned long long)r->counters.pushes,
-            (unsigned long long)r->counters.duplicates, r->error.text, r->what);
-}
 
 static struct sim_cluster_config random_config(uint64_t seed, int staleness)
 {
@@ -63,7 +46,7 @@ static void check_sums(const struct toy *toy,
             r->counters.pushes == must && r->counters.refused == 0 &&
             toy_state_equal(toy, &want, &got);
     if (!right)
-        say(c, r, "not what was expected");
+        sim_cluster_say(c, r, "not what was expected");
     CHECK(right);
     toy_state_clear(&want);
     toy_state_clear(&got);
@@ -301,7 +284,7 @@ static void equal_bits_on_any_cluster_and_at_home(void)
         memset(got.sums, 0, sizeof(got.sums));
         sim_cluster_run(&toy, &c, &r, &got);
         if (!r.finished)
-            say(&c, &r, "not finished");
+            sim_cluster_say(&c, &r, "not finished");
         CHECK(r.finished && !r.stale && !r.early);
         CHECK(toy_state_equal(&toy, &want, &got));
     }
@@ -376,91 +359,6 @@ static void nothing_is_kept_for_fresh_values_or_staleness_0(void)
     }
 }
 
-/* A process dies: the coordinator says who, in time, and everyone leaves. */
-static void check_crash(struct peer who, const char *name, int staleness)
-{
-    for (uint64_t seed = 1; seed <= 10; seed++) {
-        struct sim_cluster_config c = {
-            .seed = seed,
-            .n_shards = 2,
-            .n_workers = 3,
-            .staleness = staleness,
-            .depth = 2,
-            .crash = who,
-            .crash_ns = (int64_t)(seed % 5) * 4000000 + 500000};
-        struct sim_cluster_result r;
-        struct toy toy;
-        int right;
-
-        toy_init(&toy, seed, 0, 40, 2, 0);
-        sim_cluster_run(&toy, &c, &r, NULL);
-        right = r.status == FUSOR_ECLUSTER && strstr(r.error.text, name) &&
-                r.n_told == 4 && r.what[0] == '\0' &&
-                r.end_ns <= c.crash_ns + 15 * SECOND + SECOND / 4;
-        if (seed % 5 == 0) // it never said hello
-            right = r.status == FUSOR_ECLUSTER && strstr(r.error.text, name) &&
-                    r.n_told == 4 && r.end_ns <= 121 * SECOND;
-        if (!right)
-            say(&c, &r, name);
-        CHECK(right);
-    }
-}
-
-static void a_dead_shard_is_named_in_time(void)
-{
-    check_crash((struct peer){PEER_SHARD, 1, 0}, "shard 1", 0);
-    check_crash((struct peer){PEER_SHARD, 0, 0}, "shard 0", -1);
-}
-
-static void a_dead_worker_is_named_in_time(void)
-{
-    check_crash((struct peer){PEER_WORKER, 2, 0}, "worker process 2", 0);
-    check_crash((struct peer){PEER_WORKER, 0, 0}, "worker process 0", 2);
-}
-
-static void a_dead_coordinator_lets_everyone_leave(void)
-{
-    struct sim_cluster_config c = {
-        .seed = 4,
-        .n_shards = 2,
-        .n_workers = 2,
-        .depth = 1,
-        .crash = {PEER_COORDINATOR, 0, 0},
-        .crash_ns = 20000000,
-    };
-    struct sim_cluster_result r;
-    struct toy toy;
-
-    toy_init(&toy, 4, 0, 40, 2, 0);
-    sim_cluster_run(&toy, &c, &r, NULL);
-    CHECK(!r.finished && r.end_ns == 0);
-    CHECK(r.what[0] == '\0'); // nobody is left waiting
-}
-
-static void a_failure_reaches_everyone(void)
-{
-    for (uint64_t seed = 1; seed <= 20; seed++) {
-        struct sim_cluster_config c = {.seed = seed,
-                                       .n_shards = 2,
-                                       .n_workers = 3,
-                                       .staleness = (int)(seed % 3) - 1,
-                                       .depth = 2,
-                                       .loss = seed > 10 ? 0.05 : 0,
-                                       .fail_worker = 2,
-                                       .fail_step = 3};
-        struct sim_cluster_result r;
-        struct toy toy;
-
-        toy_init(&toy, seed, 0, 12, 2, 0);
-        sim_cluster_run(&toy, &c, &r, NULL);
-        CHECK(r.what[0] == '\0');
-        if (seed > 10) // the word itself may be lost, silence speaks too
-            continue;
-        CHECK(r.status == FUSOR_EDIVERGED && r.n_told == 4);
-        CHECK(strstr(r.error.text, "worker process 1: made to fail") != NULL);
-    }
-}
-
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -489,11 +387,6 @@ int main(int argc, char **argv)
          nothing_is_kept_for_fresh_values_or_staleness_0},
         {"staleness is measured within its bound",
          staleness_is_measured_within_its_bound},
-        {"a dead shard is named in time", a_dead_shard_is_named_in_time},
-        {"a dead worker is named in time", a_dead_worker_is_named_in_time},
-        {"a dead coordinator lets everyone leave",
-         a_dead_coordinator_lets_everyone_leave},
-        {"a failure reaches everyone", a_failure_reaches_everyone},
     };
 
     log_set_level(LOG_ERROR); // what is dropped is counted

@@ -161,12 +161,6 @@ void json_bool(struct json *j, const char *key, int value)
     strbuf_add(&j->text, value ? "true" : "false");
 }
 
-void json_null(struct json *j, const char *key)
-{
-    before_value(j, key);
-    strbuf_add(&j->text, "null");
-}
-
 void json_raw(struct json *j, const char *key, const char *value)
 {
     before_value(j, key);

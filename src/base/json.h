@@ -26,7 +26,6 @@ void json_number(struct json *j, const char *key, double value);
 void json_int(struct json *j, const char *key, int64_t value);
 void json_uint(struct json *j, const char *key, uint64_t value);
 void json_bool(struct json *j, const char *key, int value);
-void json_null(struct json *j, const char *key);
 /** value is JSON already and is put in as it is. */
 void json_raw(struct json *j, const char *key, const char *value);
 void json_clear(struct json *j);

@@ -1,15 +1,9 @@
-/* The hand-over queue: a ring under a mutex, a condition for the consumer that
- * waits here and an eventfd for the one that waits in poll(2). The eventfd is
- * set when the ring stops being empty and cleared when it is found empty, so a
- * busy queue makes no system call, and one that nobody polls never does. */
+/* The hand-over queue: a ring under a mutex, and a condition for the consumer.
+ */
 #include "base/queue.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -20,9 +14,6 @@ struct queue {
     size_t capacity;
     size_t first;
     size_t n;
-    int fd;
-    int watched; // somebody has asked for fd
-    int lit;     // fd is readable
     int closed;
 };
 
@@ -53,14 +44,8 @@ struct queue *queue_create(size_t capacity, struct fusor_error *err)
         goto fail;
     }
     q->capacity = capacity;
-    q->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (q->fd < 0) {
-        fusor_fail(err, FUSOR_EIO, "queue: eventfd: %s", strerror(errno));
-        goto fail;
-    }
     if (cond_init_monotonic(&q->filled)) {
         fusor_fail(err, FUSOR_ENOMEM, "queue: no condition variable");
-        close(q->fd);
         goto fail;
     }
     pthread_mutex_init(&q->lock, NULL);
@@ -78,31 +63,8 @@ void queue_destroy(struct queue *q)
         return;
     pthread_mutex_destroy(&q->lock);
     pthread_cond_destroy(&q->filled);
-    close(q->fd);
     mem_free(q->ring);
     mem_free(q);
-}
-
-static void fd_set_readable(struct queue *q)
-{
-    uint64_t one = 1;
-
-    if (!q->watched || q->lit)
-        return;
-    q->lit = 1;
-    while (write(q->fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-    }
-}
-
-static void fd_clear(struct queue *q)
-{
-    uint64_t count;
-
-    if (!q->lit)
-        return;
-    q->lit = 0;
-    while (read(q->fd, &count, sizeof(count)) < 0 && errno == EINTR) {
-    }
 }
 
 int queue_put(struct queue *q, void *item)
@@ -112,10 +74,8 @@ int queue_put(struct queue *q, void *item)
     pthread_mutex_lock(&q->lock);
     if (!q->closed && q->n < q->capacity) {
         q->ring[(q->first + q->n++) % q->capacity] = item;
-        if (q->n == 1) {
-            fd_set_readable(q);
+        if (q->n == 1)
             pthread_cond_signal(&q->filled);
-        }
         rc = 0;
     }
     pthread_mutex_unlock(&q->lock);
@@ -162,8 +122,6 @@ void *queue_take(struct queue *q, int timeout_ms)
         q->first = (q->first + 1) % q->capacity;
         q->n--;
     }
-    if (q->n == 0)
-        fd_clear(q);
     pthread_mutex_unlock(&q->lock);
     return item;
 }
@@ -172,29 +130,6 @@ void queue_close(struct queue *q)
 {
     pthread_mutex_lock(&q->lock);
     q->closed = 1;
-    fd_set_readable(q);
     pthread_cond_broadcast(&q->filled);
     pthread_mutex_unlock(&q->lock);
-}
-
-int queue_is_closed(struct queue *q)
-{
-    int closed;
-
-    pthread_mutex_lock(&q->lock);
-    closed = q->closed;
-    pthread_mutex_unlock(&q->lock);
-    return closed;
-}
-
-int queue_fd(struct queue *q)
-{
-    pthread_mutex_lock(&q->lock);
-    if (!q->watched) {
-        q->watched = 1;
-        if (q->n > 0 || q->closed)
-            fd_set_readable(q);
-    }
-    pthread_mutex_unlock(&q->lock);
-    return q->fd;
 }

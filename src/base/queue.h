@@ -4,7 +4,6 @@
 #define BASE_QUEUE_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "fusor/status.h"
 
@@ -19,12 +18,7 @@ int queue_put(struct queue *q, void *item);
  * @param timeout_ms < 0: for ever; 0: only look
  * @return NULL on timeout, or when closed and empty */
 void *queue_take(struct queue *q, int timeout_ms);
-/** Wake the consumer, also one in poll(2); nothing can be put any more. */
+/** Wake the consumer; nothing can be put any more. */
 void queue_close(struct queue *q);
-int queue_is_closed(struct queue *q);
-/** A descriptor that is readable while items wait and once after the queue was
- * closed, for poll(2); the consumer reads items with queue_take(q, 0) until
- * NULL. It stays the queue's. */
-int queue_fd(struct queue *q);
 
 #endif

@@ -94,7 +94,8 @@ struct yaml_node *yaml_root(struct yaml *y)
     return y->root;
 }
 
-int yaml_is_null(const struct yaml_node *n)
+/* Is it a plain scalar that says "nothing": empty, ~ or null? */
+static int is_null(const struct yaml_node *n)
 {
     return n->kind == YAML_SCALAR && !n->quoted &&
            (!*n->text || !strcmp(n->text, "~") || !strcmp(n->text, "null"));
@@ -224,7 +225,7 @@ static enum fusor_status check_map(struct yaml_node *n, const char *origin,
 {
     if (n->kind == YAML_MAP)
         return FUSOR_OK;
-    if (!yaml_is_null(n))
+    if (!is_null(n))
         return fusor_fail(err, FUSOR_EUSAGE,
                           "%s: cannot set %s: %s:%d:%d is no map", origin, path,
                           n->file, n->line, n->column);
@@ -337,7 +338,7 @@ static enum fusor_status unexpected(const struct yaml_node *n,
     if (n->kind != YAML_SCALAR)
         return yaml_fail(n, err, "expected %s, found a %s", what,
                          n->kind == YAML_LIST ? "list" : "map");
-    if (yaml_is_null(n))
+    if (is_null(n))
         return yaml_fail(n, err, "expected %s, found nothing", what);
     return yaml_fail(n, err, "expected %s, found %s\"%.80s\"", what,
                      n->quoted ? "the text " : "", n->text);
@@ -351,7 +352,7 @@ static int is_plain(const struct yaml_node *n)
 enum fusor_status yaml_to_text(const struct yaml_node *n, const char **out,
                                struct fusor_error *err)
 {
-    if (n->kind != YAML_SCALAR || yaml_is_null(n))
+    if (n->kind != YAML_SCALAR || is_null(n))
         return unexpected(n, err, "a text");
     *out = n->text;
     return FUSOR_OK;

@@ -38,7 +38,4 @@ enum fusor_status yaml_parse_into(struct yaml *y, const char *text, size_t n,
                                   struct yaml_node **out,
                                   struct fusor_error *err);
 
-/** Is it a plain scalar that says "nothing": empty, ~ or null? */
-int yaml_is_null(const struct yaml_node *n);
-
 #endif

@@ -7,8 +7,9 @@
 /* The split that a set of events is. */
 static const enum split split_of[] = {SPLIT_TRAIN, SPLIT_VALID};
 
-struct history_rows dataset_history_rows(const struct dataset *ds,
-                                         enum split split)
+/* Rows of a split as history.h wants them. */
+static struct history_rows history_rows_of(const struct dataset *ds,
+                                           enum split split)
 {
     const struct split_rows *s = &ds->splits[split];
     const struct row_part *p = &ds->parts[s->part];
@@ -113,8 +114,8 @@ static enum fusor_status count_events(struct dataset *ds, enum split split,
 {
     struct split_rows *s = &ds->splits[split];
     const struct split_rows *of = &ds->splits[split_of[set]];
-    struct history_rows events = dataset_history_rows(ds, split_of[set]);
-    struct history_rows rows = dataset_history_rows(ds, split);
+    struct history_rows events = history_rows_of(ds, split_of[set]);
+    struct history_rows rows = history_rows_of(ds, split);
     uint32_t *before;
 
     if (s->n == 0)
@@ -149,7 +150,7 @@ static enum fusor_status rank_valid(struct dataset *ds, struct fusor_error *err)
 static enum fusor_status derive_set(struct dataset *ds, enum event_set set,
                                     struct fusor_error *err)
 {
-    struct history_rows rows = dataset_history_rows(ds, split_of[set]);
+    struct history_rows rows = history_rows_of(ds, split_of[set]);
 
     FUSOR_TRY(history_build(&rows, ds->n_queries, &ds->history[set], err));
     for (size_t i = 0; i < ds->n_fields; i++)
@@ -195,7 +196,7 @@ enum fusor_status dataset_find_seen(struct dataset *ds, struct fusor_error *err)
                           "row: prepare with categorical fields of both sides",
                           ds->dir);
     for (size_t i = 0; i < n_sets; i++) {
-        sets[i].rows = dataset_history_rows(ds, (enum split)i);
+        sets[i].rows = history_rows_of(ds, (enum split)i);
         sets[i].item = ds->parts[ds->splits[i].part].item;
     }
     FUSOR_TRY(seen_build(sets, 1, ds->n_queries, &ds->seen[SPLIT_TRAIN], err));

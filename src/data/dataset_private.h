@@ -178,9 +178,6 @@ enum fusor_status dataset_fill_dense(struct dataset *ds,
 enum fusor_status dataset_derive(struct dataset *ds, struct fusor_error *err);
 enum fusor_status dataset_find_seen(struct dataset *ds,
                                     struct fusor_error *err);
-/** Rows of a split as history.h wants them. */
-struct history_rows dataset_history_rows(const struct dataset *ds,
-                                         enum split split);
 /* dataset_pack.c: the last step of opening. Columns that are packed are given
  * back. */
 enum fusor_status dataset_pack(struct dataset *ds, struct fusor_error *err);

@@ -219,13 +219,6 @@ float label_apply(const struct label_spec *spec, float raw)
     return raw;
 }
 
-double label_restore(const struct label_spec *spec, double y)
-{
-    if (spec->map != LABEL_SCALE)
-        return y;
-    return spec->min + y * (spec->max - spec->min);
-}
-
 enum fusor_status label_check_for_bce(const struct label_spec *spec, double min,
                                       double max, struct fusor_error *err)
 {

@@ -66,8 +66,6 @@ enum fusor_status label_check(const struct label_spec *spec, double raw,
 float label_apply(const struct label_spec *spec, float raw);
 /** The same over v[n], in place. */
 void label_apply_all(const struct label_spec *spec, float *v, size_t n);
-/** The raw value that scale made y of; y itself under all other maps. */
-double label_restore(const struct label_spec *spec, double y);
 
 /** Refuse targets that binary cross entropy cannot take, with the map to
  * write.

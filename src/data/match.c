@@ -301,8 +301,9 @@ static void add_words(const struct match *m, struct match_text query,
     f[WORDS] = log1p(n);
 }
 
-double match_found(const struct match *m, struct match_text query,
-                   struct match_text item)
+/* The idf of the query's different terms that the item has. */
+static double found_idf(const struct match *m, struct match_text query,
+                        struct match_text item)
 {
     double sum = 0;
 
@@ -364,7 +365,7 @@ static void add_field(const struct match *m, struct match_text query,
                       struct match_text item, const struct match_field *field,
                       double f[N_FEATURES])
 {
-    double found = match_found(m, query, item), most = (double)field->most;
+    double found = found_idf(m, query, item), most = (double)field->most;
     uint32_t level = match_level(found, most);
 
     f[BEST] = most > 0 ? fmin(found / most, 1) : 0;

@@ -115,9 +115,6 @@ int match_needs_field_kin(const struct match *m);
 double match_idf(const struct match *m, uint32_t term);
 /** Square of the length of the text by tf-idf. */
 double match_square(const struct match *m, struct match_text t);
-/** The idf of the query's different terms that the item has. */
-double match_found(const struct match *m, struct match_text query,
-                   struct match_text item);
 /** Its level, 0 to 16, in steps of 1 / 16 of the most. */
 uint32_t match_level(double found, double most);
 /** The weight of an item of this level in the sum of nearly the most, 0: is not

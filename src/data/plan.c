@@ -24,16 +24,6 @@ struct run {
     uint32_t n;
 };
 
-int plan_order_from_name(const char *name)
-{
-    static const char *const names[] = {"random", "by_user", "time"};
-
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(names[i], name))
-            return i;
-    return -1;
-}
-
 uint32_t plan_micro_batches(uint32_t global_batch)
 {
     uint32_t n =

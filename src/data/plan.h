@@ -44,9 +44,6 @@ struct plan {
     enum split split; // whose rows these are
 };
 
-/** @return the kind, or -1 */
-int plan_order_from_name(const char *name); // random, by_user, time
-
 /** Default: global_batch / 512 rounded up, within 1..16. */
 uint32_t plan_micro_batches(uint32_t global_batch);
 

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "data/prepare_private.h"
 
-void prep_stats_add(struct prep_stats *s, double x)
+static void stats_add(struct prep_stats *s, double x)
 {
     double d = x - s->mean;
 
@@ -102,7 +102,7 @@ static void add_numbers(const struct prep *p, const struct stage_column *c,
     for (uint32_t r = 0; r < n; r++)
         for (uint32_t d = 0; is_train(p, row + r) && d < width; d++)
             if (!isnan(x[r * width + d]))
-                prep_stats_add(stats, x[r * width + d]);
+                stats_add(stats, x[r * width + d]);
 }
 
 static void count_group(struct prep *p, uint64_t row, uint32_t n)
@@ -135,7 +135,7 @@ static void count_side_value(struct prep *p, struct prep_field *f, uint32_t id)
         float x = v->numbers[(size_t)id * f->spec.width + d];
 
         if (!isnan(x))
-            prep_stats_add(&f->stats, x);
+            stats_add(&f->stats, x);
     }
     if (counts && v->ids && v->ids[id] != MISSING_U32)
         counts[v->ids[id]]++;

@@ -6,11 +6,6 @@
 #include "base/mem.h"
 #include "data/prepare_private.h"
 
-struct prep_side *prep_side_of(struct prep *p, enum field_side side)
-{
-    return &p->sides[side == SIDE_ITEM];
-}
-
 struct vocab *prep_key_vocab(struct prep *p, int side)
 {
     int key = p->sides[side].key;

@@ -138,7 +138,6 @@ struct row_fault {
     const char *what;
 };
 
-struct prep_side *prep_side_of(struct prep *p, enum field_side side);
 struct vocab *prep_key_vocab(struct prep *p, int side); // NULL: no key
 
 /* prepare_fields.c: the plan */
@@ -203,7 +202,6 @@ enum fusor_status prep_direct(struct prep *p, struct fusor_error *err);
 
 /* prepare_count.c: counts and statistics of the train part, final ids */
 enum fusor_status prep_count(struct prep *p, struct fusor_error *err);
-void prep_stats_add(struct prep_stats *s, double x);
 /** Add n values, those that are not NaN. */
 void prep_stats_add_all(struct prep_stats *s, const float *x, size_t n);
 

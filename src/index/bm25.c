@@ -5,8 +5,6 @@
 
 #include "base/mem.h"
 
-const char *const bm25_forms[] = {"flat", "fields", NULL};
-
 /* A document's number of terms in a field. */
 static double length_of(const struct csr *m, uint32_t row)
 {

@@ -17,8 +17,6 @@
 
 enum bm25_form { BM25_FLAT, BM25_FIELDS };
 
-extern const char *const bm25_forms[]; // NULL-terminated, by value
-
 struct bm25 {
     enum bm25_form form;
     double k1, b;             // k1 at least 0, b in 0..1

@@ -7,8 +7,6 @@
 
 #include "base/mem.h"
 
-const char *const similar_names[] = {"cosine", "pearson", NULL};
-
 /* Sums over the columns that another row shares. */
 struct shared {
     double n, x, y, xx, yy, xy;

@@ -20,8 +20,6 @@
 
 enum similar_kind { SIMILAR_COSINE, SIMILAR_PEARSON };
 
-extern const char *const similar_names[]; // NULL-terminated, by kind
-
 struct similar {
     const struct csr *rows, *by_col; // the caller's; one is the other turned
     enum similar_kind kind;

@@ -9,7 +9,8 @@
 
 #define MAX_LINES 16 /* ranks listed one by one */
 
-void banner_kernels(struct strbuf *out)
+/* Kernels in use, and what to set when the CPU could do better. */
+static void add_kernels(struct strbuf *out)
 {
     strbuf_addf(out, "fusor: products %s, BLAS kernels %s, vectors %s",
                 gemm_name(), blas_kernel_name(), cpu_level_name(cpu_level()));
@@ -72,7 +73,7 @@ void banner_cluster(const struct boot *b, int staleness, struct strbuf *out)
         add_rank(b, r, out);
     if (b->n_ranks > MAX_LINES)
         strbuf_addf(out, "  and %u more ranks\n", b->n_ranks - MAX_LINES);
-    banner_kernels(out);
+    add_kernels(out);
     add_network(b, out);
 }
 
@@ -80,5 +81,5 @@ void banner_local(const char *run_dir, unsigned n_threads, struct strbuf *out)
 {
     strbuf_addf(out, "fusor: one process, %u thread%s, run directory %s\n",
                 n_threads, n_threads == 1 ? "" : "s", run_dir);
-    banner_kernels(out);
+    add_kernels(out);
 }

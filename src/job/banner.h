@@ -7,7 +7,5 @@
 /** Lines for the terminal; each begins with "fusor: " or two blanks. */
 void banner_cluster(const struct boot *b, int staleness, struct strbuf *out);
 void banner_local(const char *run_dir, unsigned n_threads, struct strbuf *out);
-/** Kernels in use, and what to set when the CPU could do better. */
-void banner_kernels(struct strbuf *out);
 
 #endif

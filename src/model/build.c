@@ -339,7 +339,8 @@ uint32_t build_column(struct model *m, uint32_t table)
     return m->tables[table].n_columns++;
 }
 
-const char *build_owner_name(const struct model *m)
+/* Name of the part being built. */
+static const char *owner_name(const struct model *m)
 {
     if (m->owner == OWNER_FUSION)
         return m->heads[m->head].part;
@@ -352,7 +353,7 @@ enum fusor_status build_block(struct model *m, const char *name, uint64_t size,
                               enum param_init init, float scale, int is_bias,
                               uint32_t *block, struct fusor_error *err)
 {
-    const char *owner = build_owner_name(m);
+    const char *owner = owner_name(m);
     uint32_t n = m->params.n_blocks;
     struct block_spec *b;
 

@@ -137,9 +137,6 @@ static inline uint64_t part_bit(int owner)
     return 1ull << (owner == OWNER_FUSION ? 63 : owner);
 }
 
-/** Name of the part being built. */
-const char *build_owner_name(const struct model *m);
-
 /* ---- reading the job ---- */
 
 /** Fail on a key of map that is not in allowed (NULL-terminated).

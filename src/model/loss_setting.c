@@ -5,8 +5,8 @@
 #include "model/build.h"
 #include "model/registry.h"
 
-const char *const candidates_from_names[] = {"all", "uniform", "popularity",
-                                             "in_batch", NULL};
+static const char *const from_names[] = {"all", "uniform", "popularity",
+                                         "in_batch", NULL};
 
 #define MOST_DRAWN (1 << 20)
 
@@ -31,7 +31,7 @@ static enum fusor_status parse_setting(struct label_head *h,
     FUSOR_TRY(build_count(at, "n", 1, MOST_DRAWN, &s->n, err));
     FUSOR_TRY(build_bool(at, "logq", &s->logq, err));
     FUSOR_TRY(build_float(at, "t", 0, 1, &s->calibrate, err));
-    FUSOR_TRY(build_choice(at, "from", candidates_from_names, &from, err));
+    FUSOR_TRY(build_choice(at, "from", from_names, &from, err));
     s->from = (enum candidates_from)from;
     return build_choice(at, "exclude", exclude, &s->exclude, err);
 }

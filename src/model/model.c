@@ -370,11 +370,6 @@ int model_tower_may_be_silent(const struct model *m, uint32_t i)
     return m->towers[i].may_be_silent;
 }
 
-int model_tower_factorises(const struct model *m, uint32_t i)
-{
-    return m->towers[i].kind->factorises;
-}
-
 const char *model_loss_name(const struct model *m, uint32_t label)
 {
     return m->heads[label].loss->name;

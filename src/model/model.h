@@ -133,8 +133,6 @@ const char *model_tower_name(const struct model *m, uint32_t i);
 /** May the tower say nothing about a sample? Its score is then NaN, and the
  * fusion leaves it out there. */
 int model_tower_may_be_silent(const struct model *m, uint32_t i);
-/** Does the tower factorise: score = query vector . item vector + biases? */
-int model_tower_factorises(const struct model *m, uint32_t i);
 
 /* Where the candidates of a loss over candidates come from. */
 enum candidates_from {
@@ -143,7 +141,6 @@ enum candidates_from {
     CANDIDATES_POPULARITY, // as often as in the train rows
     CANDIDATES_IN_BATCH    // the targets of the micro-batch
 };
-extern const char *const candidates_from_names[]; // NULL-terminated, by value
 
 struct loss_setting {
     enum candidates_from from;

@@ -58,7 +58,6 @@ struct query_set {
 /* A kind of tower. All functions get the tower whose self build() made. */
 struct tower_kind {
     const char *name;
-    int factorises;
     int given; // its scores come from outside: nothing to train or to build
     /** Read the tower's map and declare what it needs; sets t->self and
      * t->width. On failure t->self may be set; destroy() is called anyway. */
@@ -91,8 +90,9 @@ struct tower_kind {
     /** What a stage computes for it, in t->self; NULL: it is trained. */
     const struct built *(*built)(const struct tower *t);
 
-    /* What a loss over candidates needs of a tower that factorises, instead of
-     * forward() and backward(). */
+    /* What a loss over candidates needs, instead of forward() and backward(),
+     * of a tower that factorises: score = query vector . item vector + biases.
+     */
     /** Most query vectors of a micro-batch. */
     size_t (*queries_most)(const struct tower *t, const struct model_run *r);
     /** The query vectors of the samples, or of every position of their

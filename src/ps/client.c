@@ -169,7 +169,8 @@ void client_destroy(struct client *c)
 
 /* Hand-over between threads. */
 
-enum fusor_status client_stopped(struct client *c, struct fusor_error *err)
+/* Why a wait came back with nothing. */
+static enum fusor_status why_stopped(struct client *c, struct fusor_error *err)
 {
     struct fusor_error why;
 
@@ -227,7 +228,7 @@ enum fusor_status client_submit(struct client *c, struct client_worker *w,
         return FUSOR_OK;
     if (queue_put(c->submissions, x) != 0) {
         client_give_back(c, w, x);
-        return client_stopped(c, err);
+        return why_stopped(c, err);
     }
     lead_call(&c->lead);
     messenger_wake(c->config.messenger);
@@ -278,7 +279,7 @@ enum fusor_status client_take_one(struct client *c, struct client_worker *w,
 {
     struct exchange *x = client_lead_wait(c, w);
 
-    return x ? client_accept(c, w, x, err) : client_stopped(c, err);
+    return x ? client_accept(c, w, x, err) : why_stopped(c, err);
 }
 
 static void client_store_destroy(struct param_store *store)

@@ -119,9 +119,6 @@ void client_blame_credit(struct profile *p, uint32_t phase, uint64_t began,
 void client_count_sent(const struct client *c, const struct client_worker *w,
                        const struct exchange *x);
 
-/** Why a wait came back with nothing. */
-enum fusor_status client_stopped(struct client *c, struct fusor_error *err);
-
 /* client_lead.c */
 /** Send it from this thread if nobody else uses the endpoint.
  * @return 1: the network thread is not needed */

@@ -16,10 +16,6 @@ enum encoding recode_segment_encoding(const struct recode *r,
 size_t recode_segment_bytes(enum encoding e, size_t n);
 /** Bytes of all segments. */
 size_t recode_blocks_bytes(const struct recode *r, enum encoding e);
-/** Read all segments, which begin at `at`.
- * @param x [dense_size] */
-void recode_blocks_read(const struct recode *r, enum encoding e,
-                        const struct payload_view *in, size_t at, float *x);
 /** Weights lose more by int8 than they save. */
 enum encoding recode_dense_values(enum encoding e);
 /** The most sections that a push has. */

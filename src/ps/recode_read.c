@@ -60,7 +60,8 @@ static void segment_read(enum encoding e, const struct payload_view *in,
         recode_rows_read(&tail, 0, 1, x + groups.n * GROUP);
 }
 
-void recode_blocks_read(const struct recode *r, enum encoding e,
+/* Read all segments, which begin at `at`, to x [dense_size]. */
+static void blocks_read(const struct recode *r, enum encoding e,
                         const struct payload_view *in, size_t at, float *x)
 {
     for (size_t i = 0; i < r->n_segments; i++) {
@@ -85,7 +86,7 @@ size_t recode_gradient_bytes(const struct recode *r, uint32_t flags)
 void recode_gradient_read(const struct recode *r, uint32_t flags,
                           const struct payload_view *in, size_t at, float *x)
 {
-    recode_blocks_read(r, gradient_encoding(flags), in, at, x);
+    blocks_read(r, gradient_encoding(flags), in, at, x);
 }
 
 /* From one payload to the other. */
@@ -108,7 +109,7 @@ static enum fusor_status get_dense(struct decoding *d, enum encoding e,
                           "dense floats in %zu bytes instead of %zu", n, want);
     x = payload_reserve_f32s(&d->out, n ? (size_t)d->r->dense_size : 0);
     if (x && n)
-        recode_blocks_read(d->r, e, &d->in.of, at, x);
+        blocks_read(d->r, e, &d->in.of, at, x);
     return FUSOR_OK;
 }
 

@@ -194,11 +194,6 @@ struct shard *local_store_shard(struct param_store *store, unsigned i)
     return local_of(store)->shards[i];
 }
 
-float *local_store_dense(struct param_store *store)
-{
-    return local_of(store)->dense;
-}
-
 struct shard_counters local_store_counters(const struct param_store *store)
 {
     const struct local_store *s =

@@ -73,8 +73,6 @@ void local_store_break(struct param_store *store, const char *why);
 unsigned local_store_n_shards(const struct param_store *store);
 /** One shard, to write or load a checkpoint. */
 struct shard *local_store_shard(struct param_store *store, unsigned i);
-/** [n_dense] values. */
-float *local_store_dense(struct param_store *store);
 /** Sums over the shards. */
 struct shard_counters local_store_counters(const struct param_store *store);
 

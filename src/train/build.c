@@ -98,8 +98,9 @@ static enum fusor_status add_parts(const struct built *spec, struct build *out,
     return FUSOR_OK;
 }
 
-enum fusor_status build_layout(const struct workload *w, uint32_t stage,
-                               struct build *out, struct fusor_error *err)
+/* Which rows the stage makes, without their values. */
+static enum fusor_status lay_out(const struct workload *w, uint32_t stage,
+                                 struct build *out, struct fusor_error *err)
 {
     const struct stage *s = &w->options.stages[stage];
 
@@ -123,7 +124,7 @@ enum fusor_status build_plan(const struct workload *w, uint32_t stage,
     /* As many as the job's, which is what servers know. */
     if (!micros)
         micros = plan_micro_batches((uint32_t)t->global_batch);
-    FUSOR_TRY(build_layout(w, stage, &b, err));
+    FUSOR_TRY(lay_out(w, stage, &b, err));
     for (uint32_t p = 0; p < b.n_parts; p++)
         if (b.parts[p].width > widest)
             widest = b.parts[p].width;
@@ -212,7 +213,7 @@ enum fusor_status build_compute(const struct workload *w, uint32_t stage,
 {
     enum fusor_status rc;
 
-    FUSOR_TRY(build_layout(w, stage, out, err));
+    FUSOR_TRY(lay_out(w, stage, out, err));
     rc = compute_all(w, &w->options.stages[stage], crew, out, err);
     if (rc != FUSOR_OK)
         build_clear(out);

@@ -36,9 +36,6 @@ struct build {
     uint64_t n_rows; // of all parts
 };
 
-/** Which rows the stage makes, without their values. */
-enum fusor_status build_layout(const struct workload *w, uint32_t stage,
-                               struct build *out, struct fusor_error *err);
 /** The plan over those rows: units of some MB, cut into the job's number of
  * micro-batches. */
 enum fusor_status build_plan(const struct workload *w, uint32_t stage,

@@ -1,8 +1,8 @@
 /* The course of a job: the script that goes through stages and epochs,
  * evaluates, lowers learning rates, stops early, saves. It writes what a run
  * directory holds about training (metrics.jsonl, checkpoints, result.json) and
- * shows progress. The coordinator drives it in a distributed job, course_run()
- * in one process.
+ * shows progress. The coordinator drives it in a distributed job,
+ * course_run_script() in one process.
  *
  * Threads: one. */
 #ifndef TRAIN_COURSE_H
@@ -44,12 +44,10 @@ void course_result(const struct course *c, struct strbuf *out);
  * micro-batches. */
 unsigned course_useful_threads(const struct workload *w, unsigned n_threads);
 /** Train in this process: a local store with n_threads shards and threads,
- * which is what the config's n_workers and n_shards must say. */
-enum fusor_status course_run(struct course *c, unsigned n_threads,
-                             struct fusor_error *err);
-/** The same, led by a script around the course's own that passes everything on
- * to it and may end it early. Its progress() is called from another thread, one
- * call at a time. */
+ * which is what the config's n_workers and n_shards must say.
+ * @param script course_script(), or one around it that passes everything on to
+ * it and may end it early; its progress() is called from another thread, one
+ * call at a time */
 enum fusor_status course_run_script(struct course *c, struct script *script,
                                     unsigned n_threads,
                                     struct fusor_error *err);

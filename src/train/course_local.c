@@ -226,9 +226,3 @@ enum fusor_status course_run_script(struct course *c, struct script *script,
     pthread_mutex_destroy(&r.mutex);
     return rc;
 }
-
-enum fusor_status course_run(struct course *c, unsigned n_threads,
-                             struct fusor_error *err)
-{
-    return course_run_script(c, &c->script, n_threads, err);
-}

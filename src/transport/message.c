@@ -68,13 +68,3 @@ enum fusor_status transport_send_message(struct transport *t, struct peer to,
         return lend_message(t, to, source, err);
     return transport_send_chunks(t, to, source, source->header.n_chunks, err);
 }
-
-enum fusor_status transport_send_header(struct transport *t, struct peer to,
-                                        const struct wire_header *h,
-                                        struct fusor_error *err)
-{
-    uint8_t bytes[WIRE_HEADER_MAX];
-    size_t n = wire_header_encode(h, bytes);
-
-    return transport_send(t, to, bytes, n, NULL, err);
-}

@@ -20,9 +20,5 @@ enum fusor_status transport_send_message(struct transport *t, struct peer to,
 enum fusor_status transport_send_chunks(struct transport *t, struct peer to,
                                         struct chunk_source *source,
                                         uint32_t end, struct fusor_error *err);
-/** Send a header without a payload. */
-enum fusor_status transport_send_header(struct transport *t, struct peer to,
-                                        const struct wire_header *h,
-                                        struct fusor_error *err);
 
 #endif

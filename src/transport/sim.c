@@ -359,11 +359,6 @@ const struct clock_source *sim_clock(const struct sim *sim)
     return &sim->clock;
 }
 
-uint64_t sim_seed(const struct sim *sim)
-{
-    return sim->seed;
-}
-
 struct sim_stats sim_stats(const struct sim *sim)
 {
     struct sim_stats s = sim->stats;

@@ -1,6 +1,5 @@
 /* A network in one process with virtual time: everything random is drawn from
- * the seed, so a run is a pure function of (seed, what its endpoints do). A
- * test that fails prints sim_seed().
+ * the seed, so a run is a pure function of (seed, what its endpoints do).
  *
  * Messages between two endpoints arrive in order, each after a random delay;
  * different pairs overtake each other. They are lost with a probability, while
@@ -67,7 +66,6 @@ void sim_advance(struct sim *sim, int64_t to_ns);
 
 int64_t sim_now_ns(const struct sim *sim);
 const struct clock_source *sim_clock(const struct sim *sim);
-uint64_t sim_seed(const struct sim *sim);
 
 struct sim_stats {
     uint64_t sent, delivered, lost;

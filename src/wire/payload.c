@@ -63,14 +63,6 @@ void payload_put_u64(struct payload_writer *w, uint64_t v)
         memcpy(p, &v, 8);
 }
 
-void payload_put_f64(struct payload_writer *w, double v)
-{
-    uint8_t *p = writer_room(w, 8);
-
-    if (p)
-        memcpy(p, &v, 8);
-}
-
 /* The elements of a new section, its padding already zero. */
 static void *writer_section(struct payload_writer *w, size_t n, size_t element)
 {
@@ -184,16 +176,6 @@ uint64_t payload_get_u64(struct payload_reader *r)
 {
     const uint8_t *p = reader_bytes(r, 8);
     uint64_t v = 0;
-
-    if (p)
-        memcpy(&v, p, 8);
-    return v;
-}
-
-double payload_get_f64(struct payload_reader *r)
-{
-    const uint8_t *p = reader_bytes(r, 8);
-    double v = 0;
 
     if (p)
         memcpy(&v, p, 8);

@@ -114,7 +114,6 @@ enum fusor_status payload_writer_finish(const struct payload_writer *w,
                                         struct fusor_error *err);
 /* One scalar, 8 bytes each so that what follows stays aligned. */
 void payload_put_u64(struct payload_writer *w, uint64_t v);
-void payload_put_f64(struct payload_writer *w, double v);
 /* One section, copied from v[n]. */
 void payload_put_bytes(struct payload_writer *w, const void *v, size_t n);
 void payload_put_u32s(struct payload_writer *w, const uint32_t *v, size_t n);
@@ -164,7 +163,6 @@ void payload_reader_init(struct payload_reader *r, const void *data,
 void payload_reader_init_view(struct payload_reader *r,
                               const struct payload_view *v);
 uint64_t payload_get_u64(struct payload_reader *r);
-double payload_get_f64(struct payload_reader *r);
 /* One section, borrowed from the payload; *n is its count. */
 const void *payload_get_bytes(struct payload_reader *r, size_t *n);
 const uint32_t *payload_get_u32s(struct payload_reader *r, size_t *n);

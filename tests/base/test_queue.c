@@ -9,13 +9,6 @@
 
 #include "harness.h"
 
-static int readable(struct queue *q)
-{
-    struct pollfd p = {.fd = queue_fd(q), .events = POLLIN};
-
-    return poll(&p, 1, 0);
-}
-
 static void first_in_first_out(void)
 {
     struct queue *q = queue_create(3, NULL);
@@ -46,38 +39,16 @@ static void empty_times_out(void)
     queue_destroy(q);
 }
 
-static void descriptor_follows(void)
-{
-    struct queue *q = queue_create(4, NULL);
-    int item;
-
-    CHECK(readable(q) == 0);
-    queue_put(q, &item);
-    queue_put(q, &item);
-    CHECK(readable(q) == 1);
-    queue_take(q, 0);
-    CHECK(readable(q) == 1);
-    queue_take(q, 0);
-    CHECK(readable(q) == 0);
-    queue_put(q, &item);
-    CHECK(readable(q) == 1);
-    queue_take(q, 0);
-    queue_destroy(q);
-}
-
 static void close_lets_the_rest_out(void)
 {
     struct queue *q = queue_create(4, NULL);
     int item;
 
-    CHECK(!queue_is_closed(q));
     queue_put(q, &item);
     queue_close(q);
-    CHECK(queue_is_closed(q) && readable(q) == 1);
     CHECK(queue_put(q, &item) == -1);
     CHECK(queue_take(q, -1) == &item);
     CHECK(queue_take(q, -1) == NULL);
-    CHECK(readable(q) == 0);
     queue_destroy(q);
 }
 
@@ -166,7 +137,6 @@ int main(void)
     static const struct test_case cases[] = {
         {"what comes first leaves first", first_in_first_out},
         {"waiting on an empty queue ends in time", empty_times_out},
-        {"the descriptor is readable while items wait", descriptor_follows},
         {"a closed queue lets the rest out and nothing in",
          close_lets_the_rest_out},
         {"closing wakes the consumer", close_wakes_the_consumer},

@@ -25,7 +25,6 @@ static void without_a_section_values_stay_raw(void)
     REQUIRE(label_read(NULL, "rating", &s, NULL) == FUSOR_OK);
     REQUIRE(label_fit(&s, 1, 5, NULL) == FUSOR_OK);
     CHECK(label_apply(&s, 3.5f) == 3.5f);
-    CHECK(label_restore(&s, 3.5) == 3.5);
 }
 
 static void scale_takes_the_train_range(void)
@@ -38,7 +37,6 @@ static void scale_takes_the_train_range(void)
     CHECK(label_apply(&s, 5) == 1);
     CHECK(label_apply(&s, 4) == 0.75f);
     CHECK(label_apply(&s, 6) == 1.25f); // outside: not clamped
-    CHECK(label_restore(&s, 0.75) == 4);
 }
 
 static void scale_prefers_the_range_of_the_job(void)

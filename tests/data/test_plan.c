@@ -186,8 +186,6 @@ static void plans_that_cannot_be_are_refused(void)
         CHECK(plan_order_build(&wrong[i], ds, 0, &o, NULL) == FUSOR_EINVAL);
         CHECK(o == NULL);
     }
-    CHECK(plan_order_from_name("by_user") == PLAN_BY_USER);
-    CHECK(plan_order_from_name("sorted") == -1);
     dataset_close(ds);
 }
 

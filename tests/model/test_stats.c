@@ -64,7 +64,6 @@ static void the_paired_t_test_is_right(void)
 static void holm_steps_down(void)
 {
     double p[4] = {.01, .04, .03, .005}, tied[3] = {.5, .4, .9}, out[4];
-    struct stats_comparison c[2] = {{.p = .03}, {.p = .02}};
 
     REQUIRE(stats_holm(p, 4, out, NULL) == FUSOR_OK);
     CHECK_CLOSE(out[3], .02, 1e-15);
@@ -73,9 +72,6 @@ static void holm_steps_down(void)
     CHECK_CLOSE(out[1], .06, 1e-15); // never below a smaller p's
     REQUIRE(stats_holm(tied, 3, tied, NULL) == FUSOR_OK);
     CHECK(tied[0] == 1 && tied[1] == 1 && tied[2] == 1);
-    REQUIRE(stats_holm_correct(c, 2, NULL) == FUSOR_OK);
-    CHECK_CLOSE(c[0].p_holm, .04, 1e-15);
-    CHECK_CLOSE(c[1].p_holm, .04, 1e-15);
     mem_fail_after(1);
     CHECK(stats_holm(p, 4, out, NULL) == FUSOR_ENOMEM);
     mem_fail_after(0);

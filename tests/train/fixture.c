@@ -144,7 +144,8 @@ static void run_course(struct training *t,
     config.config_text = text.s;
     t->status = course_create(&config, &c, &t->err);
     if (t->status == FUSOR_OK) {
-        t->status = course_run(c, options->n_threads, &t->err);
+        t->status =
+            course_run_script(c, course_script(c), options->n_threads, &t->err);
         course_result(c, &t->result);
         course_destroy(c);
     }

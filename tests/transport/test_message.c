@@ -76,20 +76,6 @@ static void an_unknown_peer_costs_nothing(void)
     finish();
 }
 
-static void a_header_goes_alone(void)
-{
-    struct wire_header h = {.kind = WIRE_PING, .request = 8}, got;
-    struct delivery d;
-
-    start(8);
-    CHECK(transport_send_header(from, b, &h, NULL) == FUSOR_OK);
-    REQUIRE(transport_receive(to, &d, 10, NULL) == FUSOR_OK);
-    REQUIRE(wire_header_decode(d.header, d.header_size, &got, NULL) ==
-            FUSOR_OK);
-    CHECK(got.kind == WIRE_PING && got.request == 8 && d.payload_size == 0);
-    finish();
-}
-
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -97,7 +83,6 @@ int main(void)
         {"a lost peer gives the references back",
          a_lost_peer_gives_the_references_back},
         {"an unknown peer costs nothing", an_unknown_peer_costs_nothing},
-        {"a header goes alone", a_header_goes_alone},
     };
     return TEST_RUN("transport.message", cases);
 }

@@ -237,10 +237,10 @@ static void project_apart_backward(const struct attention *a,
                  w + d * d, d, 0.0f, dx, d);
 }
 
-void attention_all_forward(const struct attention *a,
-                           struct attention_state *st, uint64_t seed,
-                           const struct model_step *s, const struct pack *p,
-                           const float *query, const float *x, float *o)
+static void all_forward(const struct attention *a, struct attention_state *st,
+                        uint64_t seed, const struct model_step *s,
+                        const struct pack *p, const float *query,
+                        const float *x, float *o)
 {
     size_t d = a->dim;
 
@@ -295,11 +295,11 @@ static void head_backward(const struct head *h, struct attention_state *st,
     weigh_turned(h, st->p, d_o, d, grad + 2 * d, r);
 }
 
-void attention_all_backward(const struct attention *a,
-                            struct attention_state *st, uint64_t seed,
-                            const struct model_step *s, const struct pack *p,
-                            const float *query, const float *x,
-                            const float *d_o, float *dquery, float *dx)
+static void all_backward(const struct attention *a, struct attention_state *st,
+                         uint64_t seed, const struct model_step *s,
+                         const struct pack *p, const float *query,
+                         const float *x, const float *d_o, float *dquery,
+                         float *dx)
 {
     enum gemm_arithmetic how = (enum gemm_arithmetic)s->matmul;
     size_t d = a->dim;
@@ -336,7 +336,7 @@ void attention_forward(const struct attention *a, struct attention_state *st,
     if (a->last)
         attention_last_forward(a, st, seed, s, p, query, x, o);
     else
-        attention_all_forward(a, st, seed, s, p, query, x, o);
+        all_forward(a, st, seed, s, p, query, x, o);
 }
 
 void attention_backward(const struct attention *a, struct attention_state *st,
@@ -348,5 +348,5 @@ void attention_backward(const struct attention *a, struct attention_state *st,
     if (a->last)
         attention_last_backward(a, st, s, p, x, d_o, dquery, dx);
     else
-        attention_all_backward(a, st, seed, s, p, query, x, d_o, dquery, dx);
+        all_backward(a, st, seed, s, p, query, x, d_o, dquery, dx);
 }

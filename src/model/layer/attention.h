@@ -70,16 +70,8 @@ void attention_backward(const struct attention *a, struct attention_state *st,
                         const float *x, const float *d_o, float *dquery,
                         float *dx);
 
-/* The two ways, behind the two functions above. */
-void attention_all_forward(const struct attention *a,
-                           struct attention_state *st, uint64_t seed,
-                           const struct model_step *s, const struct pack *p,
-                           const float *query, const float *x, float *o);
-void attention_all_backward(const struct attention *a,
-                            struct attention_state *st, uint64_t seed,
-                            const struct model_step *s, const struct pack *p,
-                            const float *query, const float *x,
-                            const float *d_o, float *dquery, float *dx);
+/* attention_last.c: the way of a query at the last row alone, behind the
+ * functions above. */
 void attention_last_take(const struct attention *a, struct model_run *r,
                          size_t rows, struct attention_state *st);
 void attention_last_forward(const struct attention *a,

@@ -38,20 +38,3 @@ enum fusor_status stats_holm(const double *p, size_t n, double *adjusted,
     mem_free(r);
     return FUSOR_OK;
 }
-
-enum fusor_status stats_holm_correct(struct stats_comparison *c, size_t n,
-                                     struct fusor_error *err)
-{
-    double *p = mem_alloc_raw(n, sizeof(*p));
-    enum fusor_status rc;
-
-    if (!p)
-        return mem_fail(err, "holm", n * sizeof(*p));
-    for (size_t i = 0; i < n; i++)
-        p[i] = c[i].p;
-    rc = stats_holm(p, n, p, err);
-    for (size_t i = 0; rc == FUSOR_OK && i < n; i++)
-        c[i].p_holm = p[i];
-    mem_free(p);
-    return rc;
-}

@@ -55,7 +55,7 @@ struct stats_comparison {
                 // the difference as that lies from 0, (count + 1) / (resamples
                 // + 1)
     double p_t; // paired t test on the units' (weighted) differences
-    double p_holm; // = p until stats_holm_correct()
+    double p_holm; // = p until who makes several sets it
     uint32_t resamples;
     double confidence;
 };
@@ -94,9 +94,6 @@ stats_compare_gaps(const double *a, const double *b, const uint32_t *group,
  * @param adjusted [n] may be p itself; reject where it is below the level */
 enum fusor_status stats_holm(const double *p, size_t n, double *adjusted,
                              struct fusor_error *err);
-/** stats_holm() over comparisons: sets p_holm from p. */
-enum fusor_status stats_holm_correct(struct stats_comparison *c, size_t n,
-                                     struct fusor_error *err);
 
 /* A paired comparison of few numbers: one a seed. */
 struct stats_paired_t {

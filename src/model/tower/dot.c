@@ -453,7 +453,6 @@ static void dot_rank(const struct tower *t, const struct model_run *r,
 
 const struct tower_kind tower_dot = {
     .name = "dot",
-    .factorises = 1,
     .build = dot_build,
     .destroy = dot_destroy,
     .run_create = dot_run_create,

@@ -159,7 +159,6 @@ static void ials_describe(const struct tower *t, const struct model *m,
 
 const struct tower_kind tower_ials = {
     .name = "ials",
-    .factorises = 1,
     .build = ials_build,
     .destroy = built_destroy,
     .run_create = ials_run_create,

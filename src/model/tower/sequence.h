@@ -176,7 +176,6 @@ int sequence_finds_first(const struct tower *t);
 #define SEQUENCE_TOWER(word, build_function)           \
     const struct tower_kind tower_##word = {           \
         .name = #word,                                 \
-        .factorises = 1,                               \
         .build = build_function,                       \
         .destroy = sequence_destroy,                   \
         .run_create = sequence_run_create,             \

@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "ps/server.h"
 
 #define MESSENGER_BYTES ((size_t)1 << 30) /* as job/link.c has it */

@@ -1,7 +1,5 @@
 /* Parts of a prepared folder and which of their rows train, validate and test.
  * Knows nothing of the job's fields. */
-#include <math.h>
-#include <string.h>
 
 #include "base/fs.h"
 #include "base/mem.h"

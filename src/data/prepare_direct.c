@@ -5,12 +5,10 @@
  * does not depend on the number of threads. */
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cpu.h"
 #include "base/fs.h"
-#include "base/mem.h"
 #include "data/prepare_block.h"
 
 #define MAX_THREADS 64

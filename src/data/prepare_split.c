@@ -1,6 +1,5 @@
 /* Between the passes: earlier rows of one query and item are dropped, and the
  * protocol gives the others their part. */
-#include <string.h>
 
 #include "base/hash.h"
 #include "base/mem.h"

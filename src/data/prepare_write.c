@@ -1,6 +1,5 @@
 /* The third pass: rows from the stage to the parts, with final ids. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/fs.h"

@@ -1,7 +1,6 @@
 /* Writes the banner. */
 #include "job/banner.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cpu.h"

@@ -2,9 +2,7 @@
 #define _GNU_SOURCE /* gethostname */
 #include "job/exchange.h"
 
-#include <limits.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <mpi.h>

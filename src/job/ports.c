@@ -1,7 +1,6 @@
 /* Goes through the range: another job on the host may hold part of it. */
 #include "job/ports.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"

@@ -1,7 +1,6 @@
 /* The coordinator process: drives the job's course over all shards and worker
  * processes, keeps status.json, and is the one who tells the user why a job
  * fails: in one line, before anyone else hears of it. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -16,7 +16,6 @@
 #include "job/signals.h"
 
 #define LOG_MODULE "supervisor"
-#include "base/log.h"
 
 #define GRACE_MS 4000 /* a failed job's word needs two network round trips */
 #define STOP_MS 1500  /* mpirun gives its ranks 2 s after SIGTERM */

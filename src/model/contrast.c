@@ -1,8 +1,6 @@
 /* The flow of a step by a loss over candidates. */
 #include "model/contrast.h"
 
-#include <math.h>
-
 #include "base/profile.h"
 
 void contrast_take(struct model_run *r)

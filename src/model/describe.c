@@ -1,7 +1,6 @@
 /* The model in words, for --check. */
 #include "model/build.h"
 
-#include "base/mem.h"
 #include "model/encoder.h"
 #include "model/head.h"
 #include "model/registry.h"

@@ -1,6 +1,5 @@
 /* What a job writes under `loss`: a name, {name: number}, or {name: {setting:
  * value, ..}} for losses over candidates. */
-#include <string.h>
 
 #include "model/build.h"
 #include "model/registry.h"

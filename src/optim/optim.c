@@ -4,7 +4,6 @@
 #include "optim/optim.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "optim/rule.h"
 

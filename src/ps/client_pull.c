@@ -1,6 +1,5 @@
 /* The compute threads' side of a pull: keys cut over the shards, and the wait
  * for their values. */
-#include <string.h>
 
 #include "ps/client_private.h"
 #include "ps/payloads.h"

@@ -1,7 +1,6 @@
 /* From answers to rows. Values are read where they came: a row is a place in a
  * message, or in one of its pieces; only a row that two pieces share is copied,
  * at most one a piece. */
-#include <string.h>
 
 #include "base/mem.h"
 #include "ps/client_private.h"

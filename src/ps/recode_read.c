@@ -1,7 +1,6 @@
 /* Sections of bytes back to sections of f32, out of the pieces that a message
  * came in: runs of rows that stand together are decoded where they are, only a
  * row that two pieces share is put together first. */
-#include <string.h>
 
 #include "ps/recode_private.h"
 #include "store/shard.h"

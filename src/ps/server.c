@@ -3,8 +3,6 @@
  * in consistency.c. */
 #include "ps/server.h"
 
-#include <string.h>
-
 #include "base/mem.h"
 #include "ps/server_private.h"
 

@@ -1,7 +1,6 @@
 /* Gradients in, one optimizer step for each unit, acknowledgements out. A push
  * is checked, and its rows looked up, before anything remembers it: what is
  * malformed leaves no trace, and the true one can still come. */
-#include <string.h>
 
 #include "coord/lease.h"
 #include "ps/consistency.h"

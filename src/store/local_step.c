@@ -2,8 +2,6 @@
  * thread. */
 #include "store/local_private.h"
 
-#include <string.h>
-
 #define AHEAD 12 /* rows a prefetch runs in front */
 
 /* What this worker's thread is told its phases to. */

@@ -3,7 +3,6 @@
  * is fixed is the order of the sum inside a key. */
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/rng.h"
 #include "store/shard_private.h"
 

@@ -5,7 +5,6 @@
 #include "tensor/gemm_bf16_job.h"
 
 #include <immintrin.h>
-#include <string.h>
 
 #include "tensor/gemm_job.h"
 

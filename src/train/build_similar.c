@@ -1,6 +1,5 @@
 /* Rows of towers over neighbours: of items by who had them, of queries by what
  * they had, of items by what they are made of. */
-#include <string.h>
 
 #include "base/mem.h"
 #include "data/batcher.h"

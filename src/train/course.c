@@ -10,7 +10,6 @@
 #include "train/breakdown.h"
 #include "train/evaluate.h"
 #include "train/fold.h"
-#include "train/phases.h"
 
 static struct course *course_of(struct script *s)
 {

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "base/mem.h"
 #include "store/local.h"
 
 #define TICK_NS 200000000

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "data/plan.h"
 #include "tensor/gemm.h"
 #include "train/found.h"
 #include "train/stages.h"

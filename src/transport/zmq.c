@@ -3,7 +3,6 @@
 #include "transport/zmq_endpoint.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>

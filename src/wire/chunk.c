@@ -2,8 +2,6 @@
  * buffer. */
 #include "wire/chunk.h"
 
-#include <string.h>
-
 uint32_t chunk_count(uint64_t total_bytes)
 {
     if (total_bytes > WIRE_TOTAL_MAX)

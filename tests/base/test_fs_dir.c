@@ -1,6 +1,5 @@
 /* Folders and durable replacement. */
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"

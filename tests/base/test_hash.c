@@ -1,5 +1,4 @@
 /* Hashes against published values; they are on disk, so they never change. */
-#include <string.h>
 
 #include "base/hash.h"
 

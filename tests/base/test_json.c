@@ -1,5 +1,4 @@
 /* The JSON writer, and that YAML reads what it writes. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

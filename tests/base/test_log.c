@@ -1,7 +1,6 @@
 /* Log lines in a file. */
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -1,7 +1,6 @@
 /* Hand-over between threads. */
 #include <poll.h>
 #include <pthread.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "contract/golden.h"
 #include "model/fixture.h"
 #include "model/registry.h"

@@ -2,7 +2,6 @@
  * the golden values of an independent implementation in double. */
 #include "harness.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "contract/golden.h"

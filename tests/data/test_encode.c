@@ -1,7 +1,6 @@
 #include "harness.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "data/encode.h"
 

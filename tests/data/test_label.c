@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/str.h"
 #include "harness.h"
 
 static enum fusor_status read_label(const char *text, struct label_spec *out,

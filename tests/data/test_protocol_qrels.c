@@ -3,8 +3,6 @@
 
 #include "harness.h"
 
-#include <stdio.h>
-
 #include "base/mem.h"
 
 #define N_QUERIES 50

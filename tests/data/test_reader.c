@@ -1,10 +1,8 @@
 #include "harness.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/fs.h"
-#include "base/mem.h"
 #include "reading.h"
 
 static char path[FS_PATH_MAX];

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/fs.h"
 #include "base/mem.h"
 #include "data/schema.h"
 

@@ -1,9 +1,7 @@
 #include "harness.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "data/part.h"
 #include "data/stage_in.h"
 

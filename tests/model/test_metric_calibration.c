@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/rng.h"
 #include "model/metric/metric.h"
 

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/mem.h"
 #include "model/metric/metric.h"
 #include "model/metric/top.h"
 

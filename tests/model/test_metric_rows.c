@@ -1,7 +1,6 @@
 /* auc, logloss, rmse and mae against sums over all pairs and rows. */
 #include "harness.h"
 
-#include "base/mem.h"
 #include "base/rng.h"
 #include "model/metric/metric.h"
 

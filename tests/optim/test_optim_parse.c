@@ -1,7 +1,6 @@
 /* Optimizers as users write them. */
 #include <string.h>
 
-#include "base/mem.h"
 #include "harness.h"
 #include "optim/optim.h"
 

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "coord/deadline.h"
 #include "sim_malformed.h"
 
 #define END_NS ((int64_t)600 * 1000000000)

@@ -3,7 +3,6 @@
 #include "ps/client.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 

@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "harness.h"
 #include "ps/client_private.h"
-#include "ps/payloads.h"
 #include "transport/sim.h"
 
 #define JOB 4

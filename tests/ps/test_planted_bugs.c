@@ -3,8 +3,6 @@
  * must show within some seeds. */
 #include "ps/consistency.h"
 
-#include <string.h>
-
 #include "base/log.h"
 #include "harness.h"
 #include "sim_cluster.h"

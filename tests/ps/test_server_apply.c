@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "harness.h"
-#include "ps/payloads.h"
 #include "transport/sim.h"
 
 #define JOB 4

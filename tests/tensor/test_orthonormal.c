@@ -3,8 +3,6 @@
 
 #include "harness.h"
 
-#include <string.h>
-
 #include "base/mem.h"
 #include "base/rng.h"
 #include "tensor/blas.h"

@@ -2,7 +2,6 @@
 #include "train/accountant.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "harness.h"
 

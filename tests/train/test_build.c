@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "harness.h"
 #include "index/similar.h"
 #include "train/fixture.h"

@@ -2,7 +2,6 @@
  * keeps. */
 #include "train/build_text.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"

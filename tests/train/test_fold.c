@@ -1,7 +1,6 @@
 /* Scores of held-out folds: who is scored, by what, and what files may hold. */
 #include "train/fold.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"

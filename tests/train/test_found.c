@@ -1,11 +1,8 @@
 /* What the words of queries find, against all scores. */
 #include "train/found.h"
 
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "harness.h"
-#include "train/build.h"
 #include "train/negatives.h"
 #include "train/texts.h"
 

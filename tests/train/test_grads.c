@@ -5,7 +5,6 @@
 
 #include "base/mem.h"
 #include "data/prepared.h"
-#include "store/local.h"
 #include "train/fixture.h"
 
 #define ROWS 48

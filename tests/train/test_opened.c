@@ -5,7 +5,6 @@
 
 #include "base/mem.h"
 #include "data/prepared.h"
-#include "train/evaluate.h"
 #include "train/fixture.h"
 
 #define JOB                                                                 \

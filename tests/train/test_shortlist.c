@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "store/local.h"
 #include "train/ranker.h"
 #include "train/texts.h"

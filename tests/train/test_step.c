@@ -1,8 +1,6 @@
 /* From rows to distinct keys. */
 #include "train/step.h"
 
-#include <string.h>
-
 #include "base/mem.h"
 #include "train/fixture.h"
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "store/local.h"
 #include "store/shard.h"
 #include "train/fixture.h"
 

@@ -2,7 +2,6 @@
  * every reference is given back. */
 #include <string.h>
 
-#include "base/mem.h"
 #include "harness.h"
 #include "transport/message.h"
 #include "transport/sim.h"

@@ -1,7 +1,6 @@
 /* One endpoint over two transports: near and far peers at once, one wait. */
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"

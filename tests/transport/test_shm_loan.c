@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "harness.h"
 #include "transport/messenger.h"
 #include "transport/shm_endpoint.h"

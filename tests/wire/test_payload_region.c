@@ -1,7 +1,6 @@
 /* wire/payload_region: memory that others can map, whose places stay. */
 #include "wire/payload_region.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>

@@ -4,7 +4,6 @@
  * often an item stands in the train part (loo-popular). Metrics over few drawn
  * candidates order models differently than those over all items (Krichene and
  * Rendle 2020): compare only results of one protocol and candidate hash. */
-#include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"

@@ -4,7 +4,6 @@
  * Without a schema: counts as numbers and as buckets, ids modulo 40 million as
  * in MLPerf's DLRM. */
 #include <stdio.h>
-#include <string.h>
 
 #include "data/reader/formats.h"
 

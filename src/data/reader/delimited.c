@@ -1,6 +1,5 @@
 /* Lines of cells with a separator between them; quotes after RFC 4180. A quoted
  * cell may run over several lines. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"

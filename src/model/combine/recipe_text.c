@@ -1,6 +1,5 @@
 /* A recipe as JSON and back. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"

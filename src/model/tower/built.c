@@ -3,7 +3,6 @@
 #include "model/tower/built.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/mem.h"
 

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "job/options.h"
+#include "optim/optim.h"
 #include "train/options.h"
 
 #define PREFIX "FUSOR_"
@@ -32,6 +33,13 @@ static const struct option_spec data_specs[] = {
     OPTION_END,
 };
 
+/* One section of the job file that is all an option table. */
+struct config_section {
+    const char *name; // "train"
+    const struct option_spec *specs;
+    size_t size; // of the struct the table fills
+};
+
 static const struct config_section sections[] = {
     {"train", train_section_specs, sizeof(struct train_section)},
     {"cluster", cluster_section_specs, sizeof(struct cluster_section)},
@@ -39,9 +47,27 @@ static const struct config_section sections[] = {
     {NULL, NULL, 0},
 };
 
-const struct config_section *config_sections(void)
+enum fusor_status config_help(const char *section, struct strbuf *out,
+                              struct fusor_error *err)
 {
-    return sections;
+    int found = 0;
+
+    for (const struct config_section *s = sections; s->name; s++) {
+        if (section && strcmp(section, s->name))
+            continue;
+        strbuf_addf(out, "%s%s:\n", found++ ? "\n" : "", s->name);
+        option_help(s->specs, out);
+    }
+    if (!section || !strcmp(section, "optimizer")) {
+        strbuf_addf(out, "%soptimizer, one of:\n", found++ ? "\n" : "");
+        optim_help(out);
+    }
+    if (found)
+        return FUSOR_OK;
+    return fusor_fail(err, FUSOR_EUSAGE,
+                      "help settings: no section \"%s\"; there are train, "
+                      "cluster, memory and optimizer",
+                      section);
 }
 
 static void variable_of(const char *section, const char *setting,

@@ -13,15 +13,12 @@
 
 #include "base/option.h"
 
-/* One section of the job file that is all an option table. */
-struct config_section {
-    const char *name; // "train"
-    const struct option_spec *specs;
-    size_t size; // of the struct the table fills
-};
-
-/** Sections of this build, ending with a NULL name. */
-const struct config_section *config_sections(void);
+/** What can be set in the sections that are all an option table, and in
+ * `optimizer`.
+ * @param section one of them; NULL: all
+ * @return FUSOR_EUSAGE: there is none of this name */
+enum fusor_status config_help(const char *section, struct strbuf *out,
+                              struct fusor_error *err);
 
 /** Put FUSOR_* of the environment into the tree.
  * @param environment "NAME=value" strings, NULL-terminated

@@ -23,7 +23,7 @@ static const struct arg_spec specs[] = {
 static enum fusor_status print_table(const struct judged *j,
                                      struct fusor_error *err)
 {
-    static const char *const columns[] = {"metric", ">value",    ">+-",
+    static const char *const columns[] = {"metric", ">value",    ">exact to",
                                           ">n",     ">left out", NULL};
     struct texttab *tab = texttab_create(columns);
     char title[UNITS_TITLE_MAX];
@@ -132,7 +132,9 @@ const struct verb verb_evaluate = {
     .synopsis = "RUN [options]",
     .about =
         "A tie counts against the model. The protocol is the prepared "
-        "folder's; it stands in the result.\nOf the run's epochs that is "
+        "folder's; it stands in the result.\n\"exact to\" is what rounding and "
+        "bins may have moved a value by; what chance may, fusor\ncompare says. "
+        "Of the run's epochs that is "
         "judged which its validation rows found best, the last\nwhere none "
         "were judged; a folder below RUN/checkpoints is judged as it is.\n"
         "With --by each metric is also "

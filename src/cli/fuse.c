@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "cli/verb.h"
 #include "cli/output.h"
+#include "model/combine/combine.h"
 
 #define MAX_HEAD ((size_t)1 << 26)
 
@@ -22,7 +23,7 @@ static const struct arg_spec specs[] = {
      "of runs: which, if they have several; first: "
      "default"},
     {"split", 0, "NAME", "of runs: test (default), valid or train"},
-    {"method", 'm', "NAME", "how the weights are found (below)"},
+    {"method", 'm', "NAME", "how the weights are found (above)"},
     {"weights", 'w', "W,...", "for weighted and attention: one for each file"},
     {"intercept", 0, NULL, "fit a constant too (least_squares, logistic)"},
     {"ridge", 0, "X", "penalty on the squares of the weights"},
@@ -411,17 +412,7 @@ const struct verb verb_fuse = {
     .about =
         "A line of a score file: score, key <TAB> score, or user <TAB> item "
         "<TAB> score.\nA run directory in place of a file gives the fused "
-        "scores (or labels) of its rows.\nMethods, R being the fused score and "
-        "M_i what file i "
-        "says:\n"
-        "  weighted       R = sum w_i M_i with --weights\n"
-        "  attention      the same, weights of at least 0 that sum to 1\n"
-        "  mean           every weight 1 / files\n"
-        "  least_squares  weights of the least squared error on the labels\n"
-        "  simplex        the same with weights of at least 0 and sum 1\n"
-        "  softmax        the same with weights softmax(alpha)\n"
-        "  logistic       R = sigmoid(sum w_i M_i), least log loss\n"
-        "Fit on rows that no model was trained on.\n"
+        "scores (or labels) of its rows.\n"
         "--select tries every method that is fitted, every normalisation and "
         "every\ncalibration by cross-validation on the labels, prints how each "
         "compares with the\nbest single model and with the mean, and takes the "
@@ -429,7 +420,10 @@ const struct verb verb_fuse = {
         "--seeds-of it says whether averaging seeds of\none model would do as "
         "well. A model that is missing when a head is applied is\nleft out "
         "with "
-        "--missing drop_tower and the other weights grow to the same sum.\n",
+        "--missing drop_tower and the other weights grow to the same sum.\n"
+        "\nMethods, R being the fused score and M_i what file i says; fit on "
+        "rows that no\nmodel was trained on:\n",
+    .describe = combine_list,
     .examples = "  fusor fuse --scores a.tsv --scores b.tsv --method weighted "
                 "--weights .3,.7\n"
                 "  fusor fuse --scores a.tsv --scores b.tsv --labels y.tsv "

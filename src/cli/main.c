@@ -8,6 +8,7 @@
 
 #include "base/cpu.h"
 #include "base/log.h"
+#include "cli/config.h"
 #include "cli/verb.h"
 #include "cli/output.h"
 #include "fusor/version.h"
@@ -65,6 +66,10 @@ static enum fusor_status show_help(const char *name, const char *part,
     struct strbuf text = {0};
     const struct verb *c = NULL;
 
+    if (name && !strcmp(name, "settings")) {
+        FUSOR_TRY(config_help(part, &text, err));
+        return output_text(&text, err);
+    }
     if (name && !(c = verb_find(name, err)))
         return FUSOR_EUSAGE;
     if (c && c->parts && part && part[0] != '-' &&

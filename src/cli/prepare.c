@@ -6,6 +6,8 @@
 #include "cli/verb.h"
 #include "cli/output.h"
 #include "data/guess.h"
+#include "data/protocol.h"
+#include "data/reader.h"
 
 static const struct arg_spec specs[] = {
     {"guess", 0, "FILE", "write a first schema for this CSV or TSV to stdout"},
@@ -109,6 +111,15 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
     return rc;
 }
 
+static void describe(struct strbuf *out)
+{
+    strbuf_add(out, "\nFormats, of which auto takes the first that knows the "
+                    "input:\n");
+    reader_list(out);
+    strbuf_add(out, "\nProtocols, which part train from test rows:\n");
+    protocol_list(out);
+}
+
 const struct verb verb_prepare = {
     .name = "prepare",
     .help = "turn raw files into a prepared folder: clean, encode, split",
@@ -116,6 +127,7 @@ const struct verb verb_prepare = {
                 "       fusor prepare --guess FILE",
     .about = "INPUT is a file, a folder (MovieLens) or - for standard input;\n"
              ".gz and .zst are unpacked on the way.\n",
+    .describe = describe,
     .examples =
         "  fusor prepare ml-100k/ --protocol kfold-official -o parts/ml100k\n"
         "  fusor prepare day_0.gz --format criteo --valid-last 5% -o parts/ad\n"

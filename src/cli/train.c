@@ -397,7 +397,8 @@ const struct verb verb_train = {
     .about =
         "A setting train.epochs is overridden by FUSOR_TRAIN_EPOCHS, that by "
         "--set train.epochs=3;\nitems of lists have numbers: --set "
-        "stages.0.epochs=5.\nOn a terminal a progress line is shown; the "
+        "stages.0.epochs=5.\nfusor help settings says what there is to set. On "
+        "a terminal a progress line is shown; the "
         "run directory keeps metrics, model and logs.\n--trace writes what "
         "each worker, shard and the coordinator did in the first steps;\nopen "
         "the file in chrome://tracing or ui.perfetto.dev.\n",

@@ -90,7 +90,9 @@ void verb_help_all(struct strbuf *out)
 {
     strbuf_add(out, "fusor " FUSOR_VERSION
                     ": trains recommenders made of several towers\n\n"
-                    "Usage: fusor COMMAND ...    fusor help COMMAND\n\n");
+                    "Usage: fusor COMMAND ...    fusor help COMMAND\n"
+                    "       fusor help settings [SECTION]: what a job can "
+                    "set\n\n");
     list(verbs, "Commands:", out);
     strbuf_add(out, "\nTo begin:\n"
                     "  fusor generate -o demo\n"

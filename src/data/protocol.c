@@ -12,9 +12,10 @@ static const struct protocol_ops *const protocols[] = {
     &protocol_loo_popular,  &protocol_loo_sampled, &protocol_qrels,
     &protocol_time_split,   &protocol_user_split,  NULL};
 
-const struct protocol_ops *const *protocol_list(void)
+void protocol_list(struct strbuf *out)
 {
-    return protocols;
+    for (size_t i = 0; protocols[i]; i++)
+        strbuf_addf(out, "  %-16s%s\n", protocols[i]->name, protocols[i]->help);
 }
 
 const struct protocol_ops *protocol_find(const char *name,

@@ -71,8 +71,8 @@ struct protocol_ops {
                                 struct fusor_error *err);
 };
 
-/** All protocols, ending with NULL. */
-const struct protocol_ops *const *protocol_list(void);
+/** All protocols, one a line, for help. */
+void protocol_list(struct strbuf *out);
 /** @return NULL, with the nearest name in *err, when there is none */
 const struct protocol_ops *protocol_find(const char *name,
                                          struct fusor_error *err);

@@ -28,9 +28,10 @@ static const struct reader_ops *const readers[] = {&reader_beir,
     "movielens, criteo, csv, tsv, libfm, libffm, libsvm, ncf, sasrec, " \
     "s3rec, recbole or beir"
 
-const struct reader_ops *const *reader_list(void)
+void reader_list(struct strbuf *out)
 {
-    return readers;
+    for (size_t i = 0; readers[i]; i++)
+        strbuf_addf(out, "  %-11s%s\n", readers[i]->name, readers[i]->help);
 }
 
 enum fusor_status table_next(struct table *t, struct table_row *row, int *end,

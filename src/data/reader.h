@@ -92,8 +92,8 @@ struct reader_ops {
                               struct fusor_error *err);
 };
 
-/** All formats, ending with NULL. */
-const struct reader_ops *const *reader_list(void);
+/** All formats, one a line, for help. */
+void reader_list(struct strbuf *out);
 /** The format of this file or folder, the first that knows it.
  * @return FUSOR_EUSAGE: none does */
 enum fusor_status reader_find(const char *path, const struct reader_ops **out,

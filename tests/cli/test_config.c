@@ -126,6 +126,27 @@ static void print_names_origins_and_defaults(void)
     yaml_destroy(job);
 }
 
+static void help_says_what_each_section_takes(void)
+{
+    struct fusor_error err = {0};
+    struct strbuf all = {0}, one = {0}, none = {0};
+
+    REQUIRE(config_help(NULL, &all, NULL) == FUSOR_OK && all.s);
+    CHECK(strstr(all.s, "train:\n") != NULL);
+    CHECK(strstr(all.s, "staleness ") != NULL);
+    CHECK(strstr(all.s, "\nadam: ") != NULL);
+    REQUIRE(config_help("memory", &one, NULL) == FUSOR_OK && one.s);
+    CHECK(!strncmp(one.s, "memory:\n", 8) && strstr(one.s, "when_full"));
+    CHECK(strstr(one.s, "hang_timeout") == NULL);
+    strbuf_clear(&one);
+    REQUIRE(config_help("optimizer", &one, NULL) == FUSOR_OK && one.s);
+    CHECK(strstr(one.s, "\nadam: ") && !strstr(one.s, "when_full"));
+    CHECK(config_help("memroy", &none, &err) == FUSOR_EUSAGE);
+    CHECK(none.len == 0 && strstr(err.text, "\"memroy\"") != NULL);
+    strbuf_clear(&all);
+    strbuf_clear(&one);
+}
+
 static void a_job_is_a_map(void)
 {
     struct fusor_error err = {0};
@@ -155,6 +176,8 @@ int main(void)
         {"--set wants a name and a value", set_wants_a_name_and_a_value},
         {"printing names origins and defaults",
          print_names_origins_and_defaults},
+        {"help says what each section takes",
+         help_says_what_each_section_takes},
         {"a job is a map in a file", a_job_is_a_map},
     };
     return TEST_RUN("cli.config", cases);

@@ -83,6 +83,23 @@ static void help_of_each_has_examples(void)
     }
 }
 
+/* What a registry holds is told where it is chosen from. */
+static void help_lists_what_there_is(void)
+{
+    struct strbuf text = {0};
+
+    verb_help(&verb_prepare, &text);
+    CHECK(text.s && strstr(text.s, "\n  kfold-official ") != NULL);
+    CHECK(text.s && strstr(text.s, "\n  movielens ") != NULL);
+    strbuf_clear(&text);
+    verb_help(&verb_fuse, &text);
+    CHECK(text.s && strstr(text.s, "\n  least_squares ") != NULL);
+    strbuf_clear(&text);
+    verb_help(&verb_evaluate, &text);
+    CHECK(text.s && strstr(text.s, "\n  ndcg@k ") != NULL);
+    strbuf_clear(&text);
+}
+
 int main(void)
 {
     static const struct test_case cases[] = {
@@ -93,6 +110,7 @@ int main(void)
          parts_are_found_and_run},
         {"help lists all but the hidden ones", help_shows_what_is_not_hidden},
         {"the help of each has examples", help_of_each_has_examples},
+        {"help lists what there is", help_lists_what_there_is},
     };
     return TEST_RUN("cli.verb", cases);
 }

@@ -19,6 +19,11 @@ shows 'threads: 2  # --threads'
 ok "train" "$FUSOR" train job.yaml --run-dir runs/a -q --set train.epochs=1
 grep -q 'epochs: 1' runs/a/job.yaml || die "job.yaml is not what was in force"
 [ "$(wc -l <runs/a/metrics.jsonl)" = 1 ] || die "not one epoch"
+ok "what there is to set" "$FUSOR" help settings
+shows 'staleness '
+ok "of one section" "$FUSOR" help settings optimizer
+shows 'beta1 '
+fails 2 'no section "trian"' "$FUSOR" help settings trian
 ok "a run directory of its own" "$FUSOR" train job.yaml -q
 [ -f runs/latest/result.json ] || die "runs/latest leads nowhere"
 ok "a first schema" "$FUSOR" prepare --guess demo/ratings.csv

@@ -179,5 +179,5 @@ const struct protocol_ops protocol_loo_popular = {
     .name = "loo-popular",
     .version = 1,
     .flags = PROTOCOL_QUERY | PROTOCOL_ITEM | PROTOCOL_RANKS_ROWS,
-    .help = "the same, drawn in proportion to their train rows",
+    .help = "leave one out against --negatives items drawn by their train rows",
     .assign = assign_popular};

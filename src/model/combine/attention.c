@@ -32,7 +32,7 @@ static enum fusor_status attention_fit(const struct combine_data *data,
 
 const struct combine_ops combine_attention = {
     .name = "attention",
-    .help = "the weights given, none below 0, with sum 1",
+    .help = "the same, weights of at least 0 that sum to 1",
     .needs_weights = 1,
     .fit = attention_fit,
 };

@@ -33,7 +33,7 @@ least_squares_fit(const struct combine_data *data,
 
 const struct combine_ops combine_least_squares = {
     .name = "least_squares",
-    .help = "free weights of least squared error",
+    .help = "weights of the least squared error on the labels",
     .needs_targets = 1,
     .fit = least_squares_fit,
 };

@@ -144,7 +144,7 @@ static enum fusor_status logistic_fit(const struct combine_data *data,
 
 const struct combine_ops combine_logistic = {
     .name = "logistic",
-    .help = "logistic regression on the scores, for labels 0 and 1",
+    .help = "R = sigmoid(sum w_i M_i), least log loss on labels 0 and 1",
     .needs_targets = 1,
     .binary = 1,
     .fit = logistic_fit,

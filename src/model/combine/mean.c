@@ -15,6 +15,6 @@ static enum fusor_status mean_fit(const struct combine_data *data,
 
 const struct combine_ops combine_mean = {
     .name = "mean",
-    .help = "1/m each: normalise the scores first",
+    .help = "every weight 1 / files: normalise the scores first",
     .fit = mean_fit,
 };

@@ -172,7 +172,7 @@ static enum fusor_status simplex_fit(const struct combine_data *data,
 
 const struct combine_ops combine_simplex = {
     .name = "simplex",
-    .help = "least squares with weights >= 0 and sum 1",
+    .help = "the same with weights of at least 0 and sum 1",
     .needs_targets = 1,
     .fit = simplex_fit,
 };

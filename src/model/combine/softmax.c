@@ -146,7 +146,7 @@ static enum fusor_status softmax_fit(const struct combine_data *data,
 
 const struct combine_ops combine_softmax = {
     .name = "softmax",
-    .help = "least squares with weights softmax(alpha)",
+    .help = "the same with weights softmax(alpha)",
     .needs_targets = 1,
     .fit = softmax_fit,
 };

@@ -19,7 +19,7 @@ static enum fusor_status weighted_fit(const struct combine_data *data,
 
 const struct combine_ops combine_weighted = {
     .name = "weighted",
-    .help = "the weights given",
+    .help = "R = sum w_i M_i with the weights given",
     .needs_weights = 1,
     .fit = weighted_fit,
 };

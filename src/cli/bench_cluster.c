@@ -9,9 +9,8 @@
 
 #include "base/mem.h"
 
-#define MESSENGER_BYTES ((size_t)1 << 30) /* as job/link.c has it */
-#define UNITS ((uint64_t)1 << 40)         /* as bench_server.c has it */
-#define WAIT_MS 20000                     /* a server that is silent is dead */
+#define UNITS ((uint64_t)1 << 40) /* as bench_server.c has it */
+#define WAIT_MS 20000             /* a server that is silent is dead */
 
 struct bench_cluster {
     struct bench_server servers[BENCH_SERVERS_MAX];
@@ -85,8 +84,8 @@ static enum fusor_status start_client(struct bench_cluster *b,
 
     FUSOR_TRY(
         bench_transport_create(c->transport, self, NULL, &b->transport, err));
-    FUSOR_TRY(
-        messenger_create(b->transport, MESSENGER_BYTES, &b->messenger, err));
+    FUSOR_TRY(messenger_create(b->transport, MESSENGER_MEMORY / 2,
+                               &b->messenger, err));
     for (uint32_t s = 0; s < b->n_servers; s++)
         FUSOR_TRY(transport_connect(
             b->transport, (struct peer){.kind = PEER_SHARD, .number = s},

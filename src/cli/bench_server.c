@@ -14,8 +14,7 @@
 
 #include "ps/server.h"
 
-#define MESSENGER_BYTES ((size_t)1 << 30) /* as job/link.c has it */
-#define UNITS ((uint64_t)1 << 40)         /* more than any run asks for */
+#define UNITS ((uint64_t)1 << 40) /* more than any run asks for */
 
 /* In the child. */
 
@@ -100,7 +99,7 @@ static enum fusor_status make_and_serve(const struct bench_server_config *c,
     struct server *server = NULL;
     enum fusor_status rc;
 
-    rc = messenger_create(t, MESSENGER_BYTES, &config.messenger, err);
+    rc = messenger_create(t, MESSENGER_MEMORY / 2, &config.messenger, err);
     if (rc == FUSOR_OK)
         rc = shard_create(&shard_config, &config.shard, err);
     if (rc == FUSOR_OK)

@@ -7,9 +7,6 @@
 #include "coord/deadline.h"
 #include "transport/mux.h"
 
-/* Bounds what half-received messages and payloads under way may hold; a bound,
- * not an allocation. */
-#define MESSENGER_BYTES ((size_t)1 << 30)
 #define FLUSH_MS 1000      /* last words leave before the process does */
 #define FAIL_AGAIN_MS 1000 /* between two tries to be heard */
 
@@ -88,13 +85,15 @@ static enum fusor_status join_coordinator(struct link *l, struct peer self,
 
 enum fusor_status link_open(const struct boot *boot, struct peer self,
                             const struct boot_endpoint *bind, int listen_fd,
-                            struct link *out, struct fusor_error *err)
+                            uint64_t memory, struct link *out,
+                            struct fusor_error *err)
 {
     struct link l = {.boot = boot};
     enum fusor_status rc = open_transport(&l, self, bind, listen_fd, err);
 
     if (rc == FUSOR_OK)
-        rc = messenger_create(l.transport, MESSENGER_BYTES, &l.messenger, err);
+        rc = messenger_create(l.transport, (size_t)memory / 2, &l.messenger,
+                              err);
     if (rc == FUSOR_OK && self.kind != PEER_COORDINATOR)
         rc = join_coordinator(&l, self, err);
     if (rc != FUSOR_OK) {

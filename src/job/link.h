@@ -23,11 +23,13 @@ enum link_event {
 };
 
 /** Open the line of self and connect to the coordinator.
+ * @param memory most bytes of the messages under way, such as MESSENGER_MEMORY
  * @param bind the own endpoint and listen_fd its listener, or NULL and -1
  * @param boot must stay */
 enum fusor_status link_open(const struct boot *boot, struct peer self,
                             const struct boot_endpoint *bind, int listen_fd,
-                            struct link *out, struct fusor_error *err);
+                            uint64_t memory, struct link *out,
+                            struct fusor_error *err);
 void link_close(struct link *l);
 /** Connect to every shard of the job. */
 enum fusor_status link_connect_shards(struct link *l, struct fusor_error *err);

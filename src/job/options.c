@@ -6,6 +6,7 @@
 
 #include "data/plan.h"
 #include "train/options.h"
+#include "transport/messenger.h"
 
 static const char *const placement_names[] = {"auto", "split", "colocated",
                                               NULL};
@@ -64,6 +65,12 @@ const struct option_spec cluster_section_specs[] = {
     OPTION_SIZE(struct cluster_section, cache_age, "0", 0, 1e6,
                 "units that kept values may lack, at most staleness; needed "
                 "with staleness -1; 0: as many as staleness says"),
+    OPTION_SIZE(struct cluster_section, message_memory, MESSENGER_MEMORY_TEXT,
+                4 << 20, 1e15,
+                "most bytes of messages under way (keys, values, gradients) in "
+                "each shard and each worker process; one message takes at most "
+                "half; at staleness 0 the gradients of all workers for a unit "
+                "are in it together"),
     OPTION_TEXT(struct cluster_section, placement_from, "",
                 "run directory of an earlier distributed run: its measured "
                 "load (load.json) decides which shard holds which rows; empty: "

@@ -33,6 +33,8 @@ struct cluster_section {
     int wire;              // enum encoding
     uint64_t cache;        // bytes of a worker process's kept rows; 0: none
     uint64_t cache_age;    // units they may lack; 0: as staleness says
+    /* Bytes of messages under way, in a shard and a worker process each. */
+    uint64_t message_memory;
     const char *placement_from; // run whose load places buckets; "": none
     struct yaml_node *durability;
 };

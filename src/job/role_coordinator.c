@@ -104,8 +104,8 @@ static enum fusor_status set_up(struct office *o, struct fusor_error *err)
     struct peer self = {PEER_COORDINATOR, 0, b->incarnation};
 
     FUSOR_TRY(signals_open(&o->signals, list, err));
-    FUSOR_TRY(
-        link_open(b, self, &b->coordinator, b->listeners[0], &o->line, err));
+    FUSOR_TRY(link_open(b, self, &b->coordinator, b->listeners[0],
+                        MESSENGER_MEMORY, &o->line, err));
     FUSOR_TRY(make_course(o, err));
     return make_coordinator(o, err);
 }

@@ -346,8 +346,9 @@ static void *counter_main(void *arg)
 
     if (affinity_enter(b->bind, c->number - place->first_shard) != 0)
         log_warn("cannot bind shard %u: %s", c->number, strerror(errno));
-    c->status =
-        link_open(b, self, &b->shards[c->number], c->listen_fd, &c->line, err);
+    c->status = link_open(b, self, &b->shards[c->number], c->listen_fd,
+                          c->process->context->options.cluster.message_memory,
+                          &c->line, err);
     if (c->status == FUSOR_OK)
         c->status = make_shard(c, err);
     if (c->status == FUSOR_OK)
@@ -422,7 +423,7 @@ static void report_early(const struct role_context *context,
     struct link line;
 
     log_info("%s", err->text);
-    if (link_open(b, self, NULL, -1, &line, NULL) != FUSOR_OK)
+    if (link_open(b, self, NULL, -1, MESSENGER_MEMORY, &line, NULL) != FUSOR_OK)
         return;
     if (link_fail(&line, err))
         err->text[0] = '\0';

@@ -284,7 +284,9 @@ static enum fusor_status open_desk(struct desk *d, struct fusor_error *err)
     d->outcomes = d->commands ? queue_create(QUEUE_SIZE, err) : NULL;
     if (!d->outcomes)
         return FUSOR_ENOMEM;
-    FUSOR_TRY(link_open(b, self, NULL, -1, &d->line, err));
+    FUSOR_TRY(link_open(b, self, NULL, -1,
+                        d->context->options.cluster.message_memory, &d->line,
+                        err));
     return link_connect_shards(&d->line, err);
 }
 

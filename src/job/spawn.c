@@ -102,7 +102,8 @@ int spawn_report_death(const struct boot *boot, enum role_kind role,
     int heard;
 
     if (role == ROLE_COORDINATOR ||
-        link_open(boot, self, NULL, -1, &line, NULL) != FUSOR_OK)
+        link_open(boot, self, NULL, -1, MESSENGER_MEMORY, &line, NULL) !=
+            FUSOR_OK)
         return 0;
     heard = link_fail(&line, why);
     link_close(&line);

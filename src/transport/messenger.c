@@ -303,6 +303,13 @@ static enum fusor_status receive_once(struct messenger *m, struct message *out,
     return FUSOR_OK;
 }
 
+void messenger_let_go(struct messenger *m)
+{
+    payload_buffer_unref(m->held);
+    m->held = NULL;
+    assembler_let_go(m->assembler);
+}
+
 enum fusor_status messenger_receive(struct messenger *m, struct message *out,
                                     int timeout_ms, struct fusor_error *err)
 {
@@ -315,9 +322,7 @@ enum fusor_status messenger_receive(struct messenger *m, struct message *out,
         m->again = (struct message){0};
         return FUSOR_OK;
     }
-    payload_buffer_unref(m->held);
-    m->held = NULL;
-    assembler_let_go(m->assembler);
+    messenger_let_go(m);
     if (start >= m->expire_ms) {
         assembler_expire(m->assembler, start);
         m->expire_ms = start + ASSEMBLE_TIMEOUT_MS / 10;
@@ -341,6 +346,11 @@ const struct clock_source *messenger_clock(struct messenger *m)
 void messenger_wake(struct messenger *m)
 {
     m->transport->ops->wake(m->transport);
+}
+
+size_t messenger_most(const struct messenger *m)
+{
+    return m->max_bytes;
 }
 
 struct payload_pool *messenger_pool(struct messenger *m)

@@ -18,6 +18,11 @@
 #include "wire/header.h"
 #include "wire/payload.h"
 
+/* What messages may take of memory in a process of a job that says nothing: a
+ * bound, not an allocation. The same as text, for the setting's default. */
+#define MESSENGER_MEMORY ((uint64_t)2 << 30)
+#define MESSENGER_MEMORY_TEXT "2GiB"
+
 struct messenger;
 
 struct message {
@@ -45,7 +50,7 @@ static inline struct payload_view message_view(const struct message *m)
 
 /** @param max_bytes most a message, and all halves of messages of one peer, may
  * hold; those of all peers and what waits for one half as much again, the pool
- * twice as much
+ * twice as much: half of the MESSENGER_MEMORY there is
  * @param t stays the caller's and outlives the messenger */
 enum fusor_status messenger_create(struct transport *t, size_t max_bytes,
                                    struct messenger **out,
@@ -114,6 +119,9 @@ void messenger_send_missing(struct messenger *m, struct peer to,
  * pipe that was full), or a failure of the transport */
 enum fusor_status messenger_receive(struct messenger *m, struct message *out,
                                     int timeout_ms, struct fusor_error *err);
+/** The message given out last is not needed any more, before the next receive:
+ * who wants what it lies in longer holds references. */
+void messenger_let_go(struct messenger *m);
 /** Let the next receive give this message, the last one received, once more:
  * another thread is to see it. */
 void messenger_put_back(struct messenger *m, const struct message *msg);
@@ -125,6 +133,8 @@ void messenger_drop_peer(struct messenger *m, struct peer peer);
 const struct clock_source *messenger_clock(struct messenger *m);
 /** Make a receive that waits return FUSOR_EAGAIN. Threads: any. */
 void messenger_wake(struct messenger *m);
+/** Most bytes of a message: larger ones are dropped as malformed. */
+size_t messenger_most(const struct messenger *m);
 /** Where to take payloads from; its buffers outlive the messenger. */
 struct payload_pool *messenger_pool(struct messenger *m);
 /** Chunks dropped for want of room; their senders find out by themselves. */

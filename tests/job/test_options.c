@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness.h"
+#include "transport/messenger.h"
 
 static enum fusor_status read_text(const char *text, struct job_options *out,
                                    struct fusor_error *err)
@@ -27,6 +28,7 @@ static void an_empty_job_has_defaults(void)
     CHECK(o.cluster.security == JOB_SECURITY_AUTO);
     CHECK(o.cluster.transport == JOB_TRANSPORT_AUTO);
     CHECK_CLOSE(o.cluster.hang_timeout, 120, 0);
+    CHECK(o.cluster.message_memory == MESSENGER_MEMORY);
     CHECK(o.micro_batches == 8); // 4096 / 512
 }
 
@@ -72,6 +74,7 @@ static void what_there_is_not_is_refused_by_name(void)
     refuse("memory: {idle: often}", "job.yaml:1:", "often");
     refuse("memory: {idle: 3000000000}", "job.yaml:1:", "idle");
     refuse("cluster: {bind: socket}", "job.yaml:1:", "node");
+    refuse("cluster: {message_memory: 1MiB}", "job.yaml:1:", "message_memory");
     refuse("cluster: {staleness: -2}", "job.yaml:1:", "staleness");
     refuse("cluster: {sevrers: 2}", "job.yaml:1:", "servers");
 }

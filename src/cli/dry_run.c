@@ -4,6 +4,7 @@
  * few units (train/rehearse.h), messages from the keys these asked for. */
 #include "cli/dry_run.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/cpu.h"
@@ -155,28 +156,48 @@ static struct traffic traffic_of(const struct workload *w,
 
 /* A server keeps, for each worker: what keys a step resolved to, for as many
  * steps as are announced; a push until the unit is complete (received, kept);
- * replies that are on their way. */
+ * replies that are on their way. Of pushes and replies the job says the most.
+ */
 static double server_messages(const struct workload *w, const struct traffic *t,
-                              uint64_t n_workers, uint64_t n_servers)
+                              uint64_t n_workers, uint64_t n_servers,
+                              double most)
 {
     double ahead = (double)w->options.train.depth + 1;
-    double each = ahead * t->keys * (sizeof(uint32_t) + sizeof(uint64_t)) +
-                  2 * t->push + ahead * t->values;
+    double share = (double)n_workers / (double)n_servers;
+    double keys = ahead * t->keys * (sizeof(uint32_t) + sizeof(uint64_t));
+    double under_way = (2 * t->push + ahead * t->values) * share;
 
-    return ENDPOINT_BYTES + each * (double)n_workers / (double)n_servers;
+    return ENDPOINT_BYTES + keys * share + fmin(under_way, most);
 }
 
 /* A worker's thread keeps the weights twice, values of the steps ahead, where
  * each key goes, and a push until it is acknowledged. */
 static double worker_messages(const struct workload *w, const struct traffic *t,
-                              uint64_t n_threads)
+                              uint64_t n_threads, double most)
 {
     double ahead = (double)w->options.train.depth + 1;
     double each = 2 * sizeof(float) * (double)w->params->n_dense +
-                  ahead * (t->values + t->keys * 3 * sizeof(uint32_t)) +
-                  2 * t->push;
+                  ahead * t->keys * 3 * sizeof(uint32_t);
+    double under_way = (ahead * t->values + 2 * t->push) * (double)n_threads;
 
-    return ENDPOINT_BYTES + each * (double)n_threads;
+    return ENDPOINT_BYTES + each * (double)n_threads + fmin(under_way, most);
+}
+
+/* At staleness 0 a shard has the pushes of all workers at once. */
+static void say_unit(const struct prediction *p, const struct job_options *o,
+                     const struct traffic *t, uint64_t n_workers)
+{
+    double need =
+        t->push * (double)n_workers / (double)(p->servers * p->shards);
+    char bytes[16], most[16];
+
+    if (o->cluster.staleness != 0 || n_workers < 2 ||
+        need <= (double)o->cluster.message_memory)
+        return;
+    output_say("cluster.message_memory is %s, and the gradients of a unit take "
+               "about %s in a shard: the job would end",
+               str_bytes((double)o->cluster.message_memory, most),
+               str_bytes(need, bytes));
 }
 
 static void print_process(const struct process *p, struct json *j, int json,
@@ -258,11 +279,15 @@ print_processes(const struct workload *w, const struct job_options *o,
         print_process(&worker, j, json, err, &rc);
         return rc;
     }
-    add_weight(&worker, "messages", worker_messages(w, &t, n_threads));
+    add_weight(
+        &worker, "messages",
+        worker_messages(w, &t, n_threads, (double)o->cluster.message_memory));
     add_weight(&server, "program", (double)memory->program);
     add_weight(&server, "parameters", (double)p->touched);
-    add_weight(&server, "messages",
-               server_messages(w, &t, n_workers, p->servers));
+    add_weight(
+        &server, "messages",
+        server_messages(w, &t, n_workers, p->servers,
+                        (double)o->cluster.message_memory * (double)p->shards));
     add_weight(&head, "program", (double)memory->program);
     add_weight(&head, "data", (double)memory->data);
     add_weight(&head, "messages", ENDPOINT_BYTES / 2); // it sends no rows
@@ -271,6 +296,8 @@ print_processes(const struct workload *w, const struct job_options *o,
     print_process(&server, j, json, err, &rc);
     print_process(&worker, j, json, err, &rc);
     print_process(&head, j, json, err, &rc);
+    if (!json)
+        say_unit(p, o, &t, n_workers);
     return rc;
 }
 

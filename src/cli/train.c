@@ -12,7 +12,9 @@
 #include "cli/summary.h"
 #include "cli/verb.h"
 #include "job/job.h"
+#include "job/launcher.h"
 #include "job/local.h"
+#include "job/messages.h"
 #include "train/breakdown.h"
 #include "train/warm.h"
 
@@ -171,6 +173,9 @@ static enum fusor_status check(struct train *t, struct fusor_error *err)
 
     FUSOR_TRY(workload_create(t->job, &w, err));
     rc = warm_check(w, err);
+    if (rc == FUSOR_OK)
+        rc =
+            messages_check(&t->options, w, (uint32_t)launcher_here().size, err);
     if (rc == FUSOR_OK)
         workload_describe(w, &text);
     if (rc == FUSOR_OK)

@@ -9,7 +9,11 @@ enum fusor_status account_init(struct account *a, struct messenger *m,
                                uint32_t n_shards, unsigned n_workers,
                                struct fusor_error *err)
 {
-    *a = (struct account){.messenger = m, .n_shards = n_shards};
+    *a = (struct account){
+        .messenger = m,
+        .n_shards = n_shards,
+        .replies_most = payload_pool_bound(messenger_pool(m)) / 2,
+    };
     a->lines = mem_alloc(n_shards, sizeof(*a->lines));
     a->pulls = mem_alloc((size_t)n_workers * n_shards, sizeof(*a->pulls));
     if (a->lines && a->pulls)
@@ -39,19 +43,23 @@ static atomic_uint *pulls_of(const struct account *a, uint32_t shard,
 }
 
 void account_charge(struct account *a, uint32_t shard, unsigned worker,
-                    int pull, uint64_t cost)
+                    int pull, uint64_t cost, uint64_t reply)
 {
     atomic_fetch_add(&a->lines[shard].used, cost);
-    if (pull)
-        atomic_fetch_add(pulls_of(a, shard, worker), 1);
+    if (!pull)
+        return;
+    atomic_fetch_add(pulls_of(a, shard, worker), 1);
+    atomic_fetch_add(&a->replies, reply);
 }
 
 void account_give_back(struct account *a, uint32_t shard, unsigned worker,
-                       int pull, uint64_t cost)
+                       int pull, uint64_t cost, uint64_t reply)
 {
     atomic_fetch_sub(&a->lines[shard].used, cost);
-    if (pull)
-        atomic_fetch_sub(pulls_of(a, shard, worker), 1);
+    if (!pull)
+        return;
+    atomic_fetch_sub(pulls_of(a, shard, worker), 1);
+    atomic_fetch_sub(&a->replies, reply);
 }
 
 void account_call(struct account *a)

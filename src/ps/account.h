@@ -1,5 +1,6 @@
 /* What a worker process has outstanding at each shard, against the credit that
- * the shard gives it (ps/credit.h).
+ * the shard gives it (ps/credit.h), and what its own pool holds of answers:
+ * half is left to pushes.
  *
  * Threads: who leads hears, charges and counts what is held back; any thread
  * may give back. */
@@ -21,8 +22,12 @@ struct account {
     struct messenger *messenger; // woken when room comes that is waited for
     uint32_t n_shards;
     struct account_line *lines; // [n_shards]
-    atomic_uint *pulls;         // [n_workers][n_shards] legs not used up
-    atomic_uint n_held;         // legs held back now
+    /* Answers to pulls in this process: bytes under way and not used up, and
+     * how many may be, but for those of the steps in hand. */
+    _Atomic uint64_t replies;
+    uint64_t replies_most;
+    atomic_uint *pulls; // [n_workers][n_shards] legs not used up
+    atomic_uint n_held; // legs held back now
 };
 
 /** @param n_workers compute threads of this process */
@@ -34,12 +39,13 @@ void account_clear(struct account *a);
 /** A shard has answered. */
 void account_hear(struct account *a, uint32_t shard, uint64_t credit);
 /** A request leaves.
- * @param pull it is no push */
+ * @param pull it is no push
+ * @param reply of cost, bytes that a pull's answer takes here as well */
 void account_charge(struct account *a, uint32_t shard, unsigned worker,
-                    int pull, uint64_t cost);
+                    int pull, uint64_t cost, uint64_t reply);
 /** It is over: acknowledged, or its values are used. */
 void account_give_back(struct account *a, uint32_t shard, unsigned worker,
-                       int pull, uint64_t cost);
+                       int pull, uint64_t cost, uint64_t reply);
 /** Something was given back: wake who holds requests back, if anybody does.
  * Threads: any but the one that leads. */
 void account_call(struct account *a);

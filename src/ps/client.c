@@ -262,12 +262,16 @@ enum fusor_status client_accept(struct client *c, struct client_worker *w,
     x->returned = 1;
     if (x->header.kind == WIRE_PUSH) {
         w->pushes_open--;
+        w->push_bytes -= client_push_bytes(c, x);
         if (x->let_go > w->let_go)
             w->let_go = x->let_go;
         client_give_back(c, w, x);
     }
     if (status == FUSOR_OK)
         return FUSOR_OK;
+    if (status == FUSOR_ENOMEM)
+        return client_fail_step(
+            c, "values", exchange_reply_bytes(x, c->config.n_shards), err);
     return fusor_fail(err, FUSOR_ECLUSTER,
                       "a shard refused the push: the lease of worker %u is "
                       "held by somebody else",
@@ -360,6 +364,7 @@ void client_pump_message(struct client *c, const struct message *msg)
 int client_pump_tick(struct client *c)
 {
     exchange_core_tick(c->core);
+    client_deliver_done(c, NULL); // what has failed
     return c->resting ? 0 : exchange_core_timeout_ms(c->core);
 }
 

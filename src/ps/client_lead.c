@@ -102,6 +102,9 @@ static int lead_once(struct client *c, struct client_worker *w, int64_t end)
     enum fusor_status rc;
 
     exchange_core_tick(c->core);
+    client_deliver_done(c, w);
+    if (w->fetched)
+        return 0; // it has failed
     wait = exchange_core_timeout_ms(c->core);
     if (left < wait)
         wait = left > 0 ? (int)left : 0;

@@ -37,7 +37,8 @@ struct client_worker {
     unsigned first, n_ahead;
     struct announced *valued; // the step whose values are in use
     unsigned pushes_open;
-    uint64_t let_go; // the latest of pushes that came back (exchange.h)
+    uint64_t push_bytes; // of them
+    uint64_t let_go;     // the latest of pushes that came back (exchange.h)
     struct exchange *free;
     float *dense;    // [n_dense]
     float *residual; // [n_dense] shard by shard: what rounding has left over
@@ -172,7 +173,29 @@ void client_keep_rows(struct client *c, struct client_worker *w,
 /** A worker's; see client_forget_rows(). */
 void client_forget_worker(struct client *c, struct client_worker *w);
 
+/* client_room.c */
+
+/** What the requests of a push hold. */
+uint64_t client_push_bytes(const struct client *c, const struct exchange *x);
+/** @param what such as "values"
+ * @return FUSOR_ENOMEM: no message may be so large */
+enum fusor_status client_check_part(const struct client *c, const char *what,
+                                    uint32_t shard, uint64_t size,
+                                    struct fusor_error *err);
+/** The failure of a step that does not fit into this process. */
+enum fusor_status client_fail_step(const struct client *c, const char *what,
+                                   uint64_t need, struct fusor_error *err);
+/** The buffers of a push, as soon as there is room.
+ * @param sizes [n_shards]
+ * @return also FUSOR_ENOMEM: there will be none */
+enum fusor_status client_take_push(struct client *c, struct client_worker *w,
+                                   struct exchange *x, const size_t *sizes,
+                                   struct fusor_error *err);
+
 /* client_push.c */
+/** Wait until no more than `most` pushes are open. */
+enum fusor_status client_wait_acks(struct client *c, struct client_worker *w,
+                                   unsigned most, struct fusor_error *err);
 enum fusor_status client_push(struct param_store *store, unsigned worker,
                               const struct step_grads *g,
                               struct fusor_error *err);

@@ -50,16 +50,41 @@ static enum fusor_status write_keys(struct client *c, struct client_worker *w,
     return FUSOR_OK;
 }
 
-/* What a shard's answer will take there. */
-static size_t answer_bytes(const struct client *c, const struct announced *a,
-                           uint32_t shard, enum encoding e)
+/* Bytes of a shard's answer. */
+static size_t answer_size(const struct client *c, const struct announced *a,
+                          uint32_t shard, enum encoding e)
 {
     struct recode r = client_recode(c, shard);
     size_t wanted[PARAM_MAX_TABLES];
 
     for (uint32_t t = 0; t < c->config.params->n_tables; t++)
         wanted[t] = a->tables[t].want_of[shard];
-    return payload_buffer_cost(recode_values_bytes(&r, e, wanted, 1));
+    return recode_values_bytes(&r, e, wanted, 1);
+}
+
+static enum fusor_status expect_answers(const struct client *c,
+                                        struct announced *a,
+                                        struct fusor_error *err)
+{
+    enum encoding e = recode_encoding(a->exchange->header.flags);
+
+    for (uint32_t s = 0; s < c->config.n_shards; s++) {
+        struct exchange_leg *leg = &a->exchange->legs[s];
+        size_t size = answer_size(c, a, s, e);
+
+        leg->causes = payload_buffer_cost(size);
+        FUSOR_TRY(client_check_part(c, "values", s, size, err));
+        FUSOR_TRY(client_check_part(c, "keys", s, leg->out->size, err));
+    }
+    return FUSOR_OK;
+}
+
+static void drop_announced(struct client *c, struct client_worker *w,
+                           struct announced *a)
+{
+    client_release_rows(c, w, a);
+    client_give_back(c, w, a->exchange);
+    a->exchange = NULL;
 }
 
 enum fusor_status client_announce(struct param_store *store, unsigned worker,
@@ -90,9 +115,7 @@ enum fusor_status client_announce(struct param_store *store, unsigned worker,
     if (rc == FUSOR_OK)
         rc = write_keys(c, w, a, peek, held, err);
     if (rc != FUSOR_OK) {
-        client_release_rows(c, w, a);
-        client_give_back(c, w, a->exchange);
-        a->exchange = NULL;
+        drop_announced(c, w, a);
         return rc;
     }
     a->exchange->header = (struct wire_header){
@@ -105,9 +128,11 @@ enum fusor_status client_announce(struct param_store *store, unsigned worker,
         .flags = (peek ? PS_PEEK : recode_flags(c->config.encoding)) |
                  PS_WANT_DENSE | (held ? PS_HELD : 0),
     };
-    for (uint32_t s = 0; s < c->config.n_shards; s++)
-        a->exchange->legs[s].causes =
-            answer_bytes(c, a, s, recode_encoding(a->exchange->header.flags));
+    rc = expect_answers(c, a, err);
+    if (rc != FUSOR_OK) {
+        drop_announced(c, w, a);
+        return rc;
+    }
     client_count_sent(c, w, a->exchange);
     rc = client_submit(c, w, a->exchange, err);
     if (rc == FUSOR_OK)

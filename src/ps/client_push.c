@@ -83,13 +83,14 @@ static size_t push_size(const struct writing *p, uint32_t shard)
 static enum fusor_status take_buffers(struct writing *p,
                                       struct fusor_error *err)
 {
-    for (uint32_t s = 0; s < p->c->config.n_shards; s++) {
-        size_t size = push_size(p, s);
+    size_t sizes[SHARD_MAX];
 
-        FUSOR_TRY(payload_buffer_take(messenger_pool(p->c->config.messenger),
-                                      size, &p->x->legs[s].out, err));
+    for (uint32_t s = 0; s < p->c->config.n_shards; s++)
+        sizes[s] = push_size(p, s);
+    FUSOR_TRY(client_take_push(p->c, p->w, p->x, sizes, err));
+    for (uint32_t s = 0; s < p->c->config.n_shards; s++) {
         payload_writer_init_buffer(&p->out[s], p->x->legs[s].out);
-        p->x->legs[s].out->size = size;
+        p->x->legs[s].out->size = sizes[s];
     }
     return FUSOR_OK;
 }
@@ -247,6 +248,7 @@ static enum fusor_status encode_push(struct client *c, struct client_worker *w,
             &r, &how, leg->out, messenger_pool(c->config.messenger), &b, err));
         payload_buffer_unref(leg->out);
         leg->out = b;
+        FUSOR_TRY(client_check_part(c, "gradients", s, b->size, err));
     }
     return FUSOR_OK;
 }
@@ -304,9 +306,9 @@ static enum fusor_status send_push(struct writing *p, struct fusor_error *err)
     return rc;
 }
 
-/* Until no more than `most` pushes are open. While the one that was waited for
- * had not left yet, the wait was the credit's. */
-static enum fusor_status wait_acks(struct client *c, struct client_worker *w,
+/* While the one that was waited for had not left yet, the wait was the
+ * credit's. */
+enum fusor_status client_wait_acks(struct client *c, struct client_worker *w,
                                    unsigned most, struct fusor_error *err)
 {
     struct profile *p = client_profile(c, w);
@@ -335,7 +337,8 @@ enum fusor_status client_push(struct param_store *store, unsigned worker,
     if (!w->valued)
         return fusor_fail(err, FUSOR_EINVAL,
                           "a push without values to train on");
-    FUSOR_TRY(wait_acks(c, w, PUSHES_MAX - 1, err));
+    exchange_use_up(w->valued->exchange, c->config.n_shards);
+    FUSOR_TRY(client_wait_acks(c, w, PUSHES_MAX - 1, err));
     profile_enter(client_profile(c, w), PROFILE_PUSH);
     p.x = client_take_free(c, w, err);
     if (!p.x)
@@ -349,9 +352,11 @@ enum fusor_status client_push(struct param_store *store, unsigned worker,
     name_push(&p);
     rc = send_push(&p, err);
     client_drop_valued(c, w);
-    if (rc == FUSOR_OK)
-        w->pushes_open++;
-    return rc;
+    if (rc != FUSOR_OK)
+        return rc;
+    w->pushes_open++;
+    w->push_bytes += client_push_bytes(c, p.x);
+    return FUSOR_OK;
 }
 
 enum fusor_status client_drain(struct param_store *store, unsigned worker,
@@ -361,5 +366,5 @@ enum fusor_status client_drain(struct param_store *store, unsigned worker,
     struct client_worker *w = &c->workers[worker];
 
     client_drop_valued(c, w);
-    return wait_acks(c, w, 0, err);
+    return client_wait_acks(c, w, 0, err);
 }

@@ -12,7 +12,7 @@ enum credit_verdict credit_judge(const struct credit_facts *f)
 {
     if (f->oldest)
         return CREDIT_GO;
-    if (f->behind || !f->heard)
+    if (f->behind || !f->heard || f->crowds)
         return CREDIT_HOLD;
     if (f->credit == 0)
         return CREDIT_GO;

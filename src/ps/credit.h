@@ -45,6 +45,7 @@ struct credit_facts {
     uint64_t cost;   // what it adds
     int oldest;      // of its lease
     int behind;      // an older one of its lease is held back
+    int crowds;      // its answer would take what the process has for pushes
 };
 
 enum credit_verdict { CREDIT_GO, CREDIT_HOLD };

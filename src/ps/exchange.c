@@ -45,6 +45,18 @@ void exchange_reset(struct exchange *x, uint32_t n_shards)
     memset(x, 0, sizeof(*x));
 }
 
+void exchange_use_up(struct exchange *x, uint32_t n_shards)
+{
+    int given = 0;
+
+    for (uint32_t i = 0; i < n_shards; i++) {
+        body_drop(&x->legs[i].reply);
+        given |= exchange_give_back(x, i);
+    }
+    if (given)
+        account_call(x->account);
+}
+
 void exchange_destroy(struct exchange *x, uint32_t n_shards)
 {
     if (!x)
@@ -162,8 +174,8 @@ static void offer_all_held(struct exchange_core *c)
 }
 
 /* One that is due again: what came in several chunks is not sent whole, but the
- * shard is asked which it has (WIRE_ASK, header.b the kind), behind whatever
- * is still leaving. */
+ * shard is asked which it has (WIRE_ASK, header.b the kind, header.a the size),
+ * behind whatever is still leaving. */
 static void resend_leg(struct exchange_core *c, struct exchange *x,
                        uint32_t shard)
 {
@@ -175,6 +187,7 @@ static void resend_leg(struct exchange_core *c, struct exchange *x,
         send_leg(c, x, shard);
         return;
     }
+    h.a = leg->out->size;
     h.b = h.kind;
     h.kind = WIRE_ASK;
     h.attempt = --leg->attempt; // the one whose chunks may be there
@@ -217,6 +230,7 @@ static void make_active(struct exchange_core *c, struct exchange *x)
 {
     x->n_open = c->n_shards;
     x->sent_ms = clock_now_ms(c->clock);
+    x->refusals = exchange_refusals(c);
     x->status = FUSOR_OK;
     x->next = NULL;
     *c->active_last = x;
@@ -338,9 +352,12 @@ void exchange_core_on_message(struct exchange_core *c,
     if (msg->header.kind == WIRE_VALUES) {
         leg->held_ns = msg->header.a;
         if (body_keep(&leg->reply, c->messenger, msg, BODY_READ, NULL) !=
-            FUSOR_OK)
-            return; // no room now: it is asked for again
+            FUSOR_OK) {
+            c->no_room++; // now: it is asked for again
+            return;
+        }
         leg->clock = msg->header.clock;
+        messenger_let_go(c->messenger); // it is to go as soon as it is used
     }
     if (msg->header.kind == WIRE_REFUSED)
         (*at)->status = FUSOR_ECLOSED;
@@ -358,15 +375,33 @@ static int is_out(const struct exchange_leg *leg)
     return !leg->answered && !leg->held;
 }
 
+/* @return 1: something was due */
+static int resend_due(struct exchange_core *c, struct exchange *x, int64_t now)
+{
+    int due = 0;
+
+    for (uint32_t i = 0; i < c->n_shards; i++) {
+        if (!is_out(&x->legs[i]) || now < x->legs[i].resend_ms)
+            continue;
+        resend_leg(c, x, i);
+        due = 1;
+    }
+    return due;
+}
+
 void exchange_core_tick(struct exchange_core *c)
 {
     int64_t now = clock_now_ms(c->clock);
 
     offer_all_held(c);
-    for (struct exchange *x = c->active; x; x = x->next)
-        for (uint32_t i = 0; i < c->n_shards; i++)
-            if (is_out(&x->legs[i]) && now >= x->legs[i].resend_ms)
-                resend_leg(c, x, i);
+    for (struct exchange **at = &c->active, *x; (x = *at) != NULL;) {
+        if (resend_due(c, x, now) && !exchange_fits(c, x)) {
+            x->status = FUSOR_ENOMEM;
+            finish(c, at);
+        } else {
+            at = &x->next;
+        }
+    }
 }
 
 int exchange_core_timeout_ms(const struct exchange_core *c)

@@ -10,7 +10,8 @@
  * A state machine without threads or sockets: unit tests drive it over the
  * simulated network, client.c from the network thread.
  *
- * Threads: one, but exchange_reset() of what has come back: any. */
+ * Threads: one, but exchange_reset() and exchange_use_up() of what has come
+ * back: any. */
 #ifndef PS_EXCHANGE_H
 #define PS_EXCHANGE_H
 
@@ -44,9 +45,11 @@ struct exchange {
     uint32_t keys_flags; // a push's: PS_HELD where its legs' keys have it
     uint32_t n_open;     // legs not yet answered
     int64_t sent_ms;
-    uint64_t let_go; // profile_ticks() when the last leg held back left, or 0
+    uint64_t refusals; // of the process, then
+    uint64_t let_go;   // profile_ticks() when the last leg held back left, or 0
     struct account *account;  // of the core that has charged it
-    enum fusor_status status; // FUSOR_OK, or why it failed
+    enum fusor_status status; // FUSOR_OK; FUSOR_ECLOSED: refused;
+                              // FUSOR_ENOMEM: its answers never fit here
     int returned;             // set by the worker once it has it back
     struct exchange *next;
     struct exchange_leg legs[]; // [n_shards]
@@ -57,6 +60,11 @@ void exchange_destroy(struct exchange *x, uint32_t n_shards);
 /** Ready for the next use; drops what its legs hold and gives credit back.
  * Before its core ends. */
 void exchange_reset(struct exchange *x, uint32_t n_shards);
+
+/** The answers have been used: let go of them and give their credit back. */
+void exchange_use_up(struct exchange *x, uint32_t n_shards);
+/** What the answers take. */
+uint64_t exchange_reply_bytes(const struct exchange *x, uint32_t n_shards);
 
 struct exchange_core;
 
@@ -87,10 +95,11 @@ void exchange_core_end(struct exchange_core *c, struct exchange *x);
 /** Take a shard's answer. */
 void exchange_core_on_message(struct exchange_core *c,
                               const struct message *msg);
-/** Send what was held back and may go now, and again what is due. */
+/** Send what was held back and may go now, and again what is due; what never
+ * finds room is done. */
 void exchange_core_tick(struct exchange_core *c);
 int exchange_core_timeout_ms(const struct exchange_core *c);
-/** The next exchange that is answered by all shards, or NULL. */
+/** The next exchange that is answered by all shards, or has failed; or NULL. */
 struct exchange *exchange_core_take_done(struct exchange_core *c);
 /** Which shard is waited for longest, and for what (a KEYS or PUSH exchange).
  * @param held the request waits for the shard's credit

@@ -28,6 +28,14 @@ static void look_around(const struct exchange_core *c, const struct exchange *x,
     }
 }
 
+static int crowds(const struct exchange_core *c, const struct exchange *x,
+                  uint32_t shard)
+{
+    return is_pull(x) &&
+           atomic_load(&c->account.replies) + x->legs[shard].causes >
+               c->account.replies_most;
+}
+
 int exchange_may_go(const struct exchange_core *c, const struct exchange *x,
                     uint32_t shard)
 {
@@ -35,7 +43,8 @@ int exchange_may_go(const struct exchange_core *c, const struct exchange *x,
     struct credit_facts f = {.heard = line->heard,
                              .credit = line->credit,
                              .used = atomic_load(&line->used),
-                             .cost = cost_of(&x->legs[shard])};
+                             .cost = cost_of(&x->legs[shard]),
+                             .crowds = crowds(c, x, shard)};
 
     if (atomic_load(&c->account.n_held) == 0 && credit_judge(&f) == CREDIT_GO)
         return 1; // nobody is before it, oldest or not
@@ -51,7 +60,8 @@ void exchange_charge(struct exchange_core *c, struct exchange *x,
     x->account = &c->account;
     leg->counts = 1;
     leg->cost = cost_of(leg);
-    account_charge(&c->account, shard, x->worker, is_pull(x), leg->cost);
+    account_charge(&c->account, shard, x->worker, is_pull(x), leg->cost,
+                   leg->causes);
 }
 
 int exchange_give_back(struct exchange *x, uint32_t shard)
@@ -61,7 +71,8 @@ int exchange_give_back(struct exchange *x, uint32_t shard)
     if (!leg->counts)
         return 0;
     leg->counts = 0;
-    account_give_back(x->account, shard, x->worker, is_pull(x), leg->cost);
+    account_give_back(x->account, shard, x->worker, is_pull(x), leg->cost,
+                      leg->causes);
     return 1;
 }
 

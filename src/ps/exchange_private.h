@@ -15,7 +15,15 @@ struct exchange_core {
     struct exchange *done, **done_last;
     struct account account;
     struct exchange_counters counters;
+    uint64_t no_room; // answers that could not be kept
 };
+
+/* exchange_room.c */
+
+/** What this process had no room for so far. */
+uint64_t exchange_refusals(const struct exchange_core *c);
+/** @return 0: its answers will never have room */
+int exchange_fits(const struct exchange_core *c, const struct exchange *x);
 
 /* exchange_credit.c */
 

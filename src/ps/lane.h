@@ -35,6 +35,7 @@ struct lane {
     struct peer push_peer;              // staleness 0: the push that waits
     struct wire_header push_header;
     int has_push;
+    uint64_t lacks; // bytes that its next push takes, which found no room
     struct push_body push;      // of that, or of the one being looked at
     struct ticket *push_ticket; // its rows; NULL: it brought keys
     struct ticket_book tickets;

@@ -68,6 +68,9 @@ size_t recode_gradient_bytes(const struct recode *r, uint32_t flags);
 void recode_gradient_read(const struct recode *r, uint32_t flags,
                           const struct payload_view *in, size_t at, float *x);
 
+/** What an encoded payload of so many bytes is given to be turned back in. */
+size_t recode_decoded_bytes(const struct recode *r, enum encoding e,
+                            size_t size);
 /** A push of f32 from an encoded one.
  * @param flags of its header
  * @return also FUSOR_EPROTO: sizes do not fit */

@@ -179,6 +179,12 @@ static enum fusor_status get_values(struct decoding *d, enum encoding e,
     return payload_reader_finish(&d->in, "values", err);
 }
 
+size_t recode_decoded_bytes(const struct recode *r, enum encoding e,
+                            size_t size)
+{
+    return (e == ENCODING_BF16 ? 2 : 4) * size + 16 * recode_sections(r);
+}
+
 /* A buffer for what `in` stands for. */
 static enum fusor_status begin(struct decoding *d, enum encoding e,
                                const struct payload_view *in,
@@ -186,10 +192,8 @@ static enum fusor_status begin(struct decoding *d, enum encoding e,
                                struct payload_buffer **out,
                                struct fusor_error *err)
 {
-    size_t times = e == ENCODING_BF16 ? 2 : 4;
-
-    FUSOR_TRY(payload_buffer_take(
-        pool, times * in->size + 16 * recode_sections(d->r), out, err));
+    FUSOR_TRY(payload_buffer_take(pool, recode_decoded_bytes(d->r, e, in->size),
+                                  out, err));
     payload_writer_init_buffer(&d->out, *out);
     payload_reader_init_view(&d->in, in);
     return FUSOR_OK;

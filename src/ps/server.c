@@ -250,6 +250,7 @@ enum fusor_status server_begin(struct server *s, const struct command *c,
 {
     struct optim_span span = {c->clock, c->epoch, c->lr_factor};
 
+    FUSOR_TRY(server_check_dense(s, c->n_units, err));
     FUSOR_TRY(shard_begin_span(s->config.shard, &span, c->n_units, err));
     credit_peers_turn(&s->peers);
     for (uint32_t w = 0; w < s->config.n_workers; w++)

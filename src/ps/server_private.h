@@ -101,7 +101,8 @@ enum fusor_status server_look_up(struct server *s, struct lookup *l,
 /** Send the values of a pull, which the clock allows.
  * @param lookup NULL: its rows are known
  * @return FUSOR_EAGAIN: no room for the answer now, its readers are slow: it is
- * asked for again; or why its keys could not be looked up */
+ * asked for again; FUSOR_ENOMEM: nor will there be, or its keys found no room;
+ * or why else they could not be looked up */
 enum fusor_status server_answer_pull(struct server *s,
                                      const struct lane_pull *pull,
                                      struct lookup *lookup,
@@ -121,6 +122,20 @@ void server_unit_destroy(struct server_unit *u); // NULL is fine
 /** Apply what views [first, first + n) show as one unit. */
 enum fusor_status server_apply(struct server *s, uint32_t first, uint32_t n,
                                struct fusor_error *err);
+
+/* server_room.c */
+
+/** A push finds no room: will it, once all that goes has gone?
+ * @param need what it takes
+ * @return FUSOR_ENOMEM: never, as the pushes of its unit do not fit together */
+enum fusor_status server_check_push(struct server *s, uint32_t lease,
+                                    uint64_t need, struct fusor_error *err);
+/** The same of values to train on for the unit under way. */
+enum fusor_status server_check_values(const struct server *s, uint32_t lease,
+                                      uint64_t need, struct fusor_error *err);
+/** An epoch begins: do the dense floats of a unit fit? */
+enum fusor_status server_check_dense(const struct server *s, uint64_t n_units,
+                                     struct fusor_error *err);
 
 /* server_push.c */
 /** Or a worker asks what is here of a push (WIRE_ASK). */

@@ -4,6 +4,7 @@
 
 #include "coord/lease.h"
 #include "ps/consistency.h"
+#include "ps/room.h"
 #include "ps/server_private.h"
 
 static void count_staleness(struct server *s, const struct lane *l,
@@ -205,6 +206,7 @@ static enum fusor_status take_push(struct server *s, const struct message *msg,
     enum fusor_status rc;
 
     l->next++;
+    l->lacks = 0;
     l->term = h->term;
     l->last_peer = msg->from;
     l->last_request = h->request;
@@ -287,6 +289,21 @@ static enum fusor_status open_push(struct server *s, const struct message *msg,
     return decode_push(s, msg, body, err);
 }
 
+/* A push that is to be kept finds no room: it is sent again, if there ever will
+ * be any. */
+static enum fusor_status on_no_room(struct server *s, const struct message *msg,
+                                    struct fusor_error *err)
+{
+    const struct wire_header *h = &msg->header;
+    enum encoding e = recode_encoding(h->flags);
+    struct recode r = server_recode(s);
+    size_t size =
+        e == ENCODING_F32 ? msg->size : recode_decoded_bytes(&r, e, msg->size);
+
+    s->counters.no_room++;
+    return server_check_push(s, h->lease, payload_buffer_cost(size), err);
+}
+
 static enum fusor_status on_new_push(struct server *s,
                                      const struct message *msg,
                                      struct fusor_error *err)
@@ -301,11 +318,12 @@ static enum fusor_status on_new_push(struct server *s,
     profile_enter(s->config.profile, PROFILE_PUSH);
     rc = open_push(s, msg, &why);
     if (rc == FUSOR_ENOMEM)
-        s->counters.no_room++; // it is sent again
-    else if (rc != FUSOR_OK)
+        return on_no_room(s, msg, err);
+    if (rc != FUSOR_OK) {
         server_drop(s, msg, &why);
-    if (rc != FUSOR_OK)
         return FUSOR_OK;
+    }
+    messenger_let_go(s->config.messenger); // it goes when the lane lets go
     rc = read_push(s, msg, &ticket, &why);
     if (rc == FUSOR_OK)
         return take_push(s, msg, ticket, err);
@@ -338,6 +356,21 @@ static void on_duplicate(struct server *s, const struct message *msg)
     l->push_header.attempt = h->attempt;
 }
 
+/* A worker asks for a push that is not here as a whole: it is lost, on its way
+ * or finds no room. */
+static enum fusor_status on_missing_push(struct server *s,
+                                         const struct message *msg,
+                                         struct fusor_error *err)
+{
+    const struct wire_header *h = &msg->header;
+
+    if (s->lanes[h->lease].has_push)
+        return FUSOR_OK; // before its time
+    FUSOR_TRY(server_check_push(s, h->lease, room_of_chunks(h->a), err));
+    server_tell_missing(s, msg);
+    return FUSOR_OK;
+}
+
 enum fusor_status server_on_push(struct server *s, const struct message *msg,
                                  struct fusor_error *err)
 {
@@ -349,11 +382,8 @@ enum fusor_status server_on_push(struct server *s, const struct message *msg,
 
     if (!s->open || h->epoch != (uint32_t)s->epoch)
         return FUSOR_OK; // of an epoch that is over: its answer was lost
-    if (verdict == PUSH_NEW && h->kind == WIRE_ASK) {
-        if (!l->has_push) // else it is before its time
-            server_tell_missing(s, msg);
-        return FUSOR_OK;
-    }
+    if (verdict == PUSH_NEW && h->kind == WIRE_ASK)
+        return on_missing_push(s, msg, err);
     if (verdict == PUSH_NEW)
         return on_new_push(s, msg, err);
     if (verdict == PUSH_REFUSED) {

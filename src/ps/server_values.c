@@ -284,6 +284,9 @@ enum fusor_status server_answer_pull(struct server *s,
     if (payload_buffer_take(messenger_pool(a.messenger), room, &a.out, err) !=
         FUSOR_OK) {
         s->counters.no_room++;
+        if (!(pull->header.flags & PS_PEEK))
+            FUSOR_TRY(server_check_values(s, pull->header.lease,
+                                          payload_buffer_cost(room), err));
         log_warn("values for lease %u wait: %s", pull->header.lease, err->text);
         return FUSOR_EAGAIN;
     }

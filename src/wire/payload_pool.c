@@ -204,8 +204,8 @@ static enum fusor_status no_room(struct payload_pool *pool, size_t want,
                                  struct fusor_error *err)
 {
     return fusor_fail(err, FUSOR_ENOMEM,
-                      "payload pool: no room for %zu bytes (%zu of %zu "
-                      "held): raise its share of the memory cap",
+                      "messages: no room for %zu bytes (%zu of %zu in use): "
+                      "raise cluster.message_memory",
                       want, payload_pool_bytes(pool), pool->max_bytes);
 }
 

@@ -37,15 +37,15 @@ static void close_all(void)
 static void each_shard_and_worker_counts_for_itself(void)
 {
     open_all();
-    account_charge(&account, 1, 0, 1, 10);
-    account_charge(&account, 1, 1, 0, 20);
+    account_charge(&account, 1, 0, 1, 10, 0);
+    account_charge(&account, 1, 1, 0, 20, 0);
     CHECK(account.lines[0].used == 0 && account.lines[1].used == 30);
     CHECK(account_has_pull(&account, 1, 0) &&
           !account_has_pull(&account, 0, 0));
     CHECK(!account_has_pull(&account, 1, 1)); // that was a push
-    account_give_back(&account, 1, 0, 1, 10);
+    account_give_back(&account, 1, 0, 1, 10, 0);
     CHECK(account.lines[1].used == 20 && !account_has_pull(&account, 1, 0));
-    account_give_back(&account, 1, 1, 0, 20);
+    account_give_back(&account, 1, 1, 0, 20, 0);
     CHECK(account.lines[1].used == 0);
     close_all();
 }
@@ -65,7 +65,7 @@ static void *give_back_all(void *arg)
 {
     (void)arg;
     for (int i = 0; i < TIMES; i++) {
-        account_give_back(&account, 0, 1, 1, 3);
+        account_give_back(&account, 0, 1, 1, 3, 0);
         account_call(&account);
     }
     return NULL;
@@ -77,11 +77,11 @@ static void another_thread_may_give_back(void)
 
     open_all();
     for (int i = 0; i < TIMES; i++)
-        account_charge(&account, 0, 1, 1, 3);
+        account_charge(&account, 0, 1, 1, 3, 0);
     REQUIRE(!pthread_create(&thread, NULL, give_back_all, NULL));
     for (int i = 0; i < TIMES; i++) {
-        account_charge(&account, 0, 0, 1, 1);
-        account_give_back(&account, 0, 0, 1, 1);
+        account_charge(&account, 0, 0, 1, 1, 0);
+        account_give_back(&account, 0, 0, 1, 1, 0);
     }
     pthread_join(thread, NULL);
     CHECK(account.lines[0].used == 0 && !account_has_pull(&account, 0, 1));
@@ -93,9 +93,9 @@ static void who_waits_for_room_is_woken(void)
     struct message msg;
 
     open_all();
-    account_charge(&account, 0, 0, 0, 3);
+    account_charge(&account, 0, 0, 0, 3, 0);
     atomic_fetch_add(&account.n_held, 1);
-    account_give_back(&account, 0, 0, 0, 3);
+    account_give_back(&account, 0, 0, 0, 3, 0);
     account_call(&account);
     /* It would wait for ever: nobody else is there, and no time is given. */
     CHECK(messenger_receive(messenger, &msg, -1, NULL) == FUSOR_EAGAIN);

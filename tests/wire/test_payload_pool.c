@@ -35,7 +35,7 @@ static void the_bound_is_kept(void)
     REQUIRE(payload_pool_create(10000, &pool, NULL) == FUSOR_OK);
     REQUIRE(payload_buffer_take(pool, 8192, &a, NULL) == FUSOR_OK);
     CHECK(payload_buffer_take(pool, 4096, &b, &err) == FUSOR_ENOMEM);
-    CHECK(strstr(err.text, "cap") != NULL);
+    CHECK(strstr(err.text, "raise") != NULL);
     payload_buffer_unref(a);
     /* The idle one makes room for another size. */
     REQUIRE(payload_buffer_take(pool, 4096, &b, NULL) == FUSOR_OK);

@@ -1,0 +1,90 @@
+#!/bin/sh
+# What messages may take of memory: so little that requests are held back, and
+# the job ends with the same bits; less than a unit needs, and it ends at once
+# with a line that says what to do, not with a wait that nobody explains.
+. "$(dirname "$0")/lib.sh"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+ok "generate" "$FUSOR" generate -o demo --users 4000 --items 300 \
+    --events 24000 -q
+ok "prepare" "$FUSOR" prepare demo --protocol time-split -o parts/wide -q
+job job.yaml wide 1
+sed -i 's/^tables:.*/tables: {user: 600, item: 600, genres: 8}/' job.yaml
+sed -i 's|^train:.*|train: {global_batch: 1024, micro_batches: 4, epochs: 1}|' job.yaml
+echo 'cluster: {staleness: 0, placement: split, threads: 1}' >>job.yaml
+
+# ranks WORKERS SERVERS RUN MORE... : a push is 1.7 MiB, of two workers
+ranks() {
+    n=$(($1 + $2)) servers=$2 run=$3
+    shift 3
+    mpirun --oversubscribe -n "$n" "$FUSOR" train job.yaml -q \
+        --servers "$servers" --run-dir "runs/$run" "$@" </dev/null
+}
+
+digest() {
+    ok "digest of $1" "$FUSOR" inspect "runs/$1" --digest --json
+    found=$(sed -n 's/.*"digest": *"\([0-9a-f]*\)".*/\1/p' out)
+    [ "${#found}" = 16 ] || die "no digest of $1"
+}
+
+# held RUN : requests that its workers held back
+held() {
+    sed -n 's/.*held back by credit: \([0-9]*\) requests.*/\1/p' \
+        "runs/$1"/logs/worker-*.log | awk '{ n += $1 } END { print n + 0 }'
+}
+
+ok "a lot of memory" ranks 2 1 much
+[ "$(held much)" = 0 ] || die "requests were held back without need"
+digest much
+want=$found
+for transport in shm zmq; do
+    ok "little memory, $transport" ranks 2 1 "little-$transport" \
+        --set cluster.message_memory=8MiB --set cluster.transport=$transport
+    [ "$(held "little-$transport")" -gt 0 ] || die "nothing was held back"
+    grep -q 'held back by credit' "runs/little-$transport/metrics.jsonl" ||
+        die "the metrics do not say that requests were held back"
+    grep -q ' 0 malformed, 0 without room' \
+        "runs/little-$transport/logs/server-0.log" ||
+        die "the shard had no room"
+    digest "little-$transport"
+    [ "$found" = "$want" ] || die "little memory gives other bits: $found"
+done
+
+# ends CODE TEXT RUN MORE... : one line of fusor's with TEXT, on stderr
+ends() {
+    code=0 want_code=$1 text=$2
+    shift 2
+    "$@" >out 2>err || code=$?
+    [ "$code" = "$want_code" ] || die "exit code $code, not $want_code: $*"
+    grep -F "$text" err | grep -q 'cluster.message_memory' ||
+        die "no \"$text\" in the error: $*"
+    echo "ok: $(grep -m 1 -F "$text" err)"
+}
+ends 4 'the gradients of one unit take' ranks 4 1 unit \
+    --set cluster.message_memory=4MiB
+ends 4 'a message of' ranks 2 1 message --set cluster.message_memory=4MiB \
+    --set train.global_batch=4096
+ends 4 "a step's values take" ranks 1 4 step --set cluster.staleness=-1 \
+    --set cluster.message_memory=4MiB --set train.global_batch=4096 \
+    --set cluster.transport=zmq
+
+# Weights of 1.5 MiB, from three workers.
+wide='{type: mlp, inputs: [user, item, genres], units: [320]}'
+ends 4 'the gradients of one unit take' ranks 3 1 dense \
+    --set cluster.message_memory=4MiB --set towers.deep="$wide"
+grep -q 'shard 0: 0 pulls' runs/dense/logs/server-0.log ||
+    die "the weights do not fit, and that was not seen before the first step"
+ends 2 'the weights alone' mpirun --oversubscribe -n 4 "$FUSOR" train \
+    job.yaml --check --servers 1 --set cluster.message_memory=4MiB \
+    --set towers.deep="$wide"
+ok "a prediction" mpirun --oversubscribe -n 4 "$FUSOR" train job.yaml \
+    --dry-run --servers 1 --set cluster.message_memory=4MiB \
+    --set towers.deep="$wide"
+says 'cluster.message_memory is 4.0 MiB, and the gradients of a unit take'
+ok "it fits" mpirun --oversubscribe -n 4 "$FUSOR" train job.yaml --check \
+    --servers 1 --set cluster.message_memory=6MiB --set towers.deep="$wide"
+
+ok "the setting" "$FUSOR" train job.yaml --print-config
+shows 'message_memory: 2147483648  # default'
+fails 2 'message_memory' "$FUSOR" train job.yaml --check \
+    --set cluster.message_memory=1MiB

@@ -23,7 +23,7 @@ enum rng_purpose {
     RNG_TEST,
     RNG_NETWORK, // the simulated network
     RNG_JOB,     // ids
-    RNG_ROUND,   // a = table, b = key: of bf16 values, walked by clock
+    RNG_ROUND,   // a = table, b = purpose: of bf16 rows, walked by clock
     RNG_ADMIT,   // the same: does a key get a row?
     RNG_WIRE,    // a = unit and micro-batch, b = table and key
     RNG_MASK,    // a = epoch and tower, b = sample id

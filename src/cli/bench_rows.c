@@ -52,6 +52,7 @@ struct rows_bench {
     uint64_t *keys;      // [batch]
     uint32_t *refs;      // [batch]
     float *values;       // [batch, width]
+    float *grads;        // [batch, width]
     uint64_t clock;      // units so far
     double made_seconds; // of all rows
     double seconds[N_PHASES][REPEATS_MAX];
@@ -115,7 +116,7 @@ static enum fusor_status one_unit(struct rows_bench *b,
                                   struct fusor_error *err)
 {
     struct shard_rows rows = {
-        .n = (uint32_t)b->o.batch, .refs = b->refs, .packed = b->values};
+        .n = (uint32_t)b->o.batch, .refs = b->refs, .packed = b->grads};
     struct shard_push push = {.tables = &rows};
     double t[N_PHASES + 1];
 
@@ -124,12 +125,19 @@ static enum fusor_status one_unit(struct rows_bench *b,
     t[READ] = clock_seconds();
     shard_read_rows(b->shard, 0, b->keys, b->refs, b->o.batch, b->values);
     t[APPLY] = clock_seconds();
-    /* The values are their own gradients: as good as any. */
     FUSOR_TRY(shard_apply(b->shard, &push, 1, b->clock++, err));
     t[N_PHASES] = clock_seconds();
     for (int p = 0; p < N_PHASES; p++)
         seconds[p] = t[p + 1] - t[p];
     return FUSOR_OK;
+}
+
+/* Even in [-0.01, 0.01): not the values themselves, which would shrink to
+ * denormals. */
+static void draw_grads(struct rows_bench *b, struct rng *g)
+{
+    for (uint64_t i = 0; i < b->o.batch * b->o.width; i++)
+        b->grads[i] = 0.02f * rng_float(g) - 0.01f;
 }
 
 static enum fusor_status measure(struct rows_bench *b, struct fusor_error *err)
@@ -140,6 +148,7 @@ static enum fusor_status measure(struct rows_bench *b, struct fusor_error *err)
 
     FUSOR_TRY(shard_begin_span(b->shard, &span, 1 << 20, err));
     FUSOR_TRY(make_rows(b, err));
+    draw_grads(b, &g);
     for (uint64_t r = 0; r <= b->o.repeats; r++) {
         draw(b, &g);
         FUSOR_TRY(one_unit(b, seconds, err));
@@ -261,7 +270,8 @@ static enum fusor_status bench(struct rows_bench *b, int as_json,
     b->keys = mem_alloc(b->o.batch, sizeof(*b->keys));
     b->refs = mem_alloc(b->o.batch, sizeof(*b->refs));
     b->values = mem_alloc(b->o.batch * b->o.width, sizeof(*b->values));
-    if (!b->keys || !b->refs || !b->values)
+    b->grads = mem_alloc(b->o.batch * b->o.width, sizeof(*b->grads));
+    if (!b->keys || !b->refs || !b->values || !b->grads)
         return mem_fail(err, "bench rows", b->o.batch * b->o.width * 4);
     rc = make_shard(b, err);
     if (rc == FUSOR_OK)
@@ -288,6 +298,7 @@ static enum fusor_status run(struct args *a, struct fusor_error *err)
     mem_free(b->keys);
     mem_free(b->refs);
     mem_free(b->values);
+    mem_free(b->grads);
     mem_free(b);
     return rc;
 }

@@ -174,8 +174,9 @@ static double gradient_norm(const float *g, size_t n)
                 ((lane[1] + lane[5]) + (lane[3] + lane[7])));
 }
 
-static float clip_scale(double most, const float *grad, size_t width)
+float optim_clip_scale(const struct optim *o, const float *grad, size_t width)
 {
+    double most = o->spec.clip_row;
     double norm = most > 0 && grad ? gradient_norm(grad, width) : 0;
 
     return norm > most ? (float)(most / norm) : 1.0f; // NaN is not above most
@@ -188,7 +189,7 @@ static void run_kernel(struct optim_call *call)
     if (!call->grad) {
         o->kernels->run[OPTIM_NONE](call);
     } else if (o->full) {
-        call->scale = clip_scale(o->spec.clip_row, call->grad, call->width);
+        call->scale = optim_clip_scale(o, call->grad, call->width);
         o->kernels->run[OPTIM_FULL](call);
     } else {
         o->kernels->run[OPTIM_BARE](call);
@@ -208,6 +209,14 @@ void optim_apply(const struct optim *o, float *values, float *state,
                               .step = step};
 
     run_kernel(&call);
+}
+
+void optim_apply_rows(const struct optim *o, const struct optim_rows *rows,
+                      const struct optim_step *step)
+{
+    struct optim_call call = {.scale = 1.0f, .o = o, .step = step};
+
+    o->kernels->rows[o->full != 0][rows->halves != 0](rows, call);
 }
 
 void optim_apply_part(const struct optim *o, float *values, float *state,

@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/rng.h"
 #include "base/yaml.h"
 #include "fusor/status.h"
 
@@ -203,6 +204,36 @@ void optim_apply(const struct optim *o, float *values, float *state,
  * @param grad [n] of the part */
 void optim_apply_part(const struct optim *o, float *values, float *state,
                       const float *grad, size_t width, size_t from, size_t n,
+                      const struct optim_step *step);
+
+/* Rows of a table as they lie in memory: each begins with its key. */
+struct optim_rows {
+    unsigned char *base;
+    const uint32_t *refs; // [n] a row begins at base + 16 times it; 0: none
+    size_t n;
+    const float *packed; // [n, width] their gradients, or NULL:
+    float *const *grads; // [n] where each is
+    size_t width;
+    int halves;                             // values are bfloat16 (bf16.h)
+    uint32_t bytes;                         // of a row, to fetch it ahead
+    uint32_t values_at, state_at, clock_at; // into a row; no clock: 0
+    uint32_t clock;                         // the u32 at clock_at rises to it
+    float *scratch;                         // halves: [width]
+    uint64_t stream;                        // halves: of optim_stream()
+};
+
+/** What the rounding of a row draws from. @param of_unit a hash of what all
+ * rows of the call have in common */
+static inline uint64_t optim_stream(uint64_t of_unit, uint64_t key)
+{
+    rng_u128 product = (rng_u128)(of_unit ^ key) * 0x9e3779b97f4a7c15u;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/** optim_apply() on each row, fetched ahead; where values are halves in the
+ * bits of bf16_ops()->widen, optim_apply() and bf16_ops()->round. */
+void optim_apply_rows(const struct optim *o, const struct optim_rows *rows,
                       const struct optim_step *step);
 
 /** Does a row need optim_catch_up() before it is read? (l2 scope: table) */

@@ -7,9 +7,8 @@
 
 #define LANES 16
 
-static inline __attribute__((always_inline)) float
-mean_square(const struct optim_call *call, enum optim_mode mode,
-            struct optim_terms t)
+OPTIM_INLINE float mean_square(const struct optim_call *call,
+                               enum optim_mode mode, struct optim_terms t)
 {
     const float *grad = call->grad, *w = call->values;
     float lane[LANES] = {0};

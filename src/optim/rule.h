@@ -14,7 +14,9 @@
 
 #include "base/cpu.h"
 #include "base/option.h"
+#include "optim/bf16_loop.h"
 #include "optim/optim.h"
+#include "optim/vector.h"
 
 /* Each mode is compiled apart, so the bare rule pays for nothing it lacks. */
 enum optim_mode {
@@ -36,8 +38,12 @@ struct optim_call {
     const struct optim_step *step;
 };
 
+typedef void optim_rows_fn(const struct optim_rows *rows,
+                           struct optim_call call);
+
 struct optim_kernels {
     void (*run[OPTIM_N_MODES])(const struct optim_call *call);
+    optim_rows_fn *rows[2][2]; // [full][halves]
 };
 
 /* What the text of a job says about one rule, before it is checked. */
@@ -66,6 +72,9 @@ struct optim_rule {
     extern const struct optim_rule optim_rule_##lower;
 OPTIM_KIND_LIST(OPTIM_RULE_EXTERN)
 #undef OPTIM_RULE_EXTERN
+
+/** Factor that brings a gradient to the norm of clip_row, at most 1. */
+float optim_clip_scale(const struct optim *o, const float *grad, size_t width);
 
 /** The rule of a kind that is in the registry. */
 const struct optim_rule *optim_rule_of(int kind);
@@ -102,50 +111,135 @@ const struct optim_rule *optim_rule_of(int kind);
             "", 0, 0, NULL, "of lr: KIND or {kind, warmup, total, ...}"      \
     }
 
-#define OPTIM_LOOP static inline __attribute__((always_inline)) void
-
-#if defined(__clang__)
-#define OPTIM_VECTOR _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define OPTIM_VECTOR _Pragma("GCC ivdep")
-#endif
-
-#define OPTIM_LEVEL(rule, level, target)                                  \
-    target static void rule##_bare_##level(const struct optim_call *call) \
-    {                                                                     \
-        rule##_loop(call, OPTIM_BARE);                                    \
-    }                                                                     \
-    target static void rule##_full_##level(const struct optim_call *call) \
-    {                                                                     \
-        rule##_loop(call, OPTIM_FULL);                                    \
-    }                                                                     \
-    target static void rule##_none_##level(const struct optim_call *call) \
-    {                                                                     \
-        rule##_loop(call, OPTIM_NONE);                                    \
+#define OPTIM_KERNEL(rule, which, mode, level, target)                         \
+    target static void rule##_##which##_##level(const struct optim_call *call) \
+    {                                                                          \
+        rule##_loop(call, mode);                                               \
     }
-#define OPTIM_ROW(rule, level)                                            \
-    {                                                                     \
-        {                                                                 \
-            rule##_bare_##level, rule##_full_##level, rule##_none_##level \
-        }                                                                 \
+
+/* Rows of floats, and of halves: widened into the scratch, stepped, rounded.
+ * A width that is known to be a multiple of any vector leaves no rest. */
+#define OPTIM_ROWS_LOOP(rule, which, mode, level, target)             \
+    target OPTIM_LOOP rule##_##which##_floats_##level##_loop(         \
+        struct optim_rows rows, struct optim_call call, size_t width) \
+    {                                                                 \
+        call.width = call.apart = width;                              \
+        for (size_t i = 0; i < rows.n; i++)                           \
+            if (optim_row_open(&rows, i, mode, &call)) {              \
+                rule##_loop(&call, mode);                             \
+                optim_row_close(&rows, i);                            \
+            }                                                         \
+    }                                                                 \
+    target OPTIM_LOOP rule##_##which##_halves_##level##_loop(         \
+        struct optim_rows rows, struct optim_call call, size_t width) \
+    {                                                                 \
+        call.width = call.apart = width;                              \
+        for (size_t i = 0; i < rows.n; i++)                           \
+            if (optim_row_open(&rows, i, mode, &call)) {              \
+                uint16_t *halves = (void *)call.values;               \
+                                                                      \
+                call.values = rows.scratch;                           \
+                bf16_widen_##level(halves, call.values, width);       \
+                rule##_loop(&call, mode);                             \
+                bf16_round_##level(call.values, halves, width,        \
+                                   optim_row_stream(&rows, i));       \
+                optim_row_close(&rows, i);                            \
+            }                                                         \
+    }
+#define OPTIM_ROWS_KERNEL(rule, name, level, target)                          \
+    target static void rule##_##name##_##level(const struct optim_rows *rows, \
+                                               struct optim_call call)        \
+    {                                                                         \
+        size_t whole = rows->width & ~(size_t)15;                             \
+                                                                              \
+        if (rows->width == whole)                                             \
+            rule##_##name##_##level##_loop(*rows, call, whole);               \
+        else                                                                  \
+            rule##_##name##_##level##_loop(*rows, call, rows->width);         \
+    }
+#define OPTIM_LEVEL(rule, level, target)                   \
+    OPTIM_KERNEL(rule, bare, OPTIM_BARE, level, target)    \
+    OPTIM_KERNEL(rule, full, OPTIM_FULL, level, target)    \
+    OPTIM_KERNEL(rule, none, OPTIM_NONE, level, target)    \
+    OPTIM_ROWS_LOOP(rule, bare, OPTIM_BARE, level, target) \
+    OPTIM_ROWS_LOOP(rule, full, OPTIM_FULL, level, target) \
+    OPTIM_ROWS_KERNEL(rule, bare_floats, level, target)    \
+    OPTIM_ROWS_KERNEL(rule, bare_halves, level, target)    \
+    OPTIM_ROWS_KERNEL(rule, full_floats, level, target)    \
+    OPTIM_ROWS_KERNEL(rule, full_halves, level, target)
+#define OPTIM_ROW(rule, level)                                           \
+    {                                                                    \
+        {rule##_bare_##level, rule##_full_##level, rule##_none_##level}, \
+        {                                                                \
+            {rule##_bare_floats_##level, rule##_bare_halves_##level},    \
+            {                                                            \
+                rule##_full_floats_##level, rule##_full_halves_##level   \
+            }                                                            \
+        }                                                                \
     }
 
 #if defined(__x86_64__)
-#define OPTIM_KERNELS(rule)                                                    \
-    OPTIM_LEVEL(rule, plain, )                                                 \
-    OPTIM_LEVEL(rule, avx2, __attribute__((target("avx2"))))                   \
-    OPTIM_LEVEL(rule, avx512,                                                  \
-                __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq")))) \
-    static const struct optim_kernels rule##_kernels[] = {                     \
-        [CPU_PLAIN] = OPTIM_ROW(rule, plain),                                  \
-        [CPU_AVX2] = OPTIM_ROW(rule, avx2),                                    \
+#define OPTIM_KERNELS(rule)                                \
+    OPTIM_LEVEL(rule, plain, OPTIM_PLAIN)                  \
+    OPTIM_LEVEL(rule, avx2, OPTIM_AVX2)                    \
+    OPTIM_LEVEL(rule, avx512, OPTIM_AVX512)                \
+    static const struct optim_kernels rule##_kernels[] = { \
+        [CPU_PLAIN] = OPTIM_ROW(rule, plain),              \
+        [CPU_AVX2] = OPTIM_ROW(rule, avx2),                \
         [CPU_AVX512] = OPTIM_ROW(rule, avx512)};
 #else
 #define OPTIM_KERNELS(rule)                                \
-    OPTIM_LEVEL(rule, plain, )                             \
+    OPTIM_LEVEL(rule, plain, OPTIM_PLAIN)                  \
     static const struct optim_kernels rule##_kernels[] = { \
         [CPU_PLAIN] = OPTIM_ROW(rule, plain)};
 #endif
+
+#define OPTIM_AHEAD 8 /* rows a prefetch runs in front: 8 x 25 ns, a miss */
+
+OPTIM_LOOP optim_row_fetch(const struct optim_rows *rows, size_t i)
+{
+    const unsigned char *p = rows->base + (size_t)rows->refs[i] * 16;
+
+    for (size_t at = 0; at < rows->bytes; at += 64)
+        __builtin_prefetch(p + at, 1);
+    __builtin_prefetch(p + rows->bytes - 1, 1); // begins anywhere in a line
+}
+
+/** Fetch a row ahead and say where row i has what a kernel needs.
+ * @return 0: nobody's row */
+OPTIM_INLINE int optim_row_open(const struct optim_rows *rows, size_t i,
+                                enum optim_mode mode, struct optim_call *call)
+{
+    unsigned char *row = rows->base + (size_t)rows->refs[i] * 16;
+
+    if (i + OPTIM_AHEAD < rows->n)
+        optim_row_fetch(rows, i + OPTIM_AHEAD);
+    if (!rows->refs[i])
+        return 0;
+    call->values = (float *)(void *)(row + rows->values_at);
+    call->state = (float *)(void *)(row + rows->state_at);
+    call->grad = rows->grads ? rows->grads[i] : rows->packed + i * call->width;
+    if (mode == OPTIM_FULL)
+        call->scale = optim_clip_scale(call->o, call->grad, call->width);
+    return 1;
+}
+
+/** It has seen the unit. */
+OPTIM_LOOP optim_row_close(const struct optim_rows *rows, size_t i)
+{
+    unsigned char *row = rows->base + (size_t)rows->refs[i] * 16;
+    uint32_t *clock = (uint32_t *)(void *)(row + rows->clock_at);
+
+    if (rows->clock_at && *clock < rows->clock)
+        *clock = rows->clock;
+}
+
+OPTIM_INLINE uint64_t optim_row_stream(const struct optim_rows *rows, size_t i)
+{
+    const unsigned char *row = rows->base + (size_t)rows->refs[i] * 16;
+
+    return optim_stream(rows->stream, *(const uint64_t *)(const void *)row);
+}
 
 /* The terms that are common to all rules, as a kernel keeps them. */
 struct optim_terms {
@@ -158,9 +252,8 @@ static inline struct optim_terms optim_terms(const struct optim_call *call)
 }
 
 /** Element i of the gradient, clipped and with l2. */
-static inline __attribute__((always_inline)) float
-optim_gradient(enum optim_mode mode, struct optim_terms t, const float *grad,
-               size_t i, float w)
+OPTIM_INLINE float optim_gradient(enum optim_mode mode, struct optim_terms t,
+                                  const float *grad, size_t i, float w)
 {
     if (mode == OPTIM_BARE)
         return grad[i];
@@ -171,8 +264,7 @@ optim_gradient(enum optim_mode mode, struct optim_terms t, const float *grad,
 
 /** Move w towards 0 by t, not past it: the proximal step of l1 (Duchi and
  * Singer 2009, eq. 19). Comparisons are such that NaN stays. */
-static inline __attribute__((always_inline)) float
-optim_shrink(enum optim_mode mode, float w, float t)
+OPTIM_INLINE float optim_shrink(enum optim_mode mode, float w, float t)
 {
     float rest = fabsf(w) - t;
 

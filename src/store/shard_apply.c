@@ -7,55 +7,60 @@
 #include "store/shard_private.h"
 
 #define AHEAD 8 /* rows a prefetch runs in front: 8 x 25 ns covers a miss */
+#define FETCH_MOST 512 /* bytes of a row that are fetched ahead */
+#define BLOCK 64       /* rows that stay in the cache between two passes */
 
-static void prefetch_row(const struct table *t, uint32_t ref)
+/* What the rounding of a table's rows draws from in one unit. A row may be
+ * caught up and stepped at one clock: purpose tells them apart. */
+enum purpose { CATCH_UP, STEP };
+
+static uint64_t unit_stream(const struct table *t, uint64_t clock,
+                            enum purpose purpose)
 {
-    const char *p = (const char *)table_row(t, ref);
-    uint32_t bytes = t->stride < 512 ? t->stride : 512;
+    struct rng stream = rng_stream(t->seed, RNG_ROUND, t->number, purpose);
 
-    for (uint32_t at = 0; at < bytes; at += 64)
-        __builtin_prefetch(p + at, 1);
+    stream.counter = clock;
+    return rng_u64(&stream);
 }
 
-/* A row's values as floats: in place, or widened. */
-static float *open_row(const struct shard *s, const struct table *t,
-                       struct row *r)
+/* In place, or over floats: the units missed are one change to round. */
+static void row_move(const struct shard *s, const struct table *t,
+                     struct row *r, uint64_t clock,
+                     const struct optim_timeline *timeline)
 {
-    if (t->spec->dtype == ROW_F32)
-        return r->values;
-    t->bf16->widen(row_halves(t, r), s->wide, t->width);
-    return s->wide;
-}
-
-/* Put widened values back. What is drawn depends on the key, the clock and the
- * purpose (a row may be caught up and stepped at one clock). */
-static void close_row(const struct table *t, struct row *r, const float *values,
-                      uint64_t clock, unsigned purpose)
-{
-    struct rng stream;
-
-    if (t->spec->dtype == ROW_F32)
+    if (t->spec->dtype == ROW_F32) {
+        optim_catch_up(t->optim, r->values, row_state(t, r), t->width,
+                       r->last_clock, clock, timeline);
         return;
-    stream = rng_stream(t->seed, RNG_ROUND, t->number, r->key);
-    stream.counter = 2 * clock + purpose;
-    t->bf16->round(values, row_halves(t, r), t->width, rng_u64(&stream));
+    }
+    t->bf16->widen(row_halves(t, r), s->wide, t->width);
+    optim_catch_up(t->optim, s->wide, row_state(t, r), t->width, r->last_clock,
+                   clock, timeline);
+    t->bf16->round(s->wide, row_halves(t, r), t->width,
+                   optim_stream(unit_stream(t, clock, CATCH_UP), r->key));
 }
 
 static void row_catch_up(const struct shard *s, const struct table *t,
                          struct row *r, uint64_t clock,
                          const struct optim_timeline *timeline)
 {
-    float *values;
-
     if (r->last_clock >= clock)
         return;
-    if (!s->frozen_tables[t->number]) {
-        values = open_row(s, t, r);
-        optim_catch_up(t->optim, values, row_state(t, r), t->width,
-                       r->last_clock, clock, timeline);
-        close_row(t, r, values, clock, 0);
-    }
+    if (!s->frozen_tables[t->number])
+        row_move(s, t, r, clock, timeline);
     r->last_clock = (uint32_t)clock;
+}
+
+static void catch_up(const struct shard *s, const struct table *t,
+                     const uint32_t *refs, size_t n, uint64_t clock,
+                     const struct optim_timeline *timeline)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (i + AHEAD < n)
+            table_prefetch(t, refs[i + AHEAD], t->values_end);
+        if (refs[i])
+            row_catch_up(s, t, table_row(t, refs[i]), clock, timeline);
+    }
 }
 
 void shard_catch_up(struct shard *s, uint32_t table, const uint32_t *refs,
@@ -64,11 +69,8 @@ void shard_catch_up(struct shard *s, uint32_t table, const uint32_t *refs,
     const struct table *t = &s->tables[table];
     struct optim_timeline timeline = shard_timeline(s);
 
-    if (!optim_needs_catch_up(t->optim) || timeline.n == 0)
-        return;
-    for (size_t i = 0; i < n; i++)
-        if (refs[i])
-            row_catch_up(s, t, table_row(t, refs[i]), clock, &timeline);
+    if (optim_needs_catch_up(t->optim) && timeline.n)
+        catch_up(s, t, refs, n, clock, &timeline);
 }
 
 void shard_catch_up_all(struct shard *s, uint64_t clock)
@@ -95,27 +97,46 @@ struct unit {
     struct shard *s;
     uint64_t clock;
     struct optim_timeline timeline;
+    struct optim_rows rows; // of the table at hand
 };
 
-static void row_apply(const struct unit *unit, const struct table *t,
-                      uint32_t ref, const float *grad)
+static void open_table(struct unit *unit, const struct table *t)
 {
-    struct row *r = table_row(t, ref);
-    float *values;
+    int halves = t->spec->dtype == ROW_BF16;
+    uint32_t clock_at = offsetof(struct row, last_clock);
 
-    if (optim_needs_catch_up(t->optim))
-        row_catch_up(unit->s, t, r, unit->clock, &unit->timeline);
-    values = open_row(unit->s, t, r);
-    optim_apply(t->optim, values, row_state(t, r), grad, t->width,
-                &unit->s->steps[t->number]);
-    close_row(t, r, values, unit->clock, 1);
-    if (t->has_clock && r->last_clock <= unit->clock)
-        r->last_clock = (uint32_t)unit->clock + 1;
+    unit->rows = (struct optim_rows){
+        .base = t->slab->base,
+        .width = t->width,
+        .halves = halves,
+        .bytes = t->stride < FETCH_MOST ? t->stride : FETCH_MOST,
+        .values_at = t->values_at,
+        .state_at = t->state_at,
+        .clock_at = t->has_clock ? clock_at : 0,
+        .clock = (uint32_t)unit->clock + 1,
+        .scratch = unit->s->wide,
+        .stream = halves ? unit_stream(t, unit->clock, STEP) : 0};
 }
 
-static float *grad_at(const struct shard_rows *rows, uint32_t i, uint32_t width)
+/* A row that is caught up first is in the cache when its step comes.
+ * @param refs [n], packed, grads: see struct optim_rows */
+static void apply_some(const struct unit *unit, const struct table *t,
+                       const uint32_t *refs, size_t n, const float *packed,
+                       float *const *grads)
 {
-    return rows->grads ? rows->grads[i] : rows->packed + (size_t)i * width;
+    int behind = optim_needs_catch_up(t->optim);
+    struct optim_rows rows = unit->rows;
+
+    for (size_t at = 0; at < n; at += rows.n) {
+        rows.n = behind && n - at > BLOCK ? BLOCK : n - at;
+        rows.refs = refs + at;
+        rows.packed = packed ? packed + at * t->width : NULL;
+        rows.grads = grads ? grads + at : NULL;
+        if (behind)
+            catch_up(unit->s, t, rows.refs, rows.n, unit->clock,
+                     &unit->timeline);
+        optim_apply_rows(t->optim, &rows, &unit->s->steps[t->number]);
+    }
 }
 
 /* One push only: nothing to combine. */
@@ -124,14 +145,9 @@ static void apply_rows(const struct unit *unit, const struct table *t,
 {
     uint64_t dropped = 0;
 
-    for (uint32_t i = 0; i < rows->n; i++) {
-        if (i + AHEAD < rows->n)
-            prefetch_row(t, rows->refs[i + AHEAD]);
-        if (rows->refs[i])
-            row_apply(unit, t, rows->refs[i], grad_at(rows, i, t->width));
-        else
-            dropped++;
-    }
+    apply_some(unit, t, rows->refs, rows->n, rows->packed, rows->grads);
+    for (uint32_t i = 0; i < rows->n; i++)
+        dropped += rows->refs[i] == 0;
     unit->s->counters.rows_dropped += dropped;
     unit->s->counters.rows_applied += rows->n - dropped;
 }
@@ -147,7 +163,7 @@ static void apply_source(const struct unit *unit, const struct table *t,
         part.n = rows->n - at < block ? rows->n - at : block;
         part.refs = rows->refs + at;
         for (uint32_t i = 0; i < AHEAD && i < part.n; i++)
-            prefetch_row(t, part.refs[i]);
+            table_prefetch(t, part.refs[i], unit->rows.bytes);
         rows->source->read(rows->source, at, part.n, part.packed);
         apply_rows(unit, t, &part);
     }
@@ -160,6 +176,11 @@ static uint64_t count_rows(const struct shard_rows *rows)
     for (; rows; rows = rows->more)
         n += rows->n;
     return n;
+}
+
+static float *grad_at(const struct shard_rows *rows, uint32_t i, uint32_t width)
+{
+    return rows->grads ? rows->grads[i] : rows->packed + (size_t)i * width;
 }
 
 static void combine_rows(struct shard *s, const struct table *t, unsigned lo,
@@ -176,6 +197,25 @@ static void combine_rows(struct shard *s, const struct table *t, unsigned lo,
     }
 }
 
+/* Some entries of the sum, from the i-th on. @return how many */
+static size_t apply_entries(const struct unit *unit, const struct table *t,
+                            size_t i)
+{
+    struct combine *c = &unit->s->combine;
+    size_t n = c->n - i < BLOCK ? c->n - i : BLOCK;
+    uint32_t refs[BLOCK];
+    float *grads[BLOCK];
+
+    for (size_t k = 0; k < n; k++) {
+        if (i + k + AHEAD < c->n)
+            table_prefetch(t, c->entries[i + k + AHEAD].ref, unit->rows.bytes);
+        refs[k] = c->entries[i + k].ref;
+        grads[k] = combine_take(c, t, i + k);
+    }
+    apply_some(unit, t, refs, n, NULL, grads);
+    return n;
+}
+
 static void apply_combined(const struct unit *unit, const struct table *t,
                            const struct shard_push *pushes, size_t n)
 {
@@ -186,20 +226,18 @@ static void apply_combined(const struct unit *unit, const struct table *t,
         for (const struct shard_rows *r = &pushes[i].tables[t->number]; r;
              r = r->more)
             combine_rows(unit->s, t, pushes[i].lo, r);
-    for (size_t i = 0; i < c->n; i++) {
-        if (i + AHEAD < c->n)
-            prefetch_row(t, c->entries[i + AHEAD].ref);
-        row_apply(unit, t, c->entries[i].ref, combine_take(c, t, i));
-    }
+    for (size_t i = 0; i < c->n; i += n)
+        n = apply_entries(unit, t, i);
     unit->s->counters.rows_applied += c->n;
 }
 
-static void apply_table(const struct unit *unit, const struct table *t,
+static void apply_table(struct unit *unit, const struct table *t,
                         const struct shard_push *pushes, size_t n)
 {
     const struct shard_rows *only = NULL;
     size_t with_rows = 0;
 
+    open_table(unit, t);
     for (size_t i = 0; i < n; i++) {
         const struct shard_rows *rows = &pushes[i].tables[t->number];
 
@@ -288,7 +326,7 @@ static void make_steps(struct shard *s, const struct optim *optims, size_t n,
 enum fusor_status shard_apply(struct shard *s, const struct shard_push *pushes,
                               size_t n, uint64_t clock, struct fusor_error *err)
 {
-    struct unit unit = {s, clock, shard_timeline(s)};
+    struct unit unit = {.s = s, .clock = clock, .timeline = shard_timeline(s)};
     uint32_t n_tables = s->params->n_tables;
 
     FUSOR_TRY(check_pushes(s, pushes, n, err));

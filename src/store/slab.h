@@ -22,7 +22,7 @@
 #define SLAB_EXTENTS_MAX 32768 /* 64 GiB: offset / 16 fits 32 bits */
 #define SLAB_SPANS_MAX 8192
 #define SLAB_MAGIC "FUSRSLAB"
-#define SLAB_VERSION 2 /* 2: free slots, stubs, rows without a clock */
+#define SLAB_VERSION 3 /* 3: values of bf16 rows before their state */
 #define SLAB_HEAD_OFFSET (64 * 1024)
 
 struct budget {

@@ -55,10 +55,10 @@ static void a_foreign_descriptor_is_refused(void)
     REQUIRE(!ftruncate(fd, 4 << 20));
     CHECK(slab_init(&s, fd, 0, NULL, &b, &err) == FUSOR_EDATA);
     CHECK(strstr(err.text, "no slab") != NULL);
-    REQUIRE(pwrite(fd, "FUSRSLAB\3\0\0\0\0\0\0\0", 16, 0) == 16);
+    REQUIRE(pwrite(fd, "FUSRSLAB\4\0\0\0\0\0\0\0", 16, 0) == 16);
     CHECK(slab_init(&s, fd, 0, NULL, &b, &err) == FUSOR_EDATA);
-    CHECK(strstr(err.text, "version 3") != NULL);
-    REQUIRE(pwrite(fd, "FUSRSLAB\2\0\0\0\0\0\0\0", 16, 0) == 16);
+    CHECK(strstr(err.text, "version 4") != NULL);
+    REQUIRE(pwrite(fd, "FUSRSLAB\3\0\0\0\0\0\0\0", 16, 0) == 16);
     CHECK(slab_init(&s, fd, 0, NULL, &b, &err) == FUSOR_EDATA);
     CHECK(strstr(err.text, "0 extents") != NULL);
     CHECK(b.used == 0);

@@ -10,7 +10,7 @@ const char *command_name(enum command_kind kind)
         [COMMAND_EPOCH] = "epoch",       [COMMAND_CUT] = "cut",
         [COMMAND_EVALUATE] = "evaluate", [COMMAND_SAVE] = "save",
         [COMMAND_WARM] = "warm start",   [COMMAND_SCORE] = "score",
-        [COMMAND_FINISH] = "finish",
+        [COMMAND_MINE] = "mine",         [COMMAND_FINISH] = "finish",
     };
 
     if ((size_t)kind >= sizeof(names) / sizeof(names[0]) || !names[kind])
@@ -26,7 +26,8 @@ int command_for_shards(enum command_kind kind)
 int command_for_workers(enum command_kind kind)
 {
     return kind == COMMAND_EPOCH || kind == COMMAND_EVALUATE ||
-           kind == COMMAND_SCORE || kind == COMMAND_FINISH;
+           kind == COMMAND_SCORE || kind == COMMAND_MINE ||
+           kind == COMMAND_FINISH;
 }
 
 static void put(unsigned char **p, uint64_t v, int bytes)

@@ -4,8 +4,8 @@
  *
  * One training epoch is BEGIN (shards learn leases and rates), EPOCH (workers
  * do their leases), CUT (shards confirm that every unit is applied); after a
- * cut one state is seen by EVALUATE and SCORE (workers, peek pulls) and SAVE
- * (shards). */
+ * cut one state is seen by EVALUATE, SCORE and MINE (workers, peek pulls) and
+ * SAVE (shards). */
 #ifndef COORD_COMMAND_H
 #define COORD_COMMAND_H
 
@@ -27,7 +27,8 @@ enum command_kind {
                       // that the stage's init_from names
     COMMAND_SCORE,    // workers: write the scores of the fold that the stage's
                       // towers have not seen
-    COMMAND_FINISH    // everyone: leave with exit code 0
+    COMMAND_MINE,  // workers: write what the stage's negatives are drawn from
+    COMMAND_FINISH // everyone: leave with exit code 0
 };
 
 struct command {

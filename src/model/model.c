@@ -191,6 +191,24 @@ enum fusor_status model_find_label(const struct model *m, const char *name,
                       near ? near : names[0]);
 }
 
+enum fusor_status model_find_tower(const struct model *m, const char *name,
+                                   uint32_t *tower, struct fusor_error *err)
+{
+    const char *names[MAX_TOWERS + 1] = {NULL}, *near;
+
+    for (uint32_t t = 0; t < m->n_towers; t++) {
+        names[t] = m->towers[t].name;
+        if (strcmp(name, names[t]))
+            continue;
+        *tower = t;
+        return FUSOR_OK;
+    }
+    near = str_nearest(name, names);
+    return fusor_fail(err, FUSOR_EUSAGE, "no tower is named %.60s%s%s%s", name,
+                      near ? ": did you mean " : "", near ? near : "",
+                      near ? "?" : "");
+}
+
 int model_label_has_tower(const struct model *m, uint32_t label, uint32_t tower)
 {
     return heads_joins(&m->heads[label], tower);

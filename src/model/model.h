@@ -130,6 +130,9 @@ int model_loss_only_orders(const struct model *m, uint32_t label);
 /** Towers, in the job's order. */
 uint32_t model_n_towers(const struct model *m);
 const char *model_tower_name(const struct model *m, uint32_t i);
+/** @return FUSOR_EUSAGE: no tower is named so; it says which one is near */
+enum fusor_status model_find_tower(const struct model *m, const char *name,
+                                   uint32_t *tower, struct fusor_error *err);
 /** May the tower say nothing about a sample? Its score is then NaN, and the
  * fusion leaves it out there. */
 int model_tower_may_be_silent(const struct model *m, uint32_t i);

@@ -10,6 +10,7 @@
 #include "train/breakdown.h"
 #include "train/evaluate.h"
 #include "train/fold.h"
+#include "train/mined.h"
 
 static struct course *course_of(struct script *s)
 {
@@ -55,17 +56,29 @@ static enum fusor_status begin_evaluation(struct course *c, struct command *out,
     return evaluate_set_create(c->workload, &c->judged, err);
 }
 
+static enum fusor_status begin_mining(struct course *c, struct fusor_error *err)
+{
+    const struct negatives *n = course_negatives(c);
+    char name[48];
+
+    progress_say(
+        &c->progress, "%s draws negatives of rank %u to %u by %s",
+        train_stage_text(&c->workload->options, c->position.stage, name),
+        n->first, n->last, model_tower_name(c->workload->model, n->tower));
+    return mined_clear(c->workload, c->config.run_dir, c->position.stage, err);
+}
+
 static enum fusor_status fill_command(struct course *c, struct command *out,
                                       struct fusor_error *err)
 {
     static const enum command_kind kinds[] = {
-        [PHASE_INITIAL] = COMMAND_SAVE,  [PHASE_SCORE] = COMMAND_SCORE,
-        [PHASE_ANEW] = COMMAND_LOAD,     [PHASE_LOAD] = COMMAND_LOAD,
-        [PHASE_BEGIN] = COMMAND_BEGIN,   [PHASE_EPOCH] = COMMAND_EPOCH,
-        [PHASE_CUT] = COMMAND_CUT,       [PHASE_VALIDATE] = COMMAND_EVALUATE,
-        [PHASE_SAVE] = COMMAND_SAVE,     [PHASE_RESTORE] = COMMAND_LOAD,
-        [PHASE_WARM] = COMMAND_WARM,     [PHASE_TEST] = COMMAND_EVALUATE,
-        [PHASE_FINISH] = COMMAND_FINISH,
+        [PHASE_INITIAL] = COMMAND_SAVE,      [PHASE_SCORE] = COMMAND_SCORE,
+        [PHASE_ANEW] = COMMAND_LOAD,         [PHASE_LOAD] = COMMAND_LOAD,
+        [PHASE_MINE] = COMMAND_MINE,         [PHASE_BEGIN] = COMMAND_BEGIN,
+        [PHASE_EPOCH] = COMMAND_EPOCH,       [PHASE_CUT] = COMMAND_CUT,
+        [PHASE_VALIDATE] = COMMAND_EVALUATE, [PHASE_SAVE] = COMMAND_SAVE,
+        [PHASE_RESTORE] = COMMAND_LOAD,      [PHASE_WARM] = COMMAND_WARM,
+        [PHASE_TEST] = COMMAND_EVALUATE,     [PHASE_FINISH] = COMMAND_FINISH,
     };
 
     *out = (struct command){
@@ -98,9 +111,11 @@ static enum fusor_status fill_command(struct course *c, struct command *out,
         out->clock = c->position.clock;
         out->samples_done = c->position.samples_done;
         return FUSOR_OK;
+    case PHASE_MINE:
+        return begin_mining(c, err);
     case PHASE_SCORE:
-        return fold_clear(c->config.run_dir, (uint32_t)course_stage(c)->fold,
-                          err);
+        return fold_clear(c->workload, c->config.run_dir,
+                          (uint32_t)course_stage(c)->fold, err);
     default:
         return FUSOR_OK;
     }

@@ -178,10 +178,18 @@ static void next_stage(struct course *c)
 
 /* What follows the phase that is done. */
 
+/* The stage's values are there. */
+static enum course_phase begin_epochs(const struct course *c)
+{
+    return course_negatives(c)->mined && c->position.epoch == 0 ? PHASE_MINE
+                                                                : PHASE_BEGIN;
+}
+
 static enum course_phase begin_stage(const struct course *c)
 {
-    return course_stage(c)->init_from && c->position.epoch == 0 ? PHASE_WARM
-                                                                : PHASE_BEGIN;
+    return course_stage(c)->init_from && c->position.epoch == 0
+               ? PHASE_WARM
+               : begin_epochs(c);
 }
 
 static enum course_phase after_stage(const struct course *c)
@@ -230,7 +238,7 @@ static enum course_phase after_restore(struct course *c)
 static enum course_phase after_warm(struct course *c)
 {
     if (course_stage(c)->epochs > 0)
-        return PHASE_BEGIN;
+        return begin_epochs(c);
     next_stage(c);
     /* A job without an epoch still leaves a model: the initial one. */
     return is_over(c) ? PHASE_SAVE : begin_stage(c);
@@ -267,6 +275,9 @@ enum fusor_status course_follow(struct course *c, enum course_phase *out,
         return FUSOR_OK;
     case PHASE_ANEW:
         *out = begin_stage(c);
+        return FUSOR_OK;
+    case PHASE_MINE:
+        *out = PHASE_BEGIN;
         return FUSOR_OK;
     case PHASE_BEGIN:
         *out = PHASE_EPOCH;

@@ -144,6 +144,7 @@ static enum fusor_status carry_out(struct local_run *r, struct fusor_error *err)
     case COMMAND_EPOCH:
     case COMMAND_EVALUATE:
     case COMMAND_SCORE:
+    case COMMAND_MINE:
         return compute(r, err);
     case COMMAND_CUT:
         cut_all(r);

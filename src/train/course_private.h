@@ -14,6 +14,7 @@ enum course_phase {
     PHASE_INITIAL, // kept, for stages that begin anew
     PHASE_LOAD,    // the checkpoint to go on from
     PHASE_WARM,    // values of another run that the stage begins with
+    PHASE_MINE,    // what a tower finds for the stage that begins
     PHASE_BEGIN,
     PHASE_EPOCH,
     PHASE_CUT,

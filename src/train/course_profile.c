@@ -15,6 +15,7 @@ uint32_t course_phase_profiled(enum command_kind kind)
         return PROFILE_CUT;
     case COMMAND_EVALUATE:
     case COMMAND_SCORE:
+    case COMMAND_MINE:
         return PROFILE_EVALUATE;
     case COMMAND_LOAD:
     case COMMAND_WARM:

@@ -1,28 +1,13 @@
-/* Scores of a held-out fold, to files and back. A file is a header of 40 bytes,
- * for each row its number and [each][n_towers] scores, and XXH3 of all that,
- * little-endian. */
+/* Scores of a held-out fold, to files and back. */
 #include "train/fold.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/mem.h"
-
-#define MAGIC "fusorOOF"
-#define VERSION 1
-#define FOLDER "out_of_fold"
-#define MAX_FILE ((size_t)1 << 40)
-
-struct header {
-    char magic[8];
-    uint32_t version, features; // no feature is known yet
-    uint64_t job;               // of what the scores depend on
-    uint32_t n_towers, each;
-    uint64_t n_rows; // in this file
-};
+#include "train/shares.h"
 
 uint64_t fold_draw_number(const struct workload *w)
 {
@@ -34,41 +19,32 @@ static const struct negatives *negatives_of(const struct workload *whole)
     return &whole->objectives.stages[whole->options.head].negatives;
 }
 
-static struct header header_of(const struct workload *whole)
+/* A record: the row's number and [each][n_towers] scores. */
+static struct shares files_of(const struct workload *whole)
 {
-    struct header h = {.version = VERSION,
-                       .n_towers = model_n_towers(whole->model),
-                       .each = negatives_samples(negatives_of(whole))};
     uint64_t facts[4] = {whole->options.train.seed, whole->options.n_folds,
                          dataset_rows(whole->data, SPLIT_TRAIN),
                          fold_draw_number(whole)};
+    uint32_t n_towers = model_n_towers(whole->model);
+    uint32_t each = negatives_samples(negatives_of(whole));
 
-    memcpy(h.magic, MAGIC, sizeof(h.magic));
-    h.job = hash_bytes(facts, sizeof(facts), 0);
-    return h;
+    return (struct shares){
+        .folder = "out_of_fold",
+        .suffix = ".scores",
+        .magic = "fusorOOF",
+        .what = "scores of a fold",
+        .job = hash_bytes(facts, sizeof(facts), 0),
+        .shape = {n_towers, each},
+        .entry = sizeof(uint32_t) + (size_t)each * n_towers * sizeof(float),
+    };
 }
 
-static size_t entry_size(const struct header *h)
+enum fusor_status fold_clear(const struct workload *whole, const char *run_dir,
+                             uint32_t fold, struct fusor_error *err)
 {
-    return sizeof(uint32_t) + (size_t)h->each * h->n_towers * sizeof(float);
-}
+    struct shares files = files_of(whole);
 
-enum fusor_status fold_clear(const char *run_dir, uint32_t fold,
-                             struct fusor_error *err)
-{
-    char root[FS_PATH_MAX], path[FS_PATH_MAX], prefix[16];
-    struct fs_list list;
-    enum fusor_status rc = FUSOR_OK;
-
-    fs_join(root, run_dir, FOLDER);
-    FUSOR_TRY(fs_mkdirs(root, err));
-    FUSOR_TRY(fs_list_dir(root, &list, err));
-    snprintf(prefix, sizeof(prefix), "%02u-", fold);
-    for (size_t i = 0; rc == FUSOR_OK && i < list.n; i++)
-        if (strncmp(list.names[i], prefix, strlen(prefix)) == 0)
-            rc = fs_remove_tree(fs_join(path, root, list.names[i]), err);
-    fs_list_clear(&list);
-    return rc;
+    return shares_clear(&files, run_dir, fold, err);
 }
 
 /* A share under way: a batch is as many whole rows as fit a micro-batch. */
@@ -99,12 +75,13 @@ static uint32_t find_row(const struct dataset *ds, uint64_t id)
 /* Row i of the batch, its missing samples as NaN. */
 static void add_entry(struct share *s, uint32_t i)
 {
-    struct header h = header_of(s->whole);
+    uint32_t each = negatives_samples(negatives_of(s->whole));
+    uint32_t n_towers = model_n_towers(s->whole->model);
     uint32_t n = s->first[i + 1] - s->first[i];
 
     strbuf_add_n(s->out, (const char *)&s->w->drawn[i], sizeof(uint32_t));
-    for (uint32_t k = 0; k < h.each; k++)
-        for (uint32_t t = 0; t < h.n_towers; t++) {
+    for (uint32_t k = 0; k < each; k++)
+        for (uint32_t t = 0; t < n_towers; t++) {
             const float *says = model_tower_scores(s->w->run, t);
             float v = k < n ? says[s->first[i] + k] : NAN;
 
@@ -183,97 +160,30 @@ enum fusor_status fold_write(const char *run_dir, const struct workload *whole,
                              const struct strbuf *const *parts, size_t n,
                              struct fusor_error *err)
 {
-    struct header h = header_of(whole);
-    char root[FS_PATH_MAX], path[FS_PATH_MAX], name[48];
-    struct strbuf file = {0};
-    uint64_t sum;
-    enum fusor_status rc;
+    struct shares files = files_of(whole);
 
-    for (size_t i = 0; i < n; i++)
-        h.n_rows += parts[i]->len / entry_size(&h);
-    strbuf_add_n(&file, (const char *)&h, sizeof(h));
-    for (size_t i = 0; i < n; i++)
-        strbuf_add_n(&file, parts[i]->s, parts[i]->len);
-    sum = file.failed ? 0 : hash_bytes(file.s, file.len, 0);
-    strbuf_add_n(&file, (const char *)&sum, sizeof(sum));
-    snprintf(name, sizeof(name), "%02u-%05u.scores", fold, first);
-    fs_join(path, fs_join(root, run_dir, FOLDER), name);
-    rc = file.failed ? mem_fail(err, "scores of a fold", file.len)
-                     : fs_write_atomic(path, file.s, file.len, err);
-    strbuf_clear(&file);
-    return rc;
+    return shares_write(&files, run_dir, fold, first, parts, n, err);
 }
 
-/* What one file says, after its header and checksum were looked at. */
-static enum fusor_status take_file(const char *path, const char *data,
-                                   size_t size, const struct header *want,
-                                   struct fold_scores *s,
-                                   struct fusor_error *err)
+struct reading {
+    struct shares_sink sink; // first
+    struct fold_scores *scores;
+};
+
+static enum fusor_status take(struct shares_sink *self, const char *path,
+                              const char *record, struct fusor_error *err)
 {
-    size_t entry = entry_size(want), room = entry - sizeof(uint32_t);
-    struct header h;
-    uint64_t sum;
+    struct fold_scores *s = ((struct reading *)(void *)self)->scores;
+    size_t width = (size_t)s->each * s->n_towers;
+    uint32_t row;
 
-    if (size < sizeof(h) + sizeof(sum))
-        return fusor_fail(err, FUSOR_EDATA, "%s: cut short at %zu bytes", path,
-                          size);
-    memcpy(&h, data, sizeof(h));
-    memcpy(&sum, data + size - sizeof(sum), sizeof(sum));
-    if (memcmp(h.magic, MAGIC, sizeof(h.magic)) || h.version != VERSION ||
-        h.features)
-        return fusor_fail(err, FUSOR_EDATA,
-                          "%s: no scores of a fold that this program reads",
-                          path);
-    if (h.job != want->job || h.n_towers != want->n_towers ||
-        h.each != want->each)
-        return fusor_fail(err, FUSOR_EDATA,
-                          "%s: scores of another job: train in a new run "
-                          "directory",
-                          path);
-    size -= sizeof(h) + sizeof(sum);
-    if (size / entry != h.n_rows || size % entry ||
-        hash_bytes(data, size + sizeof(h), 0) != sum)
-        return fusor_fail(err, FUSOR_EDATA,
-                          "%s: damaged: remove the run directory and train "
-                          "again",
-                          path);
-    for (const char *p = data + sizeof(h); size; p += entry, size -= entry) {
-        uint32_t row;
-
-        memcpy(&row, p, sizeof(row));
-        if (row >= s->n_rows)
-            return fusor_fail(err, FUSOR_EDATA, "%s: row %u of %llu", path, row,
-                              (unsigned long long)s->n_rows);
-        memcpy(s->values + (size_t)row * s->each * s->n_towers, p + sizeof(row),
-               room);
-    }
+    memcpy(&row, record, sizeof(row));
+    if (row >= s->n_rows)
+        return fusor_fail(err, FUSOR_EDATA, "%s: row %u of %llu", path, row,
+                          (unsigned long long)s->n_rows);
+    memcpy(s->values + row * width, record + sizeof(row),
+           width * sizeof(float));
     return FUSOR_OK;
-}
-
-static enum fusor_status take_all(const char *root, const struct header *want,
-                                  struct fold_scores *s,
-                                  struct fusor_error *err)
-{
-    struct fs_list list;
-    enum fusor_status rc;
-
-    FUSOR_TRY(fs_list_dir(root, &list, err));
-    rc = FUSOR_OK;
-    for (size_t i = 0; rc == FUSOR_OK && i < list.n; i++) {
-        char path[FS_PATH_MAX], *data;
-        size_t size, len = strlen(list.names[i]);
-
-        if (len < 7 || strcmp(list.names[i] + len - 7, ".scores"))
-            continue;
-        rc = fs_read(fs_join(path, root, list.names[i]), MAX_FILE, &data, &size,
-                     err);
-        if (rc == FUSOR_OK) {
-            rc = take_file(path, data, size, want, s, err);
-            mem_free(data);
-        }
-    }
-    fs_list_clear(&list);
-    return rc;
 }
 
 /* Is a score of the sample not there, or not a number? Some towers may say
@@ -319,24 +229,24 @@ static enum fusor_status check_whole(const char *root,
 enum fusor_status fold_read(const char *run_dir, const struct workload *whole,
                             struct fold_scores *out, struct fusor_error *err)
 {
-    struct header want = header_of(whole);
+    struct shares files = files_of(whole);
+    struct reading reading = {{take}, out};
     char root[FS_PATH_MAX];
     size_t n;
     enum fusor_status rc;
 
     *out =
         (struct fold_scores){.n_rows = dataset_rows(whole->data, SPLIT_TRAIN),
-                             .n_towers = want.n_towers,
-                             .each = want.each};
+                             .n_towers = files.shape[0],
+                             .each = files.shape[1]};
     n = out->n_rows * out->each * out->n_towers;
     out->values = mem_alloc_raw(n, sizeof(float));
     if (!out->values)
         return mem_fail(err, "scores out of fold", n * sizeof(float));
     memset(out->values, 0xff, n * sizeof(float)); // NaN
-    fs_join(root, run_dir, FOLDER);
-    rc = take_all(root, &want, out, err);
+    rc = shares_read(&files, run_dir, SHARES_ALL, &reading.sink, err);
     if (rc == FUSOR_OK)
-        rc = check_whole(root, whole, out, err);
+        rc = check_whole(fs_join(root, run_dir, files.folder), whole, out, err);
     if (rc != FUSOR_OK)
         fold_scores_clear(out);
     return rc;

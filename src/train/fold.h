@@ -25,8 +25,8 @@ struct fold_scores {
 uint64_t fold_draw_number(const struct workload *w);
 
 /** Make the folder and remove what an earlier attempt left of this fold. */
-enum fusor_status fold_clear(const char *run_dir, uint32_t fold,
-                             struct fusor_error *err);
+enum fusor_status fold_clear(const struct workload *whole, const char *run_dir,
+                             uint32_t fold, struct fusor_error *err);
 /** Score this worker's share of the fold that its workload left out.
  * @param whole the workload with all rows
  * @param worker,n_workers number of this thread and of all in the job

@@ -8,8 +8,6 @@
 #include "index/inverted.h"
 #include "train/build_text.h"
 
-#define TEXTS_MAX 64 /* more than a model has towers */
-
 struct finder {
     uint32_t n, n_documents;
     struct inverted **indices; // [n]
@@ -35,6 +33,13 @@ static enum fusor_status add_tower(struct finder *f, const struct dataset *ds,
     return rc;
 }
 
+int finder_takes(const struct model *m, uint32_t tower)
+{
+    const struct built *b = model_built(m, tower);
+
+    return b && b->method == BUILT_BM25;
+}
+
 enum fusor_status finder_create_for(const struct dataset *ds,
                                     const struct model *m,
                                     const unsigned char *wanted,
@@ -55,7 +60,7 @@ enum fusor_status finder_create_for(const struct dataset *ds,
     for (uint32_t t = 0; rc == FUSOR_OK && t < n_towers; t++) {
         const struct built *spec = model_built(m, t);
 
-        if (spec && spec->method == BUILT_BM25 && (!wanted || wanted[t]))
+        if (finder_takes(m, t) && (!wanted || wanted[t]))
             rc = add_tower(f, ds, t, spec, err);
     }
     if (rc == FUSOR_OK && f->n == 0)
@@ -193,34 +198,69 @@ enum fusor_status finder_find(const struct finder *f,
     return rc;
 }
 
-/* Documents of one query, appended. */
-static enum fusor_status add_query(struct found *to, const struct finder *f,
-                                   const struct dataset *ds, uint32_t query,
-                                   uint32_t k, uint64_t *n, size_t *cap,
-                                   struct fusor_error *err)
+enum fusor_status found_create_empty(uint64_t n_queries, struct found **out,
+                                     struct fusor_error *err)
 {
-    struct batcher_text texts[TEXTS_MAX];
-    uint32_t room = finder_room(f, k), n_texts = 0, found;
+    struct found *f = mem_alloc(1, sizeof(*f));
 
-    for (uint32_t i = 0; i < f->n && n_texts < TEXTS_MAX; i++) {
-        struct batcher_text *t = &texts[n_texts++];
-
-        t->field = f->texts[i];
-        t->terms = dataset_list(ds, t->field, query, &t->n);
+    if (!f)
+        return mem_fail(err, "negatives", sizeof(*f));
+    f->n_queries = n_queries;
+    f->first = mem_alloc(n_queries + 1, sizeof(*f->first));
+    f->n = mem_alloc(n_queries + 1, sizeof(*f->n));
+    if (!f->first || !f->n) {
+        found_destroy(f);
+        return mem_fail(err, "negatives", n_queries * sizeof(*f->first));
     }
-    while (*n + room > *cap) {
-        size_t more = *cap ? 2 * *cap : 4096;
-        void *grown = mem_grow(to->documents, *cap, more, sizeof(uint32_t));
+    *out = f;
+    return FUSOR_OK;
+}
+
+enum fusor_status found_add(struct found *f, uint32_t query,
+                            const uint32_t *documents, uint32_t n,
+                            struct fusor_error *err)
+{
+    while (f->used + n > f->room) {
+        uint64_t more = f->room ? 2 * f->room : 4096;
+        void *grown =
+            mem_grow(f->documents, f->room, more, sizeof(*f->documents));
 
         if (!grown)
-            return mem_fail(err, "negatives", more * sizeof(uint32_t));
-        to->documents = grown;
-        *cap = more;
+            return mem_fail(err, "negatives", more * sizeof(*f->documents));
+        f->documents = grown;
+        f->room = more;
     }
-    FUSOR_TRY(
-        finder_find(f, texts, n_texts, k, to->documents + *n, &found, err));
-    *n += found;
+    if (n)
+        memcpy(f->documents + f->used, documents, n * sizeof(*documents));
+    f->first[query] = f->used;
+    f->n[query] = n;
+    f->used += n;
     return FUSOR_OK;
+}
+
+/* Ranks from .. to of every tower, together.
+ * @param all [towers * to] */
+static enum fusor_status add_query(struct found *to, const struct finder *f,
+                                   const struct dataset *ds, uint32_t query,
+                                   uint32_t from, uint32_t last, uint32_t *all,
+                                   struct fusor_error *err)
+{
+    uint32_t n_all = 0;
+
+    for (uint32_t i = 0; i < f->n; i++) {
+        struct batcher_text text = {.field = f->texts[i]};
+        uint32_t some, *at = all + n_all;
+
+        text.terms = dataset_list(ds, text.field, query, &text.n);
+        FUSOR_TRY(
+            finder_find_by(f, f->towers[i], &text, 1, last, at, &some, err));
+        if (some < from)
+            continue;
+        some -= from - 1;
+        memmove(at, at + from - 1, some * sizeof(*at));
+        n_all += some;
+    }
+    return found_add(to, query, all, found_sort(all, n_all), err);
 }
 
 static enum fusor_status mark_queries(const struct dataset *ds,
@@ -237,32 +277,30 @@ static enum fusor_status mark_queries(const struct dataset *ds,
 }
 
 enum fusor_status found_create(const struct finder *f, const struct dataset *ds,
-                               uint32_t k, struct found **out,
+                               uint32_t from, uint32_t to, struct found **out,
                                struct fusor_error *err)
 {
-    uint64_t n_queries = dataset_n_queries(ds), n = 0;
-    struct found *to = mem_alloc(1, sizeof(*to));
+    uint32_t last = to < f->n_documents ? to : f->n_documents;
+    uint32_t *all = mem_alloc_raw((size_t)f->n * last, sizeof(*all));
     unsigned char *wanted = NULL;
-    size_t cap = 0;
+    struct found *found = NULL;
     enum fusor_status rc;
 
-    if (!to)
-        return mem_fail(err, "negatives", sizeof(*to));
-    rc = mark_queries(ds, &wanted, err);
-    to->offsets = mem_alloc(n_queries + 1, sizeof(*to->offsets));
-    if (rc == FUSOR_OK && !to->offsets)
-        rc = mem_fail(err, "negatives", n_queries * sizeof(*to->offsets));
-    for (uint32_t q = 0; rc == FUSOR_OK && q < n_queries; q++) {
-        if (q != VOCAB_UNKNOWN && wanted[q])
-            rc = add_query(to, f, ds, q, k, &n, &cap, err);
-        to->offsets[q + 1] = n;
-    }
+    rc = all ? mark_queries(ds, &wanted, err)
+             : mem_fail(err, "negatives", (size_t)f->n * last * sizeof(*all));
+    if (rc == FUSOR_OK)
+        rc = found_create_empty(dataset_n_queries(ds), &found, err);
+    for (uint32_t q = VOCAB_UNKNOWN + 1;
+         rc == FUSOR_OK && q < dataset_n_queries(ds); q++)
+        if (wanted[q])
+            rc = add_query(found, f, ds, q, from, last, all, err);
     mem_free(wanted);
+    mem_free(all);
     if (rc != FUSOR_OK) {
-        found_destroy(to);
+        found_destroy(found);
         return rc;
     }
-    *out = to;
+    *out = found;
     return FUSOR_OK;
 }
 
@@ -270,7 +308,8 @@ void found_destroy(struct found *f)
 {
     if (!f)
         return;
-    mem_free(f->offsets);
+    mem_free(f->first);
+    mem_free(f->n);
     mem_free(f->documents);
     mem_free(f);
 }

@@ -14,6 +14,8 @@
 
 struct finder;
 
+/** Is it a bm25 tower, whose documents words find? */
+int finder_takes(const struct model *m, uint32_t tower);
 /** @return FUSOR_EUSAGE: no tower is a bm25; FUSOR_ENOMEM */
 enum fusor_status finder_create(const struct dataset *ds, const struct model *m,
                                 struct finder **out, struct fusor_error *err);
@@ -49,13 +51,23 @@ uint32_t found_sort(uint32_t *ids, uint32_t n);
 
 /* What was found for each query that has train or valid rows. */
 struct found {
-    uint64_t *offsets;   // [queries + 1]
-    uint32_t *documents; // by ascending id
+    uint64_t n_queries;
+    uint64_t *first; // [n_queries] where its documents stand
+    uint32_t *n;     // [n_queries]
+    uint32_t *documents;
+    uint64_t used, room; // of documents
 };
 
-/** @param k best of each tower */
+/** Nothing is found for any query yet. */
+enum fusor_status found_create_empty(uint64_t n_queries, struct found **out,
+                                     struct fusor_error *err);
+/** Say what was found for a query, once. */
+enum fusor_status found_add(struct found *f, uint32_t query,
+                            const uint32_t *documents, uint32_t n,
+                            struct fusor_error *err);
+/** By words: of each tower those of rank `from` to `to`, counted from 1. */
 enum fusor_status found_create(const struct finder *f, const struct dataset *ds,
-                               uint32_t k, struct found **out,
+                               uint32_t from, uint32_t to, struct found **out,
                                struct fusor_error *err);
 void found_destroy(struct found *f); // NULL is fine
 

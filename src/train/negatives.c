@@ -11,7 +11,7 @@ uint32_t negatives_samples(const struct negatives *n)
     return n->pairwise ? 2 * n->per_row : 1 + n->per_row;
 }
 
-static int is_positive(const struct dataset *ds, enum split split, uint32_t row)
+int negatives_follow(const struct dataset *ds, enum split split, uint32_t row)
 {
     return dataset_label_spec(ds, 0)->map == LABEL_IMPLICIT ||
            dataset_label(ds, 0, split, row) > 0.5f;
@@ -38,13 +38,10 @@ static struct known known_of(const struct dataset *ds, enum split split,
 static uint32_t any_item(const struct negatives *n, const struct dataset *ds,
                          const struct known *k, struct rng *r)
 {
-    if (n->from == NEGATIVES_SEARCH && n->found) {
-        uint64_t first = n->found->offsets[k->query];
-        uint64_t found = n->found->offsets[k->query + 1] - first;
+    const struct found *f = n->from == NEGATIVES_FOUND ? n->found : NULL;
 
-        if (found)
-            return n->found->documents[first + rng_below(r, found)];
-    }
+    if (f && k->query < f->n_queries && f->n[k->query])
+        return f->documents[f->first[k->query] + rng_below(r, f->n[k->query])];
     if (n->from == NEGATIVES_POPULARITY)
         return dataset_item(ds, SPLIT_TRAIN,
                             rng_below(r, dataset_rows(ds, SPLIT_TRAIN)));
@@ -92,7 +89,7 @@ uint32_t negatives_expand(const struct negatives *negatives,
     uint32_t at = 0;
 
     for (uint32_t i = 0; i < n; i++) {
-        if (negatives->per_row && is_positive(ds, split, rows[i])) {
+        if (negatives->per_row && negatives_follow(ds, split, rows[i])) {
             struct known k = known_of(ds, split, rows[i]);
             struct rng r = rng_stream(seed, RNG_NEGATIVE, epoch,
                                       dataset_sample_id(ds, split, rows[i]));
@@ -116,7 +113,7 @@ double negatives_weight(const struct negatives *negatives,
     for (uint32_t i = 0; i < n; i++) {
         uint32_t samples = negatives->pairwise ? 0 : 1;
 
-        if (negatives->per_row && is_positive(ds, split, rows[i]))
+        if (negatives->per_row && negatives_follow(ds, split, rows[i]))
             samples = negatives_samples(negatives);
         sum += samples * (double)dataset_weight(ds, split, rows[i]);
     }

@@ -9,8 +9,11 @@
  * left out (Rendle et al. 2009).
  *
  * An item is drawn uniformly, or as that of a random train row, or out of those
- * that a search finds for the query, and again, up
- * to NEGATIVE_REDRAWS times, while the query is known to have it. The draws
+ * that the words of the query or a tower have found for it, hard negatives
+ * (Karpukhin et al. 2020, "Dense passage retrieval", section 3.2; Xiong et al.
+ * 2021), and again, up to NEGATIVE_REDRAWS times, while the query is known to
+ * have it. For a query for which nothing is found it is drawn uniformly. The
+ * draws
  * depend on (seed, stage, epoch, sample id) only: any number of workers trains
  * the same samples.
  *
@@ -27,20 +30,24 @@ struct found;
 enum negatives_from {
     NEGATIVES_UNIFORM,
     NEGATIVES_POPULARITY, // as often as in the train rows
-    NEGATIVES_SEARCH      // of the documents found for the query (found.h)
+    NEGATIVES_FOUND       // of the documents found for the query (found.h)
 };
 
 struct negatives {
     uint32_t per_row; // of a positive; 0: rows are taken as they are
     int pairwise;
     int from;                  // enum negatives_from
-    const struct found *found; // of a search; else, or for nothing found,
-                               // they are drawn uniformly
+    const struct found *found; // NULL: they are drawn uniformly
+    int mined;                 // found by a tower when the stage begins, for
+    uint32_t tower;            // each query its items of rank first .. last,
+    uint32_t first, last;      // counted from 1 (mined.h)
 };
 
 /** Most samples that one row becomes. */
 uint32_t negatives_samples(const struct negatives *n);
 
+/** Is it a positive row, which negatives follow? */
+int negatives_follow(const struct dataset *ds, enum split split, uint32_t row);
 /** The samples of rows, in order.
  * @param epoch distinct over stages
  * @param rows [n] positions in the split

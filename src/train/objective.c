@@ -66,7 +66,7 @@ static enum fusor_status choose(struct objective *s,
 {
     int only, samples = options->train.samples;
     const struct loss_setting *setting = model_loss_setting(model, &only);
-    uint64_t n = options->train.negatives;
+    uint32_t n = options->stages[stage].negatives.n;
 
     s->over = only || (setting && samples == SAMPLES_SEQUENCES);
     if (!s->over) {
@@ -76,10 +76,8 @@ static enum fusor_status choose(struct objective *s,
                               "sequences: take full_softmax, sampled_softmax, "
                               "gbce, bce or bpr",
                               model_loss_name(model, 0));
-        s->negatives =
-            (struct negatives){.per_row = (uint32_t)n,
-                               .pairwise = model_loss_is_pairwise(model),
-                               .from = options->train.negatives_from};
+        s->negatives = (struct negatives){
+            .per_row = n, .pairwise = model_loss_is_pairwise(model)};
         if (s->negatives.pairwise && n == 0)
             s->negatives.per_row = 1;
         s->listwise = model_loss_is_listwise(model);
@@ -92,7 +90,7 @@ static enum fusor_status choose(struct objective *s,
         return FUSOR_OK;
     }
     s->setting = *setting;
-    s->own = n > 1 ? (uint32_t)n : 1;
+    s->own = n > 1 ? n : 1;
     if (dataset_n_queries(ds) == 0 || dataset_n_items(ds) < 2)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "loss %s compares items, but the data have no query "
@@ -150,27 +148,6 @@ static enum fusor_status count_items(struct objectives *o,
 }
 
 static enum fusor_status
-search_negatives(struct objectives *o, struct yaml_node *job,
-                 const struct train_options *options, const struct dataset *ds,
-                 const struct model *model, struct fusor_error *err)
-{
-    struct finder *finder = NULL;
-    struct fusor_error why;
-    enum fusor_status rc = finder_create(ds, model, &finder, &why);
-
-    if (rc == FUSOR_EUSAGE)
-        return yaml_fail(yaml_path(job, "train.negatives_from"), err,
-                         "train.negatives_from: %s", why.text);
-    if (rc == FUSOR_OK)
-        rc = found_create(finder, ds, (uint32_t)options->train.negatives_rank,
-                          &o->found, err);
-    else if (err)
-        *err = why;
-    finder_destroy(finder);
-    return rc;
-}
-
-static enum fusor_status
 read_stage(struct objectives *o, uint32_t s, struct yaml_node *job,
            const struct train_options *options, const struct dataset *ds,
            struct model *model, struct fusor_error *err)
@@ -190,11 +167,7 @@ read_stage(struct objectives *o, uint32_t s, struct yaml_node *job,
     if (rc != FUSOR_OK)
         return yaml_fail(at ? at : stage_node(job, options, s), err, "%s",
                          why.text);
-    if (out->negatives.per_row && out->negatives.from == NEGATIVES_SEARCH) {
-        if (!o->found)
-            FUSOR_TRY(search_negatives(o, job, options, ds, model, err));
-        out->negatives.found = o->found;
-    }
+    FUSOR_TRY(objective_negatives(o, s, options, ds, model, err));
     if (out->every && !o->ends)
         FUSOR_TRY(find_ends(o, ds, err));
     if (out->over && out->setting.from != CANDIDATES_ALL && !o->counts)
@@ -223,7 +196,8 @@ void objectives_clear(struct objectives *o)
         mem_free(o->stages[s].field);
     mem_free(o->ends);
     mem_free(o->counts);
-    found_destroy(o->found);
+    for (uint32_t s = 0; s < o->n_stages; s++)
+        found_destroy(o->found[s]);
     memset(o, 0, sizeof(*o));
 }
 

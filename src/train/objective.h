@@ -41,7 +41,8 @@ struct objectives {
     uint64_t seed;
     uint32_t *counts; // [n_items] train rows of each item; NULL: not wanted
     uint64_t n_counted;
-    struct found *found;      // what negatives are drawn from, or NULL
+    struct found *found[TRAIN_MAX_PASSES]; // what the words find, where a
+                                           // stage is the first to ask so
     uint32_t most_candidates; // of a micro-batch; 0: no loss over candidates
     int every;                // in any stage
 };
@@ -54,6 +55,13 @@ enum fusor_status objectives_read(struct objectives *o, struct yaml_node *job,
                                   const struct dataset *ds, struct model *model,
                                   struct fusor_error *err);
 void objectives_clear(struct objectives *o);
+/** Decide what a stage's negatives are drawn from (objective_negatives.c); its
+ * objective is there otherwise. */
+enum fusor_status objective_negatives(struct objectives *o, uint32_t stage,
+                                      const struct train_options *options,
+                                      const struct dataset *ds,
+                                      const struct model *model,
+                                      struct fusor_error *err);
 /** Tell the model how much room losses over candidates need.
  * @param micro_rows most rows of a micro-batch */
 void objectives_expect(struct objectives *o, const struct dataset *ds,

@@ -5,15 +5,12 @@
 #include <string.h>
 
 #include "tensor/gemm.h"
-#include "train/found.h"
 #include "train/stages.h"
 
 static const char *const order_names[] = {"random", "by_user", "time", NULL};
 
 static const char *const samples_names[] = {"auto", "events", "sequences",
                                             NULL};
-static const char *const negatives_from_names[] = {"uniform", "popularity",
-                                                   "search", NULL};
 static const char *const window_names[] = {"last", "random", NULL};
 
 const struct option_spec train_section_specs[] = {
@@ -36,16 +33,15 @@ const struct option_spec train_section_specs[] = {
                "from cluster.read: early, nothing hides it at staleness 0"),
     OPTION_INT(struct train_section, eval_every, "1", 1, 1e6,
                "epochs between evaluations on the validation rows"),
-    OPTION_SIZE(struct train_section, negatives, "0", 0, 1000,
+    OPTION_SIZE(struct train_section, negatives, "0", 0, NEGATIVES_MAX,
                 "sampled items of label 0 that follow each positive row; with "
                 "loss bpr pairs for each, at least 1"),
-    OPTION_ENUM(struct train_section, negatives_from, "uniform",
-                negatives_from_names,
-                "how often an item is drawn: all alike, as often as it stands "
-                "in the train rows, or out of what the words of the query find "
-                "by the bm25 towers"),
-    OPTION_SIZE(struct train_section, negatives_rank, "200", 1, FOUND_MAX,
-                "negatives_from: search: out of so many of each tower"),
+    OPTION_TEXT(struct train_section, negatives_from, "uniform",
+                "what they are drawn of: uniform, all items; popularity, train "
+                "rows; search, what the words of the query find by the bm25 "
+                "towers; or TOWER, what it ranks when the stage begins"),
+    OPTION_TEXT(struct train_section, negatives_rank, "200",
+                "of those found for the query: the first 200, or 10..200"),
     OPTION_ENUM(struct train_section, samples, "auto", samples_names,
                 "each train event, or each query's events as one sequence "
                 "trained at every position; auto: sequences where a loss over "
@@ -262,6 +258,8 @@ enum fusor_status train_options_read(struct yaml_node *job,
     memset(out, 0, sizeof(*out));
     FUSOR_TRY(option_read(train_section_specs, yaml_get(job, "train"), "train",
                           &out->train, err));
+    FUSOR_TRY(negatives_rule_of_job(&out->train, yaml_get(job, "train"),
+                                    &out->negatives, err));
     FUSOR_TRY(read_augment(out->train.augment, out, err));
     FUSOR_TRY(guarantee_read(yaml_get(job, "privacy"), &out->privacy, err));
     FUSOR_TRY(stages_read(yaml_get(job, "stages"), out, err));

@@ -13,6 +13,7 @@
 #define TRAIN_MAX_FOLDS 10  /* of a stage out of fold */
 #define TRAIN_MAX_PASSES (TRAIN_MAX_STAGES * (TRAIN_MAX_FOLDS + 1))
 #define TRAIN_MAX_METRICS 32
+#define NEGATIVES_MAX 1000 /* of a positive */
 #define TRAIN_MAX_NAMES 32
 #define TRAIN_MAX_GROUPS 8
 
@@ -32,14 +33,15 @@ struct train_section {
     uint64_t run;
     int64_t depth;
     int64_t eval_every;
-    int matmul;           // enum gemm_arithmetic
-    const char *trace;    // file of a Chrome trace; "": none
-    uint64_t trace_steps; // of a thread
-    uint64_t negatives;   // samples a positive brings along; bpr: at least 1
-    int negatives_from;   // enum negatives_from
-    uint64_t negatives_rank;
-    int samples; // enum train_samples
-    int window;  // of long sequences: the last, or a random one
+    int matmul;                 // enum gemm_arithmetic
+    const char *trace;          // file of a Chrome trace; "": none
+    uint64_t trace_steps;       // of a thread
+    int samples;                // enum train_samples
+    int window;                 // of long sequences: the last, or a random one
+    uint64_t negatives;         // samples a positive brings along; bpr: at
+                                // least 1
+    const char *negatives_from; // uniform, popularity, search or a tower
+    const char *negatives_rank; // "200", "10..200"
     struct yaml_node *stop, *plateau, *augment;
 };
 extern const struct option_spec train_section_specs[];
@@ -49,6 +51,20 @@ struct stop_rule {
     char metric[32]; // "" : never
     int patience;
     struct yaml_node *node; // where the job says so
+};
+
+/* Samples of another item beside each positive row (train/negatives.h): what
+ * train.negatives, negatives_from and negatives_rank say, and over that the
+ * stage's own
+ *
+ *     negatives: {n: 16, from: bm25, rank: 10..200}
+ */
+struct negatives_rule {
+    struct yaml_node *node; // where it is said, or NULL
+    int own;                // by a stage
+    uint32_t n;             // of a positive; bpr: at least 1
+    const char *from;       // "uniform", "popularity", "search" or a tower
+    uint32_t first, last;   // of those found, counted from 1
 };
 
 struct plateau_rule {
@@ -71,8 +87,9 @@ struct stage {
     struct yaml_node *optimizer; // NULL: the job's
     struct yaml_node *loss;      // NULL: the job's
     struct yaml_node *init_from; // NULL: goes on with what there is
-    uint32_t number;             // in the job's list
-    int fold;                    // trains without it; -1: with all train rows
+    struct negatives_rule negatives;
+    uint32_t number; // in the job's list
+    int fold;        // trains without it; -1: with all train rows
     int begins; // of the stages out of a fold, and of those with all rows after
                 // them, the first: starts from the initial values
     int ends;   // the last of the stages out of a fold: the fold is scored
@@ -90,8 +107,9 @@ struct group_rule {
 
 struct train_options {
     struct train_section train;
-    struct augment augment;   // of sequences; probability 0: none
-    struct guarantee privacy; // clip 0: none
+    struct negatives_rule negatives; // where a stage says nothing else
+    struct augment augment;          // of sequences; probability 0: none
+    struct guarantee privacy;        // clip 0: none
     uint32_t n_stages;
     struct stage stages[TRAIN_MAX_PASSES];
     uint32_t n_folds; // 0: no stage is out of fold
@@ -103,6 +121,19 @@ struct train_options {
     struct group_rule groups[TRAIN_MAX_GROUPS];
 };
 
+/** Those of the job.
+ * @param train its section, or NULL, for errors */
+enum fusor_status negatives_rule_of_job(const struct train_section *s,
+                                        struct yaml_node *train,
+                                        struct negatives_rule *out,
+                                        struct fusor_error *err);
+/** Read a stage's `negatives` over the job's.
+ * @param node NULL: nothing changes */
+enum fusor_status negatives_rule_read(struct yaml_node *node,
+                                      struct negatives_rule *rule,
+                                      struct fusor_error *err);
+/** Are they drawn of what something finds? */
+int negatives_rule_searches(const struct negatives_rule *r);
 /** "stage 2", or "fold 1/5 stage 2". */
 const char *train_stage_text(const struct train_options *o, uint32_t stage,
                              char out[48]);

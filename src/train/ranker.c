@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "train/shortlist.h"
 
+#define EACH UINT32_MAX /* tower that the shortlist wants */
+
 static enum fusor_status fill(struct ranker *k,
                               const struct batcher_query *query,
                               const uint32_t *items, uint32_t n,
@@ -42,20 +44,24 @@ static enum fusor_status make_items(struct ranker *k, uint32_t n_items,
     return FUSOR_OK;
 }
 
-/* Those whose vectors the shortlist wants. @return are there any? */
-static int choose_towers(struct ranker *k)
+/* Those whose vectors the shortlist wants, or the only one. @return are there
+ * any? */
+static int choose_towers(struct ranker *k, uint32_t only)
 {
     const struct model *m = k->worker->workload->model;
+    const struct shortlist *list = k->worker->workload->shortlist;
     int any = 0;
 
     for (uint32_t t = 0; t < model_n_towers(m); t++)
-        any |= k->has[t] = shortlist_wants(k->worker->workload->shortlist, t) &&
-                           model_tower_ranks(m, t);
+        any |= k->has[t] =
+            (only == EACH ? shortlist_wants(list, t) : t == only) &&
+            model_tower_ranks(m, t);
     return any && model_items_bytes(m, k->has, k->n_items) <= RANKER_BYTES_MAX;
 }
 
-enum fusor_status ranker_create(struct ranker *k, struct worker *w,
-                                uint64_t n_pairs, struct fusor_error *err)
+static enum fusor_status create(struct ranker *k, struct worker *w,
+                                uint64_t n_pairs, uint32_t only,
+                                struct fusor_error *err)
 {
     const struct model *m = w->workload->model;
     uint64_t n_items = dataset_n_items(w->workload->data);
@@ -65,9 +71,10 @@ enum fusor_status ranker_create(struct ranker *k, struct worker *w,
     k->has = mem_alloc(model_n_towers(m) + 1, 1);
     if (!k->has)
         return mem_fail(err, "ranking", model_n_towers(m));
-    k->whole = n_items > 0 && n_pairs >= n_items && model_ranks(m) &&
+    k->whole = only == EACH && n_items > 0 && n_pairs >= n_items &&
+               model_ranks(m) &&
                model_items_bytes(m, NULL, n_items) <= RANKER_BYTES_MAX;
-    if (!k->whole && !choose_towers(k))
+    if (!k->whole && !choose_towers(k, only))
         return FUSOR_OK;
     rc = model_items_create(m, k->whole ? NULL : k->has, (uint32_t)n_items,
                             w->micro_rows, &k->items, err);
@@ -76,6 +83,18 @@ enum fusor_status ranker_create(struct ranker *k, struct worker *w,
     if (rc != FUSOR_OK)
         ranker_clear(k);
     return rc;
+}
+
+enum fusor_status ranker_create(struct ranker *k, struct worker *w,
+                                uint64_t n_pairs, struct fusor_error *err)
+{
+    return create(k, w, n_pairs, EACH, err);
+}
+
+enum fusor_status ranker_create_for(struct ranker *k, struct worker *w,
+                                    uint32_t tower, struct fusor_error *err)
+{
+    return create(k, w, 0, tower, err);
 }
 
 void ranker_clear(struct ranker *k)

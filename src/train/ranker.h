@@ -36,6 +36,9 @@ struct ranker {
  * than there are items their side is not made. */
 enum fusor_status ranker_create(struct ranker *k, struct worker *w,
                                 uint64_t n_pairs, struct fusor_error *err);
+/** For ranker_tower() of one tower alone. */
+enum fusor_status ranker_create_for(struct ranker *k, struct worker *w,
+                                    uint32_t tower, struct fusor_error *err);
 void ranker_clear(struct ranker *k);
 /** Say which items are the candidates of a query, of which ranker_score() is
  * asked from here on: for a fusion that normalises by them, else nothing is

@@ -6,33 +6,8 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "model/built.h"
 #include "model/metric/top.h"
 #include "train/ranker.h"
-
-static enum fusor_status find_tower(const struct model *m,
-                                    const struct yaml_node *at,
-                                    const char *name, uint32_t *out,
-                                    struct fusor_error *err)
-{
-    const char *names[64];
-    uint32_t n = model_n_towers(m), k = 0;
-    const char *near;
-
-    for (uint32_t t = 0; t < n; t++) {
-        if (!strcmp(model_tower_name(m, t), name)) {
-            *out = t;
-            return FUSOR_OK;
-        }
-        if (k + 1 < sizeof(names) / sizeof(names[0]))
-            names[k++] = model_tower_name(m, t);
-    }
-    names[k] = NULL;
-    near = str_nearest(name, names);
-    return yaml_fail(at, err, "candidates: no tower is named %s%s%s%s", name,
-                     near ? ": did you mean " : "", near ? near : "",
-                     near ? "?" : "");
-}
 
 /* {two: 200} */
 static enum fusor_status read_part(struct yaml_node *node,
@@ -40,6 +15,7 @@ static enum fusor_status read_part(struct yaml_node *node,
                                    struct fusor_error *err)
 {
     struct shortlist_part *p = &s->parts[s->n];
+    struct fusor_error why;
     int64_t k;
 
     if (node->kind != YAML_MAP || node->n != 1)
@@ -48,7 +24,8 @@ static enum fusor_status read_part(struct yaml_node *node,
     if (s->n == SHORTLIST_PARTS_MAX)
         return yaml_fail(node, err, "candidates: more than %d towers",
                          SHORTLIST_PARTS_MAX);
-    FUSOR_TRY(find_tower(m, node, node->keys[0], &p->tower, err));
+    if (model_find_tower(m, node->keys[0], &p->tower, &why) != FUSOR_OK)
+        return yaml_fail(node, err, "candidates: %s", why.text);
     FUSOR_TRY(yaml_to_i64(node->items[0], &k, err));
     if (k < 1 || k > FOUND_MAX)
         return yaml_fail(node->items[0], err,
@@ -85,13 +62,6 @@ static enum fusor_status read_parts(struct yaml_node *node,
     return FUSOR_OK;
 }
 
-static int is_bm25(const struct model *m, uint32_t tower)
-{
-    const struct built *b = model_built(m, tower);
-
-    return b && b->method == BUILT_BM25;
-}
-
 static enum fusor_status make_finder(struct shortlist *s,
                                      const struct dataset *ds,
                                      const struct model *m,
@@ -102,7 +72,7 @@ static enum fusor_status make_finder(struct shortlist *s,
 
     for (uint32_t i = 0; i < s->n; i++)
         any |= wanted[s->parts[i].tower] =
-            (unsigned char)is_bm25(m, s->parts[i].tower);
+            (unsigned char)finder_takes(m, s->parts[i].tower);
     return any ? finder_create_for(ds, m, wanted, &s->finder, err) : FUSOR_OK;
 }
 
@@ -207,13 +177,12 @@ find_words(const struct shortlist *s, const struct shortlist_part *p,
                           err);
 }
 
-/* The k items of a tower's highest scores; of equal ones the smaller ids. */
-static enum fusor_status
-find_best(const struct shortlist *s, const struct shortlist_part *p,
-          struct ranker *ranker, const struct batcher_query *query,
-          uint32_t *out, uint32_t *n, struct fusor_error *err)
+enum fusor_status shortlist_best(struct ranker *ranker,
+                                 const struct batcher_query *query,
+                                 uint32_t tower, uint32_t k, uint32_t *out,
+                                 uint32_t *n, struct fusor_error *err)
 {
-    size_t n_items = s->n_items;
+    size_t n_items = ranker->n_items;
     float *scores = mem_alloc_raw(n_items, sizeof(*scores));
     uint32_t *items = mem_alloc_raw(n_items, sizeof(*items));
     struct metric_top top = {0};
@@ -222,10 +191,9 @@ find_best(const struct shortlist *s, const struct shortlist_part *p,
     if (!scores || !items)
         rc = mem_fail(err, "candidates", n_items * sizeof(*scores));
     if (rc == FUSOR_OK)
-        rc = metric_top_init(&top, p->k < n_items ? p->k : (uint32_t)n_items,
-                             err);
+        rc = metric_top_init(&top, k < n_items ? k : (uint32_t)n_items, err);
     if (rc == FUSOR_OK)
-        rc = ranker_tower(ranker, query, p->tower, scores, err);
+        rc = ranker_tower(ranker, query, tower, scores, err);
     for (uint32_t i = 0; rc == FUSOR_OK && i < n_items; i++) {
         items[i] = i;
         if (isnan(scores[i]))
@@ -257,7 +225,8 @@ enum fusor_status shortlist_find(const struct shortlist *s, struct ranker *k,
             FUSOR_TRY(find_words(s, p, k->worker->workload->data, query,
                                  out + at, &some, err));
         else
-            FUSOR_TRY(find_best(s, p, k, query, out + at, &some, err));
+            FUSOR_TRY(
+                shortlist_best(k, query, p->tower, p->k, out + at, &some, err));
         at += some;
     }
     *n = found_sort(out, at);

@@ -57,4 +57,12 @@ enum fusor_status shortlist_find(const struct shortlist *s, struct ranker *k,
                                  uint32_t *out, uint32_t *n,
                                  struct fusor_error *err);
 
+/** The k items of a tower's highest scores, best first; of equal ones the
+ * smaller ids.
+ * @param out [k] @param n set */
+enum fusor_status shortlist_best(struct ranker *ranker,
+                                 const struct batcher_query *query,
+                                 uint32_t tower, uint32_t k, uint32_t *out,
+                                 uint32_t *n, struct fusor_error *err);
+
 #endif

@@ -37,7 +37,8 @@ struct stage_section {
     int apart;
     const char *rows;
     int64_t epochs;
-    struct yaml_node *optimizer, *loss, *stop, *plateau, *init_from;
+    struct yaml_node *optimizer, *loss, *negatives, *stop, *plateau;
+    struct yaml_node *init_from;
 };
 
 static const struct option_spec stage_specs[] = {
@@ -56,6 +57,9 @@ static const struct option_spec stage_specs[] = {
                "passes; -1: as train.epochs"),
     OPTION_NODE(struct stage_section, optimizer, "as the job's optimizer"),
     OPTION_NODE(struct stage_section, loss, "as the job's loss"),
+    OPTION_NODE(struct stage_section, negatives,
+                "{n: 16, from: bm25, rank: 10..200}, or a number: as "
+                "train.negatives, negatives_from and negatives_rank"),
     OPTION_NODE(struct stage_section, stop, "as train.stop"),
     OPTION_NODE(struct stage_section, plateau, "as train.plateau"),
     OPTION_NODE(struct stage_section, init_from,
@@ -193,6 +197,7 @@ static enum fusor_status read_stage(struct yaml_node *node,
     out->optimizer = s.optimizer;
     out->loss = s.loss;
     out->init_from = s.init_from;
+    FUSOR_TRY(negatives_rule_read(s.negatives, &out->negatives, err));
     if (s.stop)
         FUSOR_TRY(read_stop(s.stop, "stop", &out->stop, err));
     if (s.plateau)
@@ -234,8 +239,10 @@ static enum fusor_status unfold(struct yaml_node *node, uint32_t n,
 enum fusor_status stages_read(struct yaml_node *node, struct train_options *out,
                               struct fusor_error *err)
 {
-    struct stage whole = {
-        .split = SPLIT_TRAIN, .epochs = out->train.epochs, .fold = -1};
+    struct stage whole = {.split = SPLIT_TRAIN,
+                          .epochs = out->train.epochs,
+                          .negatives = out->negatives,
+                          .fold = -1};
     uint32_t head = 0, folds;
 
     FUSOR_TRY(read_stop(out->train.stop, "train.stop", &whole.stop, err));

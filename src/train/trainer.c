@@ -10,6 +10,7 @@
 #include "train/build_push.h"
 #include "train/evaluate.h"
 #include "train/fold.h"
+#include "train/mined.h"
 #include "train/trace.h"
 #include "train/worker.h"
 
@@ -21,7 +22,7 @@ struct thread { // one compute thread during a command
     struct worker worker;
     struct metric_set *set; // evaluation
     struct evaluate_sink *sink;
-    struct strbuf scores; // of its share of a fold
+    struct strbuf found; // of its share of a fold, or of mining
     pthread_t handle;
     int started;
     enum fusor_status status;
@@ -32,8 +33,10 @@ struct trainer {
     struct trainer_config config;
     const struct workload *work; // the config's, or that without a fold
     struct fold_scores given;    // of a stage out of fold
-    pthread_mutex_t lock;        // threads are not made anew meanwhile
-    uint64_t steps;              // of threads that were
+    struct found *mined;         // by a tower, for the stage mined_stage
+    uint32_t mined_stage;
+    pthread_mutex_t lock; // threads are not made anew meanwhile
+    uint64_t steps;       // of threads that were
     struct thread *threads;
     struct profile *profiles; // [n_threads] the store tells phases to them
     struct trace_part trace;  // of them; no threads: none is wanted
@@ -183,6 +186,7 @@ void trainer_destroy(struct trainer *t)
     clear_threads(t);
     workload_done_without(t->work);
     fold_scores_clear(&t->given);
+    found_destroy(t->mined);
     pthread_mutex_destroy(&t->lock);
     plan_order_destroy(t->order);
     evaluate_order_clear(&t->judged);
@@ -225,7 +229,11 @@ static void *thread_main(void *arg)
     else if (t->command->kind == COMMAND_SCORE)
         th->status = fold_share(&th->worker, t->config.workload,
                                 t->config.first_worker + number,
-                                t->config.n_workers, &th->scores, &th->err);
+                                t->config.n_workers, &th->found, &th->err);
+    else if (t->command->kind == COMMAND_MINE)
+        th->status = mined_share(&th->worker, t->command->stage,
+                                 t->config.first_worker + number,
+                                 t->config.n_workers, &th->found, &th->err);
     else
         th->status = evaluate_share(
             &th->worker, &t->judged, t->config.first_worker + number,
@@ -308,6 +316,28 @@ static enum fusor_status prepare_given(struct trainer *t,
     return FUSOR_OK;
 }
 
+/* What a tower has found for the stage, as long as it lasts. A rehearsal has no
+ * run directory: it draws uniformly. */
+static enum fusor_status prepare_mined(struct trainer *t,
+                                       const struct command *c,
+                                       struct fusor_error *err)
+{
+    int wanted = t->work->objectives.stages[c->stage].negatives.mined &&
+                 t->config.run_dir;
+
+    if (t->mined && (!wanted || t->mined_stage != c->stage)) {
+        found_destroy(t->mined);
+        t->mined = NULL;
+    }
+    if (wanted && !t->mined)
+        FUSOR_TRY(
+            mined_read(t->work, t->config.run_dir, c->stage, &t->mined, err));
+    t->mined_stage = c->stage;
+    for (unsigned i = 0; i < t->config.n_threads; i++)
+        t->threads[i].worker.mined = t->mined;
+    return FUSOR_OK;
+}
+
 static enum fusor_status prepare_epoch(struct trainer *t,
                                        const struct command *c,
                                        struct fusor_error *err)
@@ -316,6 +346,7 @@ static enum fusor_status prepare_epoch(struct trainer *t,
     const struct stage *stage = &w->options.stages[c->stage];
 
     FUSOR_TRY(prepare_given(t, c, err));
+    FUSOR_TRY(prepare_mined(t, c, err));
     FUSOR_TRY(workload_plan(w, c->stage, &t->plan, err));
     FUSOR_TRY(model_set_trained(w->model, stage->names[0] ? stage->names : NULL,
                                 err));
@@ -396,26 +427,38 @@ enum fusor_status trainer_evaluate(struct trainer *t, const struct command *c,
     return rc;
 }
 
-static enum fusor_status score_fold(struct trainer *t, const struct command *c,
-                                    struct strbuf *result,
-                                    struct fusor_error *err)
+/* SCORE and MINE: threads find records, which one file keeps. */
+static enum fusor_status write_found(struct trainer *t, const struct command *c,
+                                     const struct strbuf *const *parts,
+                                     struct fusor_error *err)
 {
     int fold = t->work->options.stages[c->stage].fold;
+
+    if (c->kind == COMMAND_MINE)
+        return mined_write(t->work, t->config.run_dir, c->stage,
+                           t->config.first_worker, parts, t->config.n_threads,
+                           err);
+    return fold_write(t->config.run_dir, t->config.workload, (uint32_t)fold,
+                      t->config.first_worker, parts, t->config.n_threads, err);
+}
+
+static enum fusor_status find(struct trainer *t, const struct command *c,
+                              struct strbuf *result, struct fusor_error *err)
+{
     unsigned n = t->config.n_threads;
     const struct strbuf **parts = mem_alloc(n, sizeof(*parts));
     enum fusor_status rc;
 
     strbuf_clear(result);
     if (!parts)
-        return mem_fail(err, "scores of a fold", n * sizeof(*parts));
+        return mem_fail(err, command_name(c->kind), n * sizeof(*parts));
     rc = run_threads(t, err);
     for (unsigned i = 0; i < n; i++)
-        parts[i] = &t->threads[i].scores;
+        parts[i] = &t->threads[i].found;
     if (rc == FUSOR_OK)
-        rc = fold_write(t->config.run_dir, t->config.workload, (uint32_t)fold,
-                        t->config.first_worker, parts, n, err);
+        rc = write_found(t, c, parts, err);
     for (unsigned i = 0; i < n; i++)
-        strbuf_clear(&t->threads[i].scores);
+        strbuf_clear(&t->threads[i].found);
     mem_free(parts);
     return rc;
 }
@@ -429,10 +472,11 @@ enum fusor_status trainer_run(struct trainer *t, const struct command *c,
     if (c->stage < o->n_stages)
         FUSOR_TRY(work_without(t, o->stages[c->stage].fold, err));
     /* What stands apart is judged apart while its stage lasts. */
-    if (c->kind == COMMAND_SCORE || c->stage == o->n_stages)
+    if (c->kind == COMMAND_SCORE || c->kind == COMMAND_MINE ||
+        c->stage == o->n_stages)
         FUSOR_TRY(model_set_apart(t->work->model, 0, err));
-    if (c->kind == COMMAND_SCORE)
-        return score_fold(t, c, result, err);
+    if (c->kind == COMMAND_SCORE || c->kind == COMMAND_MINE)
+        return find(t, c, result, err);
     if (c->kind == COMMAND_EPOCH) {
         enum fusor_status rc = train_epoch(t, c, result, err);
 

@@ -394,19 +394,23 @@ enum fusor_status worker_train(struct worker *w, const struct lease *lease,
                                const struct command *c, struct fusor_error *err)
 {
     uint64_t stage = w->workload->options.stages[c->stage].number;
+    struct negatives negatives =
+        w->workload->objectives.stages[c->stage].negatives;
     struct epoch e = {
         .lease = lease,
         .plan = plan,
         .order = order,
         .command = c,
         .objective = &w->workload->objectives.stages[c->stage],
-        .negatives = &w->workload->objectives.stages[c->stage].negatives,
+        .negatives = &negatives,
         .split = w->workload->options.stages[c->stage].split,
         .number = c->epoch + (stage << 32),
     };
     uint64_t announced = 0;
     int64_t began = clock_now_ns(&clock_real), drained;
 
+    if (negatives.mined)
+        negatives.found = w->mined;
     e.drawn = w->given ? fold_draw_number(w->workload) : e.number;
     for (unsigned i = 0; i < w->n_ring; i++)
         w->ring[i].given = w->given != NULL;

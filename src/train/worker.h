@@ -31,6 +31,8 @@ struct worker {
     uint32_t *items; // [micro_rows] items in their place, with negatives
     uint32_t *drawn; // [micro_rows] rows as the plan has them
     const struct fold_scores *given; // of a stage out of fold, or NULL
+    const struct found *mined;       // what its negatives are drawn from where
+                                     // a tower has found it, or NULL
     float *scores, *outputs;         // [micro_rows]
     const float *dense;              // parameters of the last worker_score()
     struct epoch_result result;

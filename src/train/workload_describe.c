@@ -1,4 +1,6 @@
 /* The graph of a job in words: what fusor train --check prints. */
+#include <string.h>
+
 #include "train/shortlist.h"
 #include "train/workload_private.h"
 
@@ -44,6 +46,25 @@ static void describe_rule(const char *name, const struct optim_spec *s,
     strbuf_add(out, "\n");
 }
 
+/* ", each positive with 16 negatives of rank 10 to 200 by two" */
+static void describe_negatives(const struct workload *w, uint32_t s,
+                               struct strbuf *out)
+{
+    const struct negatives_rule *r = &w->options.stages[s].negatives;
+    uint32_t n = w->objectives.stages[s].negatives.per_row;
+
+    if (n == 0)
+        return;
+    strbuf_addf(out, ", each positive with %u %s ", n,
+                n > 1 ? "negatives" : "negative");
+    if (negatives_rule_searches(r))
+        strbuf_addf(out, "of rank %u to %u by %s", r->first, r->last,
+                    strcmp(r->from, "search") ? r->from : "words");
+    else
+        strbuf_addf(out, "%s %s", strcmp(r->from, "uniform") ? "by" : "drawn",
+                    r->from);
+}
+
 static void describe_stage(const struct workload *w, uint32_t s,
                            struct strbuf *out)
 {
@@ -66,13 +87,15 @@ static void describe_stage(const struct workload *w, uint32_t s,
     }
     strbuf_addf(out,
                 "stage %u: %s%lld epochs of %llu steps of %u %s in %u "
-                "micro-batches\n",
+                "micro-batches",
                 stage->number + 1, stage->apart ? "towers apart, " : "",
                 (long long)stage->epochs, (unsigned long long)plan_units(&p),
                 p.global_batch,
                 w->objectives.stages[s].every ? "sequences, every position,"
                                               : "samples",
                 p.micro_batches);
+    describe_negatives(w, s, out);
+    strbuf_add(out, "\n");
 }
 
 void workload_describe(const struct workload *w, struct strbuf *out)

@@ -35,10 +35,9 @@ static enum fusor_status check_loss(struct workload *w, uint32_t stage,
 
 static enum fusor_status check_negatives(const struct workload *w,
                                          const struct negatives *n,
-                                         struct yaml_node *root,
+                                         struct yaml_node *at,
                                          struct fusor_error *err)
 {
-    struct yaml_node *at = yaml_path(root, "train.negatives");
     double lo, hi;
 
     if (n->per_row == 0)
@@ -106,8 +105,8 @@ enum fusor_status workload_read_objectives(struct workload *w,
                               w->model, err));
     for (uint32_t s = 0; s < w->options.n_stages; s++) {
         FUSOR_TRY(check_loss(w, s, err));
-        FUSOR_TRY(
-            check_negatives(w, &w->objectives.stages[s].negatives, root, err));
+        FUSOR_TRY(check_negatives(w, &w->objectives.stages[s].negatives,
+                                  w->options.stages[s].negatives.node, err));
         warn_of_flat(w, s);
         FUSOR_TRY(workload_plan(w, s, &p, err));
         if (plan_capacity(&p) > most)

@@ -139,7 +139,7 @@ static void damaged_or_missing_scores_are_refused(void)
     REQUIRE(fs_write_atomic(path, data, size, NULL) == FUSOR_OK);
     refuse(&t, "this program reads");
     mem_free(data);
-    REQUIRE(fold_clear(t.run_dir, 1, NULL) == FUSOR_OK);
+    REQUIRE(fold_clear(t.workload, t.run_dir, 1, NULL) == FUSOR_OK);
     CHECK(!fs_exists(path));
     CHECK(fs_exists(fs_join(path, root, "02-00000.scores")));
     refuse(&t, "have no score");

@@ -88,7 +88,7 @@ static void negatives_are_drawn_from_them(void)
 {
     struct yaml *job;
     struct workload *w = texts_open(TEXTS_BM25(""), "bm25", &job);
-    struct negatives how = {.per_row = 40, .from = NEGATIVES_SEARCH};
+    struct negatives how = {.per_row = 40, .from = NEGATIVES_FOUND};
     uint32_t row = 0, rows[41], items[41], n, query;
     unsigned char has[TEXTS_DOCUMENTS + 1];
     struct batcher_text t;
@@ -96,7 +96,7 @@ static void negatives_are_drawn_from_them(void)
     struct found *found;
 
     REQUIRE(finder_create(w->data, w->model, &f, &err) == FUSOR_OK);
-    REQUIRE(found_create(f, w->data, 5, &found, &err) == FUSOR_OK);
+    REQUIRE(found_create(f, w->data, 1, 5, &found, &err) == FUSOR_OK);
     how.found = found;
     query = dataset_query(w->data, SPLIT_TRAIN, row);
     t = text_of(w, query);
@@ -107,6 +107,36 @@ static void negatives_are_drawn_from_them(void)
     for (uint32_t i = 1; i < n; i++)
         CHECK(items[i] >= 1 && items[i] <= TEXTS_DOCUMENTS && has[items[i]]);
     found_destroy(found);
+    finder_destroy(f);
+    texts_close(w, job);
+}
+
+static void ranks_before_the_first_are_left_out(void)
+{
+    struct yaml *job;
+    struct workload *w = texts_open(TEXTS_BM25(""), "bm25", &job);
+    struct found *all, *late;
+    uint32_t query = 1, best[TEXTS_DOCUMENTS], n;
+    struct batcher_text t = text_of(w, query);
+    struct finder *f;
+
+    REQUIRE(finder_create(w->data, w->model, &f, &err) == FUSOR_OK);
+    REQUIRE(finder_find_by(f, 0, &t, 1, TEXTS_DOCUMENTS, best, &n, &err) ==
+            FUSOR_OK);
+    REQUIRE(n >= 2);
+    REQUIRE(found_create(f, w->data, 1, 2, &all, &err) == FUSOR_OK);
+    REQUIRE(found_create(f, w->data, 2, 2, &late, &err) == FUSOR_OK);
+    CHECK(all->n[query] == 2 && late->n[query] == 1);
+    CHECK(late->documents[late->first[query]] == best[1]);
+    CHECK(all->documents[all->first[query]] +
+              all->documents[all->first[query] + 1] ==
+          best[0] + best[1]);
+    CHECK(all->n[VOCAB_UNKNOWN] == 0);
+    found_destroy(late);
+    REQUIRE(found_create(f, w->data, 1000, 1000, &late, &err) == FUSOR_OK);
+    CHECK(late->n[query] == 0); // fewer are found
+    found_destroy(late);
+    found_destroy(all);
     finder_destroy(f);
     texts_close(w, job);
 }
@@ -137,7 +167,7 @@ static void no_memory_is_told(void)
         mem_fail_after(n);
         rc = finder_create(w->data, w->model, &f, &err);
         if (rc == FUSOR_OK)
-            rc = found_create(f, w->data, 3, &found, &err);
+            rc = found_create(f, w->data, 1, 3, &found, &err);
         mem_fail_after(0);
         CHECK(rc == FUSOR_OK || rc == FUSOR_ENOMEM);
         found_destroy(found);
@@ -154,6 +184,8 @@ int main(void)
         {"towers find together", towers_find_together},
         {"negatives are drawn from what was found",
          negatives_are_drawn_from_them},
+        {"ranks before the first are left out",
+         ranks_before_the_first_are_left_out},
         {"a model without bm25 finds nothing",
          a_model_without_bm25_finds_nothing},
         {"no memory is told", no_memory_is_told},

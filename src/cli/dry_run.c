@@ -271,14 +271,15 @@ print_processes(const struct workload *w, const struct job_options *o,
     if (dataset_matches_bytes(w->data))
         add_weight(&worker, "matches", (double)dataset_matches_bytes(w->data));
     add_weight(&worker, "training", (double)r.training);
-    add_weight(&worker, "evaluation", (double)r.evaluation);
     if (!o->cluster.servers) {
         worker.name = "single";
-        add_weight(&worker, "sum", (double)r.evaluation / n_threads);
+        add_weight(&worker, "evaluation", // of the threads, and their sum
+                   (double)r.evaluation * (1 + 1.0 / n_threads));
         add_weight(&worker, "parameters", (double)p->touched);
         print_process(&worker, j, json, err, &rc);
         return rc;
     }
+    add_weight(&worker, "evaluation", (double)r.evaluation);
     add_weight(
         &worker, "messages",
         worker_messages(w, &t, n_threads, (double)o->cluster.message_memory));

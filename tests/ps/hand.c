@@ -35,10 +35,10 @@ void hand_open(int staleness)
         optim_spec_default(OPTIM_SGD, &optims[i]);
         optims[i].lr = 1;
     }
-    one_shard_open(1, HAND_WORKERS, 1 << 20);
+    ends_open(1, 1, HAND_WORKERS, 1 << 20);
     REQUIRE(!shard_create(&shard_config, &shard, NULL));
     config.shard = shard;
-    config.messenger = messengers[0];
+    config.messenger = shards[0];
     REQUIRE(!server_create(&config, &server, NULL));
 }
 

@@ -3,19 +3,12 @@
 #ifndef TESTS_PS_ONE_SHARD_H
 #define TESTS_PS_ONE_SHARD_H
 
+#include "ends.h"
 #include "ps/server.h"
-#include "transport/sim.h"
 
-#define ONE_SHARD_WORKERS 2 /* at most */
+extern struct shard *shard;   // the test makes it, in an open network,
+extern struct server *server; // and this, with shards[0]
 
-extern struct sim *sim;
-extern struct messenger *messengers[1 + ONE_SHARD_WORKERS]; // the shard's first
-extern struct shard *shard;                                 // the test makes it
-extern struct server *server;                               // and this
-
-/** Open the network.
- * @param max_bytes of a message */
-void one_shard_open(uint64_t seed, uint32_t n_workers, size_t max_bytes);
 /** End the server, its shard and the network; nothing may be left. */
 void one_shard_close(void);
 /** Let a worker's message through the network into the server, and what that

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ends.h"
 #include "harness.h"
 #include "ps/client_private.h"
-#include "transport/sim.h"
 
 #define JOB 4
 #define SHARDS 2
@@ -23,8 +23,6 @@ static struct param_spec params = {.n_tables = 2,
                                    .n_blocks = 1,
                                    .blocks = &block,
                                    .n_dense = DENSE};
-static struct sim *sim;
-static struct messenger *worker, *shards[SHARDS];
 static struct client *client;
 static uint64_t few[2] = {7, 9}, many[KEYS];
 static const float *row_of[2][KEYS];
@@ -39,16 +37,6 @@ static float value_of(uint64_t key, uint32_t j)
     return (float)(key % 200) - (float)j;
 }
 
-static struct messenger *open_end(enum peer_kind kind, uint32_t number,
-                                  struct transport **t)
-{
-    struct messenger *m;
-
-    REQUIRE(!sim_endpoint(sim, (struct peer){kind, number, 1}, t, NULL));
-    REQUIRE(!messenger_create(*t, 32 << 20, &m, NULL));
-    return m;
-}
-
 static void open_all(enum encoding e)
 {
     struct client_config config = {.params = &params,
@@ -57,28 +45,18 @@ static void open_all(enum encoding e)
                                    .n_shards = SHARDS,
                                    .n_workers = 1,
                                    .encoding = e};
-    struct transport *t;
 
     for (uint64_t i = 0; i < KEYS; i++)
         many[i] = i * 3 + 1;
-    REQUIRE(!sim_create(1, &sim, NULL));
-    for (uint32_t i = 0; i < SHARDS; i++)
-        shards[i] = open_end(PEER_SHARD, i, &t);
-    worker = open_end(PEER_WORKER, 0, &t);
-    for (uint32_t i = 0; i < SHARDS; i++)
-        REQUIRE(
-            !transport_connect(t, (struct peer){PEER_SHARD, i, 0}, "", NULL));
-    config.messenger = worker;
+    ends_open(1, SHARDS, 1, 32 << 20);
+    config.messenger = workers[0];
     REQUIRE(!client_create(&config, &client, NULL));
 }
 
 static void close_all(void)
 {
     client_destroy(client);
-    for (uint32_t i = 0; i < SHARDS; i++)
-        messenger_destroy(shards[i]);
-    messenger_destroy(worker);
-    sim_destroy(sim);
+    ends_close();
     CHECK(mem_used() == 0);
 }
 
@@ -165,7 +143,7 @@ static enum fusor_status pull(enum encoding e, const float **dense,
         answer(s, e);
     for (int i = 0; i < 20; i++) {
         sim_advance(sim, sim_now_ns(sim) + MS);
-        while (messenger_receive(worker, &msg, 0, NULL) == FUSOR_OK)
+        while (messenger_receive(workers[0], &msg, 0, NULL) == FUSOR_OK)
             client_pump_message(client, &msg);
     }
     x = queue_take(w->inbox, 0);

@@ -5,36 +5,21 @@
 
 #include "base/mem.h"
 #include "coord/deadline.h"
+#include "ends.h"
 #include "harness.h"
 #include "ps/payloads.h"
-#include "transport/sim.h"
 
 #define JOB 4
 #define SHARDS 2
 #define MS ((int64_t)1000000)
 
-static struct sim *sim;
-static struct messenger *worker, *shards[SHARDS];
 static struct exchange_core *core;
 static struct message last[SHARDS]; // what each shard heard last
-
-static struct messenger *open_end(enum peer_kind kind, uint32_t number,
-                                  struct transport **t)
-{
-    struct messenger *m;
-
-    REQUIRE(!sim_endpoint(sim, (struct peer){kind, number, 1}, t, NULL));
-    REQUIRE(!messenger_create(*t, 4 << 20, &m, NULL));
-    return m;
-}
 
 static void close_all(void)
 {
     exchange_core_destroy(core);
-    for (uint32_t i = 0; i < SHARDS; i++)
-        messenger_destroy(shards[i]);
-    messenger_destroy(worker);
-    sim_destroy(sim);
+    ends_close();
     CHECK(mem_used() == 0);
 }
 
@@ -73,22 +58,14 @@ static void answer(uint32_t shard, enum wire_kind kind, uint64_t request,
                                   (struct peer){PEER_WORKER, 0, 0}, &h, text,
                                   strlen(text), NULL));
     sim_advance(sim, sim_now_ns(sim) + MS);
-    while (messenger_receive(worker, &msg, 0, NULL) == FUSOR_OK)
+    while (messenger_receive(workers[0], &msg, 0, NULL) == FUSOR_OK)
         exchange_core_on_message(core, &msg);
 }
 
 static void open_all(void)
 {
-    struct transport *t;
-
-    REQUIRE(!sim_create(1, &sim, NULL));
-    for (uint32_t i = 0; i < SHARDS; i++)
-        shards[i] = open_end(PEER_SHARD, i, &t);
-    worker = open_end(PEER_WORKER, 0, &t);
-    for (uint32_t i = 0; i < SHARDS; i++)
-        REQUIRE(
-            !transport_connect(t, (struct peer){PEER_SHARD, i, 0}, "", NULL));
-    REQUIRE(!exchange_core_create(worker, JOB, SHARDS, 1, 1, &core, NULL));
+    ends_open(1, SHARDS, 1, 4 << 20);
+    REQUIRE(!exchange_core_create(workers[0], JOB, SHARDS, 1, 1, &core, NULL));
     for (uint32_t i = 0; i < SHARDS; i++) { // without a word about credit
         struct message msg = {.from = {PEER_SHARD, i, 1},
                               .header = {.kind = WIRE_ACK, .job = JOB}};
@@ -218,8 +195,8 @@ static void a_forgotten_ticket_brings_keys_and_push_again(void)
     open_all();
     x->header.kind = WIRE_PUSH;
     x->header.a = 77;
-    REQUIRE(!payload_buffer_take(messenger_pool(worker), 8, &x->legs[0].keys,
-                                 NULL));
+    REQUIRE(!payload_buffer_take(messenger_pool(workers[0]), 8,
+                                 &x->legs[0].keys, NULL));
     x->legs[0].keys->size = 8;
     exchange_core_submit(core, x);
     CHECK(hear(0, 3) == 1 && last[0].header.a == 77);
@@ -228,7 +205,7 @@ static void a_forgotten_ticket_brings_keys_and_push_again(void)
         REQUIRE(!messenger_send_bytes(
             shards[0], (struct peer){PEER_WORKER, 0, 0}, &need, "", 0, NULL));
         sim_advance(sim, sim_now_ns(sim) + MS);
-        REQUIRE(!messenger_receive(worker, &msg, 0, NULL));
+        REQUIRE(!messenger_receive(workers[0], &msg, 0, NULL));
         exchange_core_on_message(core, &msg);
     }
     sim_advance(sim, sim_now_ns(sim) + MS);
@@ -256,7 +233,7 @@ static void tell_missing(void)
     REQUIRE(!messenger_send_bytes(shards[0], (struct peer){PEER_WORKER, 0, 0},
                                   &h, had, any ? sizeof(had) : 0, NULL));
     sim_advance(sim, sim_now_ns(sim) + MS);
-    while (messenger_receive(worker, &msg, 0, NULL) == FUSOR_OK)
+    while (messenger_receive(workers[0], &msg, 0, NULL) == FUSOR_OK)
         exchange_core_on_message(core, &msg);
 }
 
@@ -267,7 +244,7 @@ static struct exchange *begin_large(size_t size)
     REQUIRE(x != NULL);
     x->header.kind = WIRE_PUSH;
     for (int i = 0; i < SHARDS; i++) {
-        REQUIRE(!payload_buffer_take(messenger_pool(worker), i ? 64 : size,
+        REQUIRE(!payload_buffer_take(messenger_pool(workers[0]), i ? 64 : size,
                                      &x->legs[i].out, NULL));
         x->legs[i].out->size = i ? 64 : size;
         memset(x->legs[i].out->data, 7, x->legs[i].out->size);
@@ -339,7 +316,7 @@ static void a_request_may_leave_while_it_is_written(void)
     REQUIRE(x != NULL);
     x->header.kind = WIRE_PUSH;
     for (int i = 0; i < SHARDS; i++) {
-        REQUIRE(!payload_buffer_take(messenger_pool(worker), i ? 64 : size,
+        REQUIRE(!payload_buffer_take(messenger_pool(workers[0]), i ? 64 : size,
                                      &x->legs[i].out, NULL));
         x->legs[i].out->size = i ? 64 : size;
     }

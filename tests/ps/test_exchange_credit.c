@@ -4,49 +4,31 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ends.h"
 #include "harness.h"
 #include "ps/exchange_private.h"
-#include "transport/sim.h"
 
 #define JOB 4
 #define WORKERS 2
 #define SIZE 5000 /* of a request */
 #define MS ((int64_t)1000000)
 
-static struct sim *sim;
-static struct messenger *worker, *shard;
 static struct exchange_core *core;
 static uint64_t cost; // of a request of SIZE bytes
 static uint64_t heard[32];
 static unsigned n_heard; // requests, by number
 
-static struct messenger *open_end(enum peer_kind kind, struct transport **t)
-{
-    struct messenger *m;
-
-    REQUIRE(!sim_endpoint(sim, (struct peer){kind, 0, 1}, t, NULL));
-    REQUIRE(!messenger_create(*t, 4 << 20, &m, NULL));
-    return m;
-}
-
 static void open_all(void)
 {
-    struct transport *t;
-
     cost = payload_buffer_cost(SIZE);
-    REQUIRE(!sim_create(1, &sim, NULL));
-    shard = open_end(PEER_SHARD, &t);
-    worker = open_end(PEER_WORKER, &t);
-    REQUIRE(!transport_connect(t, (struct peer){PEER_SHARD, 0, 0}, "", NULL));
-    REQUIRE(!exchange_core_create(worker, JOB, 1, 1, WORKERS, &core, NULL));
+    ends_open(1, 1, 1, 4 << 20);
+    REQUIRE(!exchange_core_create(workers[0], JOB, 1, 1, WORKERS, &core, NULL));
 }
 
 static void close_all(void)
 {
     exchange_core_destroy(core);
-    messenger_destroy(shard);
-    messenger_destroy(worker);
-    sim_destroy(sim);
+    ends_close();
     CHECK(mem_used() == 0);
 }
 
@@ -58,8 +40,8 @@ static struct exchange *make(enum wire_kind kind, unsigned of, uint64_t clock)
     x->header.kind = kind;
     x->header.clock = clock;
     x->worker = of;
-    REQUIRE(!payload_buffer_take(messenger_pool(worker), SIZE, &x->legs[0].out,
-                                 NULL));
+    REQUIRE(!payload_buffer_take(messenger_pool(workers[0]), SIZE,
+                                 &x->legs[0].out, NULL));
     memset(x->legs[0].out->data, 1, SIZE);
     x->legs[0].out->size = SIZE;
     return x;
@@ -82,7 +64,7 @@ static unsigned hear(void)
     for (int i = 0; i < 3; i++) {
         sim_advance(sim, sim_now_ns(sim) + MS);
         exchange_core_tick(core);
-        while (messenger_receive(shard, &msg, 0, NULL) == FUSOR_OK)
+        while (messenger_receive(shards[0], &msg, 0, NULL) == FUSOR_OK)
             heard[n_heard++] = msg.header.request;
     }
     return n_heard;
@@ -97,11 +79,11 @@ static void answer(enum wire_kind kind, const struct exchange *x,
                             .credit = credit};
     struct message msg;
 
-    REQUIRE(!messenger_send_bytes(shard, (struct peer){PEER_WORKER, 0, 0}, &h,
-                                  "v", kind == WIRE_VALUES, NULL));
+    REQUIRE(!messenger_send_bytes(shards[0], (struct peer){PEER_WORKER, 0, 0},
+                                  &h, "v", kind == WIRE_VALUES, NULL));
     sim_advance(sim, sim_now_ns(sim) + MS);
     for (int i = 0; i < 2; i++) // it may have been woken
-        while (messenger_receive(worker, &msg, 0, NULL) == FUSOR_OK)
+        while (messenger_receive(workers[0], &msg, 0, NULL) == FUSOR_OK)
             exchange_core_on_message(core, &msg);
 }
 

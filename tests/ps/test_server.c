@@ -96,7 +96,7 @@ static void memory_that_is_out_at_the_start_is_reported(void)
 
     hand_open(0);
     config.shard = shard;
-    config.messenger = messengers[0];
+    config.messenger = shards[0];
     used = mem_used();
     for (; nth < 100; nth++) {
         mem_fail_after(nth);

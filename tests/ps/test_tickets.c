@@ -38,7 +38,7 @@ static void make_server(void)
 {
     struct server_config config = {.params = &params,
                                    .shard = shard,
-                                   .messenger = messengers[0],
+                                   .messenger = shards[0],
                                    .job = JOB,
                                    .staleness = -1,
                                    .read_early = 1,
@@ -67,7 +67,7 @@ static void open_all(uint64_t seed)
     optim.lr = 1;
     epoch = clock_base = next_request = holder = 0;
     term = 1;
-    one_shard_open(seed, 2, 1 << 20);
+    ends_open(seed, 1, 2, 1 << 20);
     REQUIRE(!shard_create(&config, &shard, NULL));
     make_server();
 }

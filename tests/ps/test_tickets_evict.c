@@ -59,7 +59,7 @@ static void make_server(void)
                                         .cap_bytes = CAP,
                                         .when_full = STORE_EVICT_OLDEST};
     struct server_config config = {.params = &params,
-                                   .messenger = messengers[0],
+                                   .messenger = shards[0],
                                    .job = JOB,
                                    .staleness = -1,
                                    .read_early = 1,
@@ -82,7 +82,7 @@ static void open_all(uint64_t seed)
     next_request = n_renewed = n_lost = n_wrong = 0;
     optim_spec_default(OPTIM_SGD, &optim);
     optim.lr = 1;
-    one_shard_open(seed, LEASES, 4 << 20);
+    ends_open(seed, 1, LEASES, 4 << 20);
     make_server();
 }
 

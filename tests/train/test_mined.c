@@ -9,8 +9,7 @@
 #include "base/mem.h"
 #include "base/sorted.h"
 #include "harness.h"
-#include "store/local.h"
-#include "train/fixture.h"
+#include "train/desk.h"
 #include "train/ranker.h"
 
 #define STAGES                                                 \
@@ -26,60 +25,6 @@
 #define STAGE 1
 #define FIRST 3
 #define LAST 9
-#define CHUNK 8 // fewer than there are items
-
-struct desk {
-    struct yaml *job;
-    struct workload *w;
-    struct param_store *store;
-    struct worker worker;
-};
-
-static void desk_init(struct desk *d)
-{
-    struct local_store_config store = {0};
-
-    d->job = fixture_yaml(
-        fixture_text(fixture_data("loo-full"), "implicit", STAGES));
-    d->w = fixture_workload(d->job);
-    store.params = d->w->params;
-    store.table_optim = d->w->table_optim;
-    store.block_optim = d->w->block_optim;
-    REQUIRE(local_store_create(&store, 1, &d->store, NULL) == FUSOR_OK);
-    REQUIRE(worker_init(&d->worker, d->w, d->store, 0, 1, CHUNK, NULL) ==
-            FUSOR_OK);
-    for (uint32_t t = 0; t < d->w->params->n_tables; t++)
-        for (uint64_t key = 1; key < 80; key++) {
-            struct shard *s = local_store_shard(d->store, 0);
-            uint32_t ref, width = d->w->params->tables[t].width;
-            float *row;
-
-            REQUIRE(shard_resolve(s, t, &key, 1, RESOLVE_TRAIN, 0, &ref,
-                                  NULL) == FUSOR_OK);
-            row = shard_row_values(shard_base(s), ref);
-            for (uint32_t i = 0; i < width; i++)
-                row[i] = (float)((key % 13 * 7 + i * 5 + t) % 17) / 9.0f - 0.9f;
-        }
-}
-
-static void desk_clear(struct desk *d)
-{
-    worker_clear(&d->worker);
-    d->store->ops->destroy(d->store);
-    workload_destroy(d->w);
-    yaml_destroy(d->job);
-}
-
-/* How many items stand before this one, by score and then by id. */
-static uint32_t rank_of(const float *scores, uint64_t n, uint32_t item)
-{
-    uint32_t rank = 1;
-
-    for (uint32_t i = 1; i < n; i++)
-        rank +=
-            scores[i] > scores[item] || (scores[i] == scores[item] && i < item);
-    return rank;
-}
 
 /* All of these ranks that the user does not have, and nothing else. */
 static uint32_t check_user(struct desk *d, struct ranker *k,
@@ -94,7 +39,7 @@ static uint32_t check_user(struct desk *d, struct ranker *k,
     REQUIRE(n_items <= FIXTURE_ITEMS + 1);
     REQUIRE(ranker_tower(k, &query, 0, scores, NULL) == FUSOR_OK);
     for (uint32_t i = 1; i < n_items; i++) {
-        uint32_t rank = rank_of(scores, n_items, i);
+        uint32_t rank = 1 + desk_count_above(scores, n_items, i);
 
         expected += rank >= FIRST && rank <= LAST &&
                     sorted_place(seen, n_seen, i) == n_seen;
@@ -102,7 +47,7 @@ static uint32_t check_user(struct desk *d, struct ranker *k,
     CHECK(f->n[user] == expected);
     for (uint32_t i = 0; i < f->n[user]; i++) {
         uint32_t item = f->documents[f->first[user] + i];
-        uint32_t rank = rank_of(scores, n_items, item);
+        uint32_t rank = 1 + desk_count_above(scores, n_items, item);
 
         CHECK(rank >= FIRST && rank <= LAST);
         CHECK(sorted_place(seen, n_seen, item) == n_seen);
@@ -137,7 +82,8 @@ static void the_ranks_asked_for_are_found(void)
     struct found *one, *three;
     uint32_t last[FIXTURE_USERS + 1], total = 0;
 
-    desk_init(&d);
+    desk_init(&d, "implicit", STAGES);
+    desk_fill(&d, 13);
     mine_all(&d, 1, &one);
     REQUIRE(one->n_queries <= FIXTURE_USERS + 1);
     memset(last, 0xff, sizeof(last));
@@ -167,7 +113,8 @@ static void damaged_files_are_refused(void)
     struct desk d;
     size_t size;
 
-    desk_init(&d);
+    desk_init(&d, "implicit", STAGES);
+    desk_fill(&d, 13);
     mine_all(&d, 1, &f);
     found_destroy(f);
     fs_join(path, test_tmpdir(), "negatives/01-00000.found");

@@ -1,14 +1,12 @@
 /* Scores of candidates: the two ways agree to the last bit. */
 #include "train/ranker.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#include "store/local.h"
-#include "train/fixture.h"
+#include "train/desk.h"
 
 #include "harness.h"
-
-#define CHUNK 8 // fewer than there are items
 
 #define FIELDS                                                     \
     "fields:\n"                                                    \
@@ -50,67 +48,26 @@ static const struct {
 };
 #define N_JOBS (sizeof(jobs) / sizeof(jobs[0]))
 
-struct desk {
-    struct yaml *job;
-    struct workload *w;
-    struct param_store *store;
-    struct worker worker;
-};
-
-static void desk_init(struct desk *d, const char *rest)
+static void init(struct desk *d, const char *rest)
 {
-    struct local_store_config store = {0};
     char text[2048];
 
     snprintf(text, sizeof(text),
              FIELDS "%strain: {global_batch: 64, epochs: 1}\n"
                     "evaluate: [\"hr@3\"]\n",
              rest);
-    d->job = fixture_yaml(fixture_text(fixture_data("loo-full"), "none", text));
-    d->w = fixture_workload(d->job);
-    store.params = d->w->params;
-    store.table_optim = d->w->table_optim;
-    store.block_optim = d->w->block_optim;
-    REQUIRE(local_store_create(&store, 1, &d->store, NULL) == FUSOR_OK);
-    REQUIRE(worker_init(&d->worker, d->w, d->store, 0, 1, CHUNK, NULL) ==
-            FUSOR_OK);
-}
-
-static void desk_clear(struct desk *d)
-{
-    worker_clear(&d->worker);
-    d->store->ops->destroy(d->store);
-    workload_destroy(d->w);
-    yaml_destroy(d->job);
-}
-
-/* Make every row, some of one value: ties. */
-static void touch_rows(struct desk *d)
-{
-    struct shard *s = local_store_shard(d->store, 0);
-
-    for (uint32_t t = 0; t < d->w->params->n_tables; t++)
-        for (uint64_t key = 1; key < 40; key++) {
-            uint32_t ref, width = d->w->params->tables[t].width;
-            float *row;
-
-            REQUIRE(shard_resolve(s, t, &key, 1, RESOLVE_TRAIN, 0, &ref,
-                                  NULL) == FUSOR_OK);
-            row = shard_row_values(shard_base(s), ref);
-            for (uint32_t i = 0; i < width; i++)
-                row[i] = (float)((key % 9 * 7 + i * 5 + t) % 11) / 7.0f - 0.6f;
-        }
+    desk_init(d, "none", text);
 }
 
 /* All items, chunk by chunk. */
 static void score_all(struct ranker *k, const struct batcher_query *query,
                       float *scores)
 {
-    for (uint32_t at = 0; at < FIXTURE_ITEMS; at += CHUNK) {
-        uint32_t items[CHUNK], n = FIXTURE_ITEMS - at;
+    for (uint32_t at = 0; at < FIXTURE_ITEMS; at += DESK_CHUNK) {
+        uint32_t items[DESK_CHUNK], n = FIXTURE_ITEMS - at;
 
-        if (n > CHUNK)
-            n = CHUNK;
+        if (n > DESK_CHUNK)
+            n = DESK_CHUNK;
         for (uint32_t i = 0; i < n; i++)
             items[i] = FIXTURE_ITEMS - 1 - at - i;
         REQUIRE(ranker_score(k, query, items, n, scores + at, NULL) ==
@@ -125,8 +82,8 @@ static void both_ways_give_the_same_bits(void)
         struct desk d;
         int ties = 0;
 
-        desk_init(&d, jobs[j].rest);
-        touch_rows(&d);
+        init(&d, jobs[j].rest);
+        desk_fill(&d, 9); // ties
         REQUIRE(ranker_create(&plain, &d.worker, 0, NULL) == FUSOR_OK);
         REQUIRE(ranker_create(&fast, &d.worker, 1000, NULL) == FUSOR_OK);
         CHECK(plain.items == NULL);
@@ -161,7 +118,7 @@ static void a_query_is_encoded_once(void)
     struct desk d;
     uint64_t before;
 
-    desk_init(&d, jobs[1].rest);
+    init(&d, jobs[1].rest);
     REQUIRE(ranker_create(&k, &d.worker, FIXTURE_ITEMS, NULL) == FUSOR_OK);
     before = atomic_load(&d.worker.steps);
     score_all(&k, &query, scores);
@@ -183,7 +140,7 @@ static void an_item_there_is_not_is_refused(void)
     struct desk d;
     float score;
 
-    desk_init(&d, jobs[1].rest);
+    init(&d, jobs[1].rest);
     REQUIRE(ranker_create(&k, &d.worker, FIXTURE_ITEMS, NULL) == FUSOR_OK);
     CHECK(ranker_score(&k, &query, &item, 1, &score, &err) == FUSOR_EINVAL);
     query.row = 0;

@@ -6,11 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/local.h"
+#include "train/desk.h"
 #include "train/ranker.h"
 #include "train/texts.h"
-
-#define CHUNK 8 // fewer than there are items
 
 #define JOB                                                            \
     "fields:\n"                                                        \
@@ -24,164 +22,122 @@
     "train: {global_batch: 64, epochs: 1, negatives: 2}\n"             \
     "evaluate: [\"hr@3\"]\n"
 
-struct desk {
-    struct yaml *job;
-    struct workload *w;
-    struct param_store *store;
-    struct worker worker;
+struct bench {
+    struct desk desk;
     struct ranker ranker;
 };
 
-static void touch_rows(struct desk *d)
+static void bench_init(struct bench *b, const char *rest)
 {
-    struct shard *s = local_store_shard(d->store, 0);
-
-    for (uint32_t t = 0; t < d->w->params->n_tables; t++)
-        for (uint64_t key = 1; key < 80; key++) {
-            uint32_t ref, width = d->w->params->tables[t].width;
-            float *row;
-
-            REQUIRE(shard_resolve(s, t, &key, 1, RESOLVE_TRAIN, 0, &ref,
-                                  NULL) == FUSOR_OK);
-            row = shard_row_values(shard_base(s), ref);
-            for (uint32_t i = 0; i < width; i++)
-                row[i] = (float)((key % 13 * 7 + i * 5 + t) % 17) / 9.0f - 0.9f;
-        }
-}
-
-static void desk_init(struct desk *d, const char *rest)
-{
-    struct local_store_config store = {0};
     char text[2048];
 
     snprintf(text, sizeof(text), "%s%s", JOB, rest);
-    d->job =
-        fixture_yaml(fixture_text(fixture_data("loo-full"), "implicit", text));
-    d->w = fixture_workload(d->job);
-    store.params = d->w->params;
-    store.table_optim = d->w->table_optim;
-    store.block_optim = d->w->block_optim;
-    REQUIRE(local_store_create(&store, 1, &d->store, NULL) == FUSOR_OK);
-    REQUIRE(worker_init(&d->worker, d->w, d->store, 0, 1, CHUNK, NULL) ==
-            FUSOR_OK);
-    touch_rows(d);
-    REQUIRE(ranker_create(&d->ranker, &d->worker, 1000, NULL) == FUSOR_OK);
+    desk_init(&b->desk, "implicit", text);
+    desk_fill(&b->desk, 13);
+    REQUIRE(ranker_create(&b->ranker, &b->desk.worker, 1000, NULL) == FUSOR_OK);
 }
 
-static void desk_clear(struct desk *d)
+static void bench_clear(struct bench *b)
 {
-    ranker_clear(&d->ranker);
-    worker_clear(&d->worker);
-    d->store->ops->destroy(d->store);
-    workload_destroy(d->w);
-    yaml_destroy(d->job);
+    ranker_clear(&b->ranker);
+    desk_clear(&b->desk);
 }
 
-static uint32_t tower_of(const struct desk *d, const char *name)
+static uint32_t tower_of(const struct bench *b, const char *name)
 {
     uint32_t t = 0;
 
-    while (strcmp(model_tower_name(d->w->model, t), name) != 0)
+    while (strcmp(model_tower_name(b->desk.w->model, t), name) != 0)
         t++;
     return t;
-}
-
-/* How many items stand above item, of equal ones the smaller ids. */
-static uint32_t count_above(const float *scores, uint32_t item)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 1; i < FIXTURE_ITEMS; i++)
-        n +=
-            scores[i] > scores[item] || (scores[i] == scores[item] && i < item);
-    return n;
 }
 
 /* mf has vectors of items, deep goes through the model pair by pair. */
 static void the_best_of_each_tower_are_found(void)
 {
-    struct desk d;
+    struct bench b;
     float mf[FIXTURE_ITEMS], deep[FIXTURE_ITEMS];
     uint32_t found[16], n;
 
-    desk_init(&d, "fusion: {type: weighted}\n"
-                  "candidates: {union: [{mf: 5}, {deep: 3}]}\n");
-    REQUIRE(d.w->shortlist != NULL);
-    CHECK(shortlist_room(d.w->shortlist) == 8);
-    CHECK(shortlist_wants(d.w->shortlist, tower_of(&d, "mf")));
-    CHECK(d.ranker.items != NULL && !d.ranker.whole);
+    bench_init(&b, "fusion: {type: weighted}\n"
+                   "candidates: {union: [{mf: 5}, {deep: 3}]}\n");
+    REQUIRE(b.desk.w->shortlist != NULL);
+    CHECK(shortlist_room(b.desk.w->shortlist) == 8);
+    CHECK(shortlist_wants(b.desk.w->shortlist, tower_of(&b, "mf")));
+    CHECK(b.ranker.items != NULL && !b.ranker.whole);
     for (uint64_t row = 0; row < 10; row++) {
         struct batcher_query q = {.split = SPLIT_TEST, .row = row};
 
-        REQUIRE(ranker_tower(&d.ranker, &q, tower_of(&d, "mf"), mf, NULL) ==
+        REQUIRE(ranker_tower(&b.ranker, &q, tower_of(&b, "mf"), mf, NULL) ==
                 FUSOR_OK);
-        REQUIRE(ranker_tower(&d.ranker, &q, tower_of(&d, "deep"), deep, NULL) ==
+        REQUIRE(ranker_tower(&b.ranker, &q, tower_of(&b, "deep"), deep, NULL) ==
                 FUSOR_OK);
-        REQUIRE(shortlist_find(d.w->shortlist, &d.ranker, &q, found, &n,
+        REQUIRE(shortlist_find(b.desk.w->shortlist, &b.ranker, &q, found, &n,
                                NULL) == FUSOR_OK);
         CHECK(isnan(mf[0]) && n >= 5 && n <= 8);
         for (uint32_t i = 1, k = 0; i < FIXTURE_ITEMS; i++) {
             int listed = k < n && found[k] == i;
 
-            CHECK(listed ==
-                  (count_above(mf, i) < 5 || count_above(deep, i) < 3));
+            CHECK(listed == (desk_count_above(mf, FIXTURE_ITEMS, i) < 5 ||
+                             desk_count_above(deep, FIXTURE_ITEMS, i) < 3));
             k += (uint32_t)listed;
         }
     }
-    desk_clear(&d);
+    bench_clear(&b);
 }
 
 /* Vectors made before say what a pass over the pairs says. */
 static void a_tower_alone_says_what_it_says_in_a_pass(void)
 {
-    struct desk d;
+    struct bench b;
     float said[FIXTURE_ITEMS], passed[FIXTURE_ITEMS];
     struct batcher_query q = {.split = SPLIT_TEST, .row = 3};
     struct ranker plain;
 
-    desk_init(&d, "fusion: {type: weighted}\ncandidates: {mf: 5}\n");
-    plain = d.ranker;
+    bench_init(&b, "fusion: {type: weighted}\ncandidates: {mf: 5}\n");
+    plain = b.ranker;
     plain.items = NULL;
-    REQUIRE(ranker_tower(&d.ranker, &q, 0, said, NULL) == FUSOR_OK);
+    REQUIRE(ranker_tower(&b.ranker, &q, 0, said, NULL) == FUSOR_OK);
     REQUIRE(ranker_tower(&plain, &q, 0, passed, NULL) == FUSOR_OK);
     CHECK(!memcmp(said + 1, passed + 1, sizeof(said) - sizeof(*said)));
-    desk_clear(&d);
+    bench_clear(&b);
 }
 
 /* Candidates of several passes are shares of the largest of all of them. */
 static void scores_are_shares_of_all_candidates(void)
 {
-    struct desk d;
+    struct bench b;
     float mf[FIXTURE_ITEMS], deep[FIXTURE_ITEMS], got[FIXTURE_ITEMS];
     uint32_t items[FIXTURE_ITEMS];
     float top[2] = {0, 0};
 
-    desk_init(&d, "fusion: {type: weighted, over: scores, weights: [1, 2], "
-                  "normalise: per_query_max}\n");
+    bench_init(&b, "fusion: {type: weighted, over: scores, weights: [1, 2], "
+                   "normalise: per_query_max}\n");
     for (uint32_t i = 1; i < FIXTURE_ITEMS; i++)
         items[i] = i;
     for (uint64_t row = 0; row < 5; row++) {
         struct batcher_query q = {.split = SPLIT_TEST, .row = row};
 
-        REQUIRE(ranker_tower(&d.ranker, &q, 0, mf, NULL) == FUSOR_OK);
-        REQUIRE(ranker_tower(&d.ranker, &q, 1, deep, NULL) == FUSOR_OK);
+        REQUIRE(ranker_tower(&b.ranker, &q, 0, mf, NULL) == FUSOR_OK);
+        REQUIRE(ranker_tower(&b.ranker, &q, 1, deep, NULL) == FUSOR_OK);
         top[0] = top[1] = 0;
         for (uint32_t i = 1; i < FIXTURE_ITEMS; i++) {
             top[0] = fmaxf(top[0], fabsf(mf[i]));
             top[1] = fmaxf(top[1], fabsf(deep[i]));
         }
-        REQUIRE(ranker_begin(&d.ranker, &q, items + 1, FIXTURE_ITEMS - 1,
+        REQUIRE(ranker_begin(&b.ranker, &q, items + 1, FIXTURE_ITEMS - 1,
                              NULL) == FUSOR_OK);
-        for (uint32_t at = 1; at < FIXTURE_ITEMS; at += CHUNK)
-            REQUIRE(ranker_score(&d.ranker, &q, items + at,
-                                 FIXTURE_ITEMS - at < CHUNK ? FIXTURE_ITEMS - at
-                                                            : CHUNK,
+        for (uint32_t at = 1; at < FIXTURE_ITEMS; at += DESK_CHUNK)
+            REQUIRE(ranker_score(&b.ranker, &q, items + at,
+                                 FIXTURE_ITEMS - at < DESK_CHUNK
+                                     ? FIXTURE_ITEMS - at
+                                     : DESK_CHUNK,
                                  got + at, NULL) == FUSOR_OK);
         for (uint32_t i = 1; i < FIXTURE_ITEMS; i++)
             CHECK_CLOSE((double)got[i],
                         (double)(mf[i] / top[0] + 2 * deep[i] / top[1]), 1e-5);
     }
-    desk_clear(&d);
+    bench_clear(&b);
 }
 
 static void words_are_found_by_the_index(void)
@@ -224,14 +180,14 @@ static void lists_that_may_differ_have_other_names(void)
 
     for (int i = 0; i < 5; i++) {
         char rest[256];
-        struct desk d;
+        struct bench b;
 
         snprintf(rest, sizeof(rest), "fusion: {type: weighted}\n%s", texts[i]);
-        desk_init(&d, rest);
-        hashes[i] = workload_candidates_hash(d.w);
+        bench_init(&b, rest);
+        hashes[i] = workload_candidates_hash(b.desk.w);
         for (int k = 0; k < i; k++)
             CHECK(hashes[k] != hashes[i]);
-        desk_clear(&d);
+        bench_clear(&b);
     }
     CHECK(hashes[4] == 0);
 }

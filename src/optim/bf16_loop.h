@@ -75,6 +75,22 @@ OPTIM_LOOP bf16_round_plain(const float *in, uint16_t *out, size_t n,
             bf16_cut(in[i], bf16_noise((a + (uint32_t)i * BF16_GOLDEN) ^ b));
 }
 
+/* Fewer than a vector. */
+OPTIM_LOOP bf16_widen_few(const uint16_t *in, float *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = bf16_float(in[i]);
+}
+
+OPTIM_LOOP bf16_round_few(const float *in, uint16_t *out, size_t n,
+                          uint64_t stream)
+{
+    uint32_t a = (uint32_t)stream, b = (uint32_t)(stream >> 32);
+
+    for (size_t i = 0; i < n; i++, a += BF16_GOLDEN)
+        out[i] = bf16_cut(in[i], bf16_noise(a ^ b));
+}
+
 /* To the nearest, ties to even. */
 OPTIM_LOOP bf16_nearest_loop(const float *in, uint16_t *out, size_t n)
 {

@@ -11,10 +11,12 @@
 #define OPTIM_INLINE static inline __attribute__((always_inline))
 #define OPTIM_LOOP OPTIM_INLINE void
 
+/* GCC would unroll a loop of a known length before it looks for vectors, and
+ * then find none. */
 #if defined(__clang__)
 #define OPTIM_VECTOR _Pragma("clang loop vectorize(assume_safety)")
 #else
-#define OPTIM_VECTOR _Pragma("GCC ivdep")
+#define OPTIM_VECTOR _Pragma("GCC ivdep") _Pragma("GCC unroll 1")
 #endif
 
 #define OPTIM_PLAIN

@@ -12,7 +12,7 @@
 #include "optim/optim.h"
 
 #define WIDTH_MAX 70
-#define N 21      /* over twice what is fetched ahead */
+#define N 37      /* over twice what is fetched ahead */
 #define STRIDE 64 /* in 16 bytes: the widest row and a margin */
 #define STREAM 0x5bd1e995u
 #define MARGIN 0xa5

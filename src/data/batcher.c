@@ -1,27 +1,12 @@
 /* Micro-batches: the keys of all samples first, then the queries they make,
  * then each field (gather.c). */
-#include "data/batcher.h"
+#include "data/batcher_private.h"
 
 #include <string.h>
 
 #include "base/mem.h"
-#include "data/dataset_private.h"
-#include "data/gather.h"
 
 #define PREFETCH_AHEAD 16 /* rows; a miss is about that many gathers long */
-
-struct batcher {
-    const struct dataset *ds;
-    uint32_t capacity;
-    uint32_t part; // of the rows now being gathered
-    struct side samples, queries;
-    uint32_t *query_of, *query_n;
-    float *labels[BATCH_MAX_LABELS], *weight;
-    uint64_t *sample_id;
-    struct block_lists lists;
-    struct field_buffer *buffers; // [n_fields]
-    struct batch_field *fields;   // [n_fields], what batches show
-};
 
 static int side_create(struct side *s, uint32_t capacity)
 {
@@ -176,8 +161,8 @@ static void join_queries(struct batcher *b)
     q->n = n;
 }
 
-static enum fusor_status finish(struct batcher *b, int weighted,
-                                struct batch *out, struct fusor_error *err)
+enum fusor_status batcher_finish(struct batcher *b, int weighted,
+                                 struct batch *out, struct fusor_error *err)
 {
     if (b->ds->block_rows) {
         FUSOR_TRY(gather_streamed(b->ds, b->part, &b->samples, 0, &b->lists,
@@ -285,7 +270,7 @@ static enum fusor_status fill_rows(struct batcher *b, enum split split,
         b->sample_id[i] = s->row[i];
     if (items)
         replace_items(b, items, n);
-    return finish(b, p->weight != NULL, out, err);
+    return batcher_finish(b, p->weight != NULL, out, err);
 }
 
 enum fusor_status batcher_fill(struct batcher *b, enum split split,
@@ -325,93 +310,4 @@ enum fusor_status batcher_fill_items(struct batcher *b, enum split split,
 {
     FUSOR_TRY(check_items(b, items, n, err));
     return fill_rows(b, split, rows, items, n, out, err);
-}
-
-static enum fusor_status check_pairs(const struct batcher *b,
-                                     const struct batcher_query *q,
-                                     const uint32_t *items, uint32_t n,
-                                     struct fusor_error *err)
-{
-    if (n > b->capacity)
-        return fusor_fail(err, FUSOR_EINVAL,
-                          "batcher: %u candidates, made for at most %u", n,
-                          b->capacity);
-    if (q->row != BATCHER_NO_ROW && q->row >= b->ds->splits[q->split].n)
-        return fusor_fail(err, FUSOR_EINVAL,
-                          "batcher: row %llu of a split of %llu rows",
-                          (unsigned long long)q->row,
-                          (unsigned long long)b->ds->splits[q->split].n);
-    if (q->row == BATCHER_NO_ROW && q->query >= b->ds->n_queries)
-        return fusor_fail(err, FUSOR_EINVAL,
-                          "batcher: query %u, expected below %llu", q->query,
-                          (unsigned long long)b->ds->n_queries);
-    for (uint32_t i = 0; i < n; i++)
-        if (items[i] >= b->ds->n_items)
-            return fusor_fail(err, FUSOR_EINVAL,
-                              "batcher: item %u, expected below %llu", items[i],
-                              (unsigned long long)b->ds->n_items);
-    return FUSOR_OK;
-}
-
-/* The one query of a batch of pairs: as of its row, or with all its events. */
-static void set_query(struct batcher *b, const struct batcher_query *q)
-{
-    const struct dataset *ds = b->ds;
-    const struct split_rows *split = &ds->splits[q->split];
-    int has_row = q->row != BATCHER_NO_ROW;
-    struct side *s = &b->queries;
-
-    s->row[0] = NO_ROW;
-    s->query[0] = q->query;
-    if (has_row) {
-        b->part = split->part;
-        s->row[0] = split_row(split, q->row);
-        s->query[0] =
-            ds->n_queries ? ds->parts[b->part].query[s->row[0]] : NO_KEY;
-    }
-    for (int k = 0; k < N_EVENT_SETS; k++) {
-        const struct history *h = ds->history[k];
-
-        s->before[k][0] = 0;
-        if (has_row && split->before[k])
-            s->before[k][0] = split->before[k][q->row];
-        else if (!has_row && h)
-            s->before[k][0] =
-                (uint32_t)(h->offsets[q->query + 1] - h->offsets[q->query]);
-    }
-}
-
-enum fusor_status batcher_fill_pairs(struct batcher *b,
-                                     const struct batcher_query *query,
-                                     const uint32_t *items, uint32_t n,
-                                     struct batch *out, struct fusor_error *err)
-{
-    struct side *s = &b->samples;
-
-    FUSOR_TRY(check_pairs(b, query, items, n, err));
-    b->part = 0;
-    set_query(b, query);
-    s->n = n;
-    b->queries.n = n ? 1 : 0;
-    b->query_n[0] = n;
-    for (uint32_t i = 0; i < n; i++) {
-        s->row[i] = b->queries.row[0];
-        s->query[i] = b->queries.query[0];
-        s->item[i] = items[i];
-        for (int k = 0; k < N_EVENT_SETS; k++)
-            s->before[k][i] = b->queries.before[k][0];
-        b->query_of[i] = 0;
-        for (uint32_t k = 0; k < b->ds->n_labels; k++)
-            b->labels[k][i] = 0;
-        b->sample_id[i] =
-            query->row == BATCHER_NO_ROW ? BATCH_NO_ID : s->row[i];
-    }
-    FUSOR_TRY(finish(b, 0, out, err));
-    for (uint32_t i = 0; i < query->n_texts; i++) {
-        const struct batcher_text *t = &query->texts[i];
-
-        FUSOR_TRY(gather_text(&b->buffers[t->field], t->terms, t->n,
-                              &b->fields[t->field], err));
-    }
-    return FUSOR_OK;
 }

@@ -63,6 +63,12 @@ struct batcher_text {
     uint32_t n;
 };
 
+/* Two texts of the item: one that stands in a query's place, one that the item
+ * should be found by. */
+struct batcher_pairs {
+    size_t from, to;
+};
+
 /* Who asks for the score of candidates. */
 struct batcher_query {
     enum split split; // where row counts
@@ -72,6 +78,8 @@ struct batcher_query {
                       // valid events, as a test row after them
     const struct batcher_text *texts; // instead of what the query says there
     uint32_t n_texts;
+    const struct batcher_pairs *pairs; // of the item's texts only `to` is
+                                       // there; NULL: all are
 };
 
 /** One query against n candidate items. Labels are 0, weights absent. Fields of
@@ -81,6 +89,18 @@ struct batcher_query {
  * @return like batcher_fill(), and FUSOR_EINVAL: an id outside */
 enum fusor_status batcher_fill_pairs(struct batcher *b,
                                      const struct batcher_query *query,
+                                     const uint32_t *items, uint32_t n,
+                                     struct batch *out,
+                                     struct fusor_error *err);
+
+/** Items, each asked for by a text of its own: the texts of the query with the
+ * same vocabulary hold the item's text `from`, though it be longer than theirs;
+ * other fields of the query and of rows are missing. Of the item's texts only
+ * `to` is there. Labels are 1, weights absent, the sample id is the item.
+ * @param items [n] ids below dataset_n_items()
+ * @return like batcher_fill(), and FUSOR_EINVAL: an id outside */
+enum fusor_status batcher_fill_texts(struct batcher *b,
+                                     const struct batcher_pairs *pairs,
                                      const uint32_t *items, uint32_t n,
                                      struct batch *out,
                                      struct fusor_error *err);

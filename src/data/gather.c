@@ -425,6 +425,37 @@ enum fusor_status gather_text(struct field_buffer *b, const uint32_t *ids,
     return FUSOR_OK;
 }
 
+enum fusor_status gather_texts(const struct dataset *ds, size_t from,
+                               const uint32_t *keys, uint32_t n,
+                               struct field_buffer *b, struct batch_field *out,
+                               struct fusor_error *err)
+{
+    uint64_t n_values = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t some;
+
+        (void)dataset_list(ds, from, keys[i], &some);
+        n_values += some;
+    }
+    FUSOR_TRY(reserve(b, n_values, err));
+    n_values = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t some;
+        const uint32_t *terms = dataset_list(ds, from, keys[i], &some);
+
+        b->offsets[i] = (uint32_t)n_values;
+        for (uint32_t k = 0; k < some; k++)
+            b->ids[n_values++] = wide_id(terms[k]);
+    }
+    b->offsets[n] = (uint32_t)n_values;
+    *out = (struct batch_field){.dense = b->dense,
+                                .ids = b->ids,
+                                .offsets = b->offsets,
+                                .n_values = (uint32_t)n_values};
+    return FUSOR_OK;
+}
+
 uint32_t gather_augment(const struct side *s, struct field_buffer *b,
                         const struct augment *a, uint64_t epoch)
 {

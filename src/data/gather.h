@@ -83,6 +83,13 @@ enum fusor_status gather_text(struct field_buffer *b, const uint32_t *ids,
                               uint32_t n, struct batch_field *out,
                               struct fusor_error *err);
 
+/** Fill the buffer of a text field with another text field of these keys.
+ * @return FUSOR_ENOMEM, or FUSOR_EINVAL: over 2^32 values */
+enum fusor_status gather_texts(const struct dataset *ds, size_t from,
+                               const uint32_t *keys, uint32_t n,
+                               struct field_buffer *b, struct batch_field *out,
+                               struct fusor_error *err);
+
 /** Change the events of each row of a field that was filled.
  * @return how many are left in all */
 uint32_t gather_augment(const struct side *s, struct field_buffer *b,

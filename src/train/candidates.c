@@ -62,7 +62,7 @@ void candidate_list_clear(struct candidate_list *l)
 
 static enum fusor_status fill(struct candidate_list *l, struct fusor_error *err)
 {
-    struct batcher_query nobody = {.row = BATCHER_NO_ROW};
+    struct batcher_query nobody = {.row = BATCHER_NO_ROW, .pairs = l->pairs};
 
     l->added = 0;
     FUSOR_TRY(
@@ -88,6 +88,14 @@ static void add(struct candidate_list *l, uint64_t id)
         return;
     l->place[id] = l->n;
     l->ids[l->n++] = (uint32_t)id;
+}
+
+void candidate_list_see(struct candidate_list *l,
+                        const struct batcher_pairs *pairs)
+{
+    if (l->pairs != pairs)
+        l->whole = 0; // they are to be filled anew
+    l->pairs = pairs;
 }
 
 enum fusor_status candidate_list_all(struct candidate_list *l,
@@ -152,6 +160,8 @@ static void find_chances(struct candidate_list *l, const struct objectives *a,
 
         if (o->setting.from == CANDIDATES_UNIFORM)
             q = uniform;
+        else if (o->pairs && o->setting.from == CANDIDATES_IN_BATCH)
+            q = 1.0 / (double)o->pairs->n; // each item is asked for once
         l->log_q[i] =
             q < 1 ? (float)log(-expm1((double)draws * log1p(-q))) : 0.0f;
     }

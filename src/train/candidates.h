@@ -22,13 +22,15 @@ struct candidate_list {
     struct batch batch; // a sample each
     uint32_t cap;
     uint32_t n, n_negatives;
-    uint32_t *ids;        // [cap]
-    uint32_t *place;      // [items] where an id stands, or UINT32_MAX
-    float *log_q;         // [cap]
-    uint64_t *sample_id;  // [cap] names the random streams of an item
-    int corrected;        // log_q counts
-    int whole;            // all items stand here
-    int added;            // its keys are among those of the step
+    uint32_t *ids;       // [cap]
+    uint32_t *place;     // [items] where an id stands, or UINT32_MAX
+    float *log_q;        // [cap]
+    uint64_t *sample_id; // [cap] names the random streams of an item
+    int corrected;       // log_q counts
+    int whole;           // all items stand here
+    int added;           // its keys are among those of the step
+    const struct batcher_pairs *pairs; // of their texts only one is seen, or
+                                       // NULL
     uint32_t **positions; // [n_lookups][n_values]; 0 values: not of an item
     uint32_t *n_values;   // [n_lookups]
     uint32_t *capacity;   // [n_lookups]
@@ -41,6 +43,9 @@ enum fusor_status candidate_list_init(struct candidate_list *l,
                                       struct fusor_error *err);
 void candidate_list_clear(struct candidate_list *l);
 
+/** From here on candidates show only one of their texts, or all for NULL. */
+void candidate_list_see(struct candidate_list *l,
+                        const struct batcher_pairs *pairs);
 /** Every item but the unknown. */
 enum fusor_status candidate_list_all(struct candidate_list *l,
                                      struct fusor_error *err);

@@ -27,7 +27,7 @@ static int holds_events(const struct dataset *ds, const unsigned char *field,
 }
 
 static enum fusor_status choose_every(struct objective *s, int samples,
-                                      enum split split,
+                                      enum split split, int pairs,
                                       const struct dataset *ds,
                                       const struct model *model,
                                       struct fusor_error *err)
@@ -40,7 +40,7 @@ static enum fusor_status choose_every(struct objective *s, int samples,
     s->field = mem_alloc(n + 1, 1);
     if (!s->field)
         return mem_fail(err, "objective", n);
-    if (samples == SAMPLES_EVENTS)
+    if (samples == SAMPLES_EVENTS || pairs)
         return FUSOR_OK;
     rc = model_check_candidates(model, 1, s->field, &why);
     if (rc == FUSOR_OK && !holds_events(ds, s->field, n))
@@ -97,8 +97,34 @@ static enum fusor_status choose(struct objective *s,
                           "or no item key",
                           model_loss_name(model, 0));
     FUSOR_TRY(choose_every(s, samples, (enum split)options->stages[stage].split,
-                           ds, model, err));
+                           options->stages[stage].pairs != NULL, ds, model,
+                           err));
     return model_check_candidates(model, s->every, NULL, err);
+}
+
+/* Stages that say the same, also without a fold, share what was found. */
+static enum fusor_status read_pairs(struct objectives *o, uint32_t stage,
+                                    const struct train_options *options,
+                                    const struct dataset *ds,
+                                    struct fusor_error *err)
+{
+    struct yaml_node *at = options->stages[stage].pairs;
+
+    if (!at)
+        return FUSOR_OK;
+    if (!o->stages[stage].over)
+        return yaml_fail(at, err,
+                         "pairs of texts have no items that are not wanted: "
+                         "give the stage a loss over candidates, such as "
+                         "sampled_softmax: {from: in_batch}");
+    for (uint32_t s = 0; s < stage && !o->stages[stage].pairs; s++)
+        if (options->stages[s].pairs == at)
+            o->stages[stage].pairs = o->stages[s].pairs;
+    if (o->stages[stage].pairs)
+        return FUSOR_OK;
+    FUSOR_TRY(text_pairs_create(at, ds, &o->pairs[stage], err));
+    o->stages[stage].pairs = o->pairs[stage];
+    return FUSOR_OK;
 }
 
 /* The last train row of each known query that has an earlier one. */
@@ -168,6 +194,7 @@ read_stage(struct objectives *o, uint32_t s, struct yaml_node *job,
         return yaml_fail(at ? at : stage_node(job, options, s), err, "%s",
                          why.text);
     FUSOR_TRY(objective_negatives(o, s, options, ds, model, err));
+    FUSOR_TRY(read_pairs(o, s, options, ds, err));
     if (out->every && !o->ends)
         FUSOR_TRY(find_ends(o, ds, err));
     if (out->over && out->setting.from != CANDIDATES_ALL && !o->counts)
@@ -198,6 +225,8 @@ void objectives_clear(struct objectives *o)
     mem_free(o->counts);
     for (uint32_t s = 0; s < o->n_stages; s++)
         found_destroy(o->found[s]);
+    for (uint32_t s = 0; s < o->n_stages; s++)
+        text_pairs_destroy(o->pairs[s]);
     memset(o, 0, sizeof(*o));
 }
 

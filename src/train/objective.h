@@ -17,6 +17,7 @@
 #include "model/model.h"
 #include "train/negatives.h"
 #include "train/options.h"
+#include "train/pairs.h"
 
 struct objective {
     struct negatives negatives; // of a loss over rows
@@ -25,9 +26,10 @@ struct objective {
     int over;    // a loss over candidates
     int every;   // at every position
     struct loss_setting setting;
-    uint32_t own;         // negatives of each query vector: bce, bpr
-    uint32_t longest;     // every: most positions of a sequence
-    unsigned char *field; // every: [n_fields] EVERY_.. of sequences
+    uint32_t own;                   // negatives of each query vector: bce, bpr
+    uint32_t longest;               // every: most positions of a sequence
+    unsigned char *field;           // every: [n_fields] EVERY_.. of sequences
+    const struct text_pairs *pairs; // samples are of texts, or NULL: of rows
 };
 
 /* All stages'. */
@@ -41,8 +43,9 @@ struct objectives {
     uint64_t seed;
     uint32_t *counts; // [n_items] train rows of each item; NULL: not wanted
     uint64_t n_counted;
-    struct found *found[TRAIN_MAX_PASSES]; // what the words find, where a
-                                           // stage is the first to ask so
+    struct found *found[TRAIN_MAX_PASSES];      // what the words find, where a
+                                                // stage is the first to ask so
+    struct text_pairs *pairs[TRAIN_MAX_PASSES]; // as found
     uint32_t most_candidates; // of a micro-batch; 0: no loss over candidates
     int every;                // in any stage
 };

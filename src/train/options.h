@@ -88,8 +88,9 @@ struct stage {
     struct yaml_node *loss;      // NULL: the job's
     struct yaml_node *init_from; // NULL: goes on with what there is
     struct negatives_rule negatives;
-    uint32_t number; // in the job's list
-    int fold;        // trains without it; -1: with all train rows
+    struct yaml_node *pairs; // of texts of the item; NULL: rows as judged
+    uint32_t number;         // in the job's list
+    int fold;                // trains without it; -1: with all train rows
     int begins; // of the stages out of a fold, and of those with all rows after
                 // them, the first: starts from the initial values
     int ends;   // the last of the stages out of a fold: the fold is scored

@@ -39,6 +39,7 @@ struct stage_section {
     int64_t epochs;
     struct yaml_node *optimizer, *loss, *negatives, *stop, *plateau;
     struct yaml_node *init_from;
+    struct yaml_node *pairs;
 };
 
 static const struct option_spec stage_specs[] = {
@@ -57,6 +58,9 @@ static const struct option_spec stage_specs[] = {
                "passes; -1: as train.epochs"),
     OPTION_NODE(struct stage_section, optimizer, "as the job's optimizer"),
     OPTION_NODE(struct stage_section, loss, "as the job's loss"),
+    OPTION_NODE(struct stage_section, pairs,
+                "judged (the rows), or title_to_body: every item that has both "
+                "texts, asked for by its title, to be found by its body"),
     OPTION_NODE(struct stage_section, negatives,
                 "{n: 16, from: bm25, rank: 10..200}, or a number: as "
                 "train.negatives, negatives_from and negatives_rank"),
@@ -173,6 +177,24 @@ static enum fusor_status read_rows(struct yaml_node *node, const char *text,
     return FUSOR_OK;
 }
 
+/* judged | ONE_to_OTHER; whether the texts are there is for the data to say. */
+static enum fusor_status read_pairs(struct yaml_node *node, struct stage *out,
+                                    struct fusor_error *err)
+{
+    const char *text;
+
+    if (!node)
+        return FUSOR_OK;
+    FUSOR_TRY(yaml_to_text(node, &text, err));
+    if (strcmp(text, "judged") == 0)
+        return FUSOR_OK;
+    out->pairs = node;
+    if (out->split == SPLIT_TRAIN)
+        return FUSOR_OK;
+    return yaml_fail(
+        node, err, "stages: pairs of texts are of all items: leave rows away");
+}
+
 static enum fusor_status read_stage(struct yaml_node *node,
                                     const struct train_options *job,
                                     const struct stage *fallback,
@@ -198,6 +220,7 @@ static enum fusor_status read_stage(struct yaml_node *node,
     out->loss = s.loss;
     out->init_from = s.init_from;
     FUSOR_TRY(negatives_rule_read(s.negatives, &out->negatives, err));
+    FUSOR_TRY(read_pairs(s.pairs, out, err));
     if (s.stop)
         FUSOR_TRY(read_stop(s.stop, "stop", &out->stop, err));
     if (s.plateau)

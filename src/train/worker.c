@@ -104,6 +104,8 @@ static void planned_rows(const struct worker *w, const struct epoch *e,
     if (e->objective->every)
         objectives_rows(&w->workload->objectives, e->objective,
                         w->workload->data, e->number, rows, n);
+    if (e->objective->pairs)
+        text_pairs_items(e->objective->pairs, rows, n);
 }
 
 /* The batch is filled: what a loss over candidates compares it with. */
@@ -116,8 +118,11 @@ static enum fusor_status fill_candidates(const struct worker *w,
     struct candidate_list *l = step_candidates(s);
 
     m->candidates = l;
+    candidate_list_see(l, o->pairs ? &o->pairs->fields : NULL);
     for (uint32_t i = 0; i < m->batch.n; i++)
-        m->target[i] = dataset_item(w->workload->data, e->split, w->rows[i]);
+        m->target[i] =
+            o->pairs ? w->rows[i]
+                     : dataset_item(w->workload->data, e->split, w->rows[i]);
     if (o->setting.from == CANDIDATES_ALL)
         return candidate_list_all(l, err);
     return candidate_list_draw(l, &w->workload->objectives, o, &m->batch,
@@ -135,6 +140,21 @@ static void augment(const struct worker *w, const struct epoch *e,
         batcher_augment(m->batcher, a, e->number);
 }
 
+/* The rows of the plan, or the items whose texts make pairs, in w->rows. */
+static enum fusor_status fill_batch(const struct worker *w,
+                                    const struct epoch *e, struct step_micro *m,
+                                    uint32_t n, struct fusor_error *err)
+{
+    const struct text_pairs *pairs = e->objective->pairs;
+
+    if (pairs)
+        return batcher_fill_texts(m->batcher, &pairs->fields, w->rows, n,
+                                  &m->batch, err);
+    FUSOR_TRY(batcher_fill(m->batcher, e->split, w->rows, n, &m->batch, err));
+    augment(w, e, m);
+    return FUSOR_OK;
+}
+
 static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
                                     struct step *s, uint64_t unit,
                                     uint32_t micro, struct fusor_error *err)
@@ -149,9 +169,7 @@ static enum fusor_status fill_micro(struct worker *w, const struct epoch *e,
         return FUSOR_OK;
     if (!e->negatives->per_row) {
         planned_rows(w, e, first, n, w->rows);
-        FUSOR_TRY(
-            batcher_fill(m->batcher, e->split, w->rows, n, &m->batch, err));
-        augment(w, e, m);
+        FUSOR_TRY(fill_batch(w, e, m, n, err));
         if (e->objective->over)
             FUSOR_TRY(fill_candidates(w, e, s, m, unit, err));
         if (w->given)
@@ -184,8 +202,9 @@ static float unit_scale(struct worker *w, const struct epoch *e, uint64_t unit)
 
     if (w->workload->options.privacy.clip > 0) // how many there are is not told
         return 1.0f / (float)e->plan->global_batch;
-    if (!e->negatives->per_row && !e->objective->every &&
-        !dataset_schema(ds)->has_weight)
+    if (e->objective->pairs ||
+        (!e->negatives->per_row && !e->objective->every &&
+         !dataset_schema(ds)->has_weight))
         return 1.0f / (float)left;
     while (left) {
         uint32_t n = left < w->micro_rows ? left : w->micro_rows;

@@ -248,8 +248,9 @@ static enum plan_order_kind plan_kind(const struct train_section *t,
 {
     if (o->listwise)
         return PLAN_BY_USER;
-    return split == SPLIT_TRAIN && !o->every ? (enum plan_order_kind)t->order
-                                             : PLAN_RANDOM;
+    return split == SPLIT_TRAIN && !o->every && !o->pairs
+               ? (enum plan_order_kind)t->order
+               : PLAN_RANDOM;
 }
 
 enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
@@ -258,7 +259,9 @@ enum fusor_status workload_plan(const struct workload *w, uint32_t stage,
     const struct train_section *t = &w->options.train;
     const struct objective *o = &w->objectives.stages[stage];
     enum split split = (enum split)w->options.stages[stage].split;
-    uint64_t n = o->every ? w->objectives.n_ends : dataset_rows(w->data, split);
+    uint64_t n = o->every   ? w->objectives.n_ends
+                 : o->pairs ? o->pairs->n
+                            : dataset_rows(w->data, split);
 
     if (w->options.stages[stage].build)
         return build_plan(w, stage, out, err);

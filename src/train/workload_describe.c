@@ -65,6 +65,13 @@ static void describe_negatives(const struct workload *w, uint32_t s,
                     r->from);
 }
 
+static const char *samples_name(const struct objective *o)
+{
+    if (o->pairs)
+        return "pairs of an item's texts";
+    return o->every ? "sequences, every position," : "samples";
+}
+
 static void describe_stage(const struct workload *w, uint32_t s,
                            struct strbuf *out)
 {
@@ -90,9 +97,7 @@ static void describe_stage(const struct workload *w, uint32_t s,
                 "micro-batches",
                 stage->number + 1, stage->apart ? "towers apart, " : "",
                 (long long)stage->epochs, (unsigned long long)plan_units(&p),
-                p.global_batch,
-                w->objectives.stages[s].every ? "sequences, every position,"
-                                              : "samples",
+                p.global_batch, samples_name(&w->objectives.stages[s]),
                 p.micro_batches);
     describe_negatives(w, s, out);
     strbuf_add(out, "\n");

@@ -11,12 +11,11 @@
 /* Settings of a field. Those from "min_count" on are prepare's: a job that
  * trains on a prepared folder may still carry them. */
 static const char *const field_keys[] = {
-    "side",      "type",     "of",      "max",      "transform", "repeat",
-    "min_count", "column",   "key",     "width",    "separator", "vocab",
-    "hash",      "modulo",   "buckets", "weighted", "required",  "range",
-    "admit",     "oov",      "stem",    "like",     "optional",  "from",
-    "ngram",     "file",     "ids",     "missing",  "tensor",    "stop",
-    "match",     "features", NULL};
+    "side",      "type",   "of",       "max",      "transform", "repeat",
+    "min_count", "column", "key",      "width",    "separator", "vocab",
+    "hash",      "modulo", "buckets",  "weighted", "required",  "range",
+    "stem",      "stop",   "ngram",    "file",     "ids",       "missing",
+    "tensor",    "match",  "features", NULL};
 
 static const char *const side_names[] = {"row", "query", "item", NULL};
 
@@ -235,6 +234,8 @@ static enum fusor_status apply_settings(struct dataset *ds, size_t i,
                          "again or delete type",
                          spec->name, field_type_name(spec->type),
                          field_type_name(type));
+    FUSOR_TRY(dataset_check_analysis(
+        node, &ds->schema.fields[schema_find(&ds->schema, spec->name)], err));
     transform = yaml_get(node, "transform");
     if (transform && type == FIELD_DENSE)
         return dense_read(transform, &ds->fields[i].transform, err);
@@ -367,6 +368,7 @@ static enum fusor_status use_entry(struct dataset *ds, const char *name,
             return use_prepared(ds, name, NULL, node, err);
         return yaml_fail(node, err, "field \"%s\": expected {type: ...}", name);
     }
+    FUSOR_TRY(dataset_check_settings(node, err));
     FUSOR_TRY(option_check_keys(node, field_keys, "fields", err));
     if (strlen(name) >= FIELD_NAME_MAX)
         return yaml_fail(node, err, "field name of %zu characters, at most %d",

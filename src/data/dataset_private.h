@@ -147,6 +147,12 @@ static inline uint32_t split_row(const struct split_rows *s, uint64_t position)
 enum fusor_status dataset_resolve_fields(struct dataset *ds,
                                          struct yaml_node *fields,
                                          struct fusor_error *err);
+/* dataset_settings.c: what a job says of a field and means otherwise. */
+enum fusor_status dataset_check_settings(struct yaml_node *node,
+                                         struct fusor_error *err);
+enum fusor_status dataset_check_analysis(struct yaml_node *node,
+                                         const struct schema_field *f,
+                                         struct fusor_error *err);
 /* dataset_vectors.c: a field of side query or item from a file of vectors. */
 enum fusor_status dataset_add_vectors(struct dataset *ds, const char *name,
                                       struct yaml_node *node,

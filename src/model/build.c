@@ -229,6 +229,29 @@ static enum fusor_status named_table(const struct model *m, const char *named,
     return build_unknown(at, "table", named, names, err);
 }
 
+/* The table named after a field with the same ids: a history of items reads the
+ * items' table. @param found set where there is one */
+static enum fusor_status table_of_kin(const struct model *m, uint32_t field,
+                                      const struct yaml_node *at, int *found,
+                                      struct fusor_error *err)
+{
+    for (uint32_t f = 0; f < m->n_fields; f++) {
+        int t = m->fields[f].vocab == m->fields[field].vocab
+                    ? build_table_find(m, m->fields[f].name)
+                    : -1;
+
+        if (t >= 0 && *found >= 0 && t != *found)
+            return yaml_fail(at, err,
+                             "field %s could read tables %s and %s: say which "
+                             "with table:",
+                             m->fields[field].name, m->table_specs[*found].name,
+                             m->table_specs[t].name);
+        if (t >= 0)
+            *found = t;
+    }
+    return FUSOR_OK;
+}
+
 enum fusor_status build_table_of(const struct model *m, uint32_t field,
                                  const char *named, const struct yaml_node *at,
                                  uint32_t *t, struct fusor_error *err)
@@ -251,6 +274,8 @@ enum fusor_status build_table_of(const struct model *m, uint32_t field,
     }
     if (found < 0)
         found = build_table_find(m, name);
+    if (found < 0)
+        FUSOR_TRY(table_of_kin(m, field, at, &found, err));
     if (found < 0)
         return yaml_fail(at, err,
                          "no table for field %s: add %s: DIM under tables, or "

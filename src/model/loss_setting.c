@@ -161,7 +161,8 @@ enum fusor_status model_check_candidates(const struct model *m, int every,
     if (n == 0)
         return fusor_fail(err, FUSOR_EUSAGE,
                           "loss %s trains towers that factorise, and the stage "
-                          "names none: train the fusion with a loss over rows",
+                          "names none: train the fusion with a loss over rows, "
+                          "such as listnet beside negatives: 20",
                           m->heads[0].loss->name);
     return FUSOR_OK;
 }

@@ -81,3 +81,36 @@ ok "explain a pair" "$FUSOR" explain runs/one --user "$user" --item "$item" \
     --json
 near "explain" "$(value out score)" \
     "$(awk -F '\t' 'NR == 2 { print $6 }' with.tsv)" 1e-5
+
+# What a tower does not say follows from the only history: it is of items, reads
+# their table, and towers are built over it.
+cat >long.yaml <<END
+data: {prepared: parts/loo-full}
+label: {map: implicit}
+fields:
+  user:    {side: query, type: categorical}
+  history: {side: query, type: sequence, of: item, max: 20}
+  item:    {side: item, type: categorical}
+  genres:  {side: item, type: multi}
+tables: {user: 8, item: 8}
+towers:
+  mf:   {type: dot, query: [user, {bag: history, table: item}], item: item}
+  ease: {type: ease, item: item, history: history, lambda: 100}
+  like: {type: content, item: item, history: history, fields: [genres]}
+fusion: {type: weighted, weights: free}
+loss: bpr
+stages: [{build: [ease, like]}, {train: [mf], epochs: 1, apart: true}]
+evaluate: [ndcg@10]
+cluster: {staleness: 0, threads: 1}
+END
+sed -e 's/, table: item//' -e 's/ item: item, history: history,//' long.yaml \
+    >short.yaml
+ok "said" "$FUSOR" train long.yaml --check
+cp out long.txt
+ok "not said" "$FUSOR" train short.yaml --check
+same "towers over the only history" out long.txt
+shows 'history->item'
+ok "train what is not said" "$FUSOR" train short.yaml -q --run-dir runs/short
+sed 's/^  history:.*/&\n  more: {side: query, type: bag, of: item}/' short.yaml \
+    >two.yaml
+fails 2 'tower ease has no item' "$FUSOR" train two.yaml --check

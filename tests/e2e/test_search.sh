@@ -142,6 +142,10 @@ ok "grades by words" "$FUSOR" train grade.yaml --run-dir grade -q
 cp out grade.txt
 awk '$1 == "rmse" && $2 == "test" { found = $3 < 1 } END { exit !found }' out ||
     die "grades from 0 to 2 are missed by more than 1"
+fails 2 'was prepared with ngram: 0, not 4' "$FUSOR" train grade.yaml --check \
+    --set fields.title.ngram=4
+fails 2 'prepared with stop: english, not none: say it in the schema' "$FUSOR" train \
+    grade.yaml --check --set fields.title.stop=none
 if mpirun --oversubscribe -n 2 true 2>/dev/null; then
     ok "two ranks" mpirun --oversubscribe -n 3 "$FUSOR" train grade.yaml \
         --run-dir grade-ranks -q --servers 1

@@ -3,6 +3,7 @@
 #include "model/tower/built.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -33,14 +34,46 @@ enum fusor_status built_begin(struct tower *t, struct yaml_node *at,
     return FUSOR_OK;
 }
 
+static int is_history(const struct field_spec *f)
+{
+    return f->side != SIDE_ITEM &&
+           (f->type == FIELD_BAG || f->type == FIELD_SEQUENCE);
+}
+
+/* What a tower is built over when it does not say so: the only history of the
+ * job, and the items that it is of. @return 0: there is no such pair, or more
+ * than one */
+static int guess(const struct model *m, uint32_t *item, uint32_t *history)
+{
+    int n = 0;
+
+    for (uint32_t h = 0; h < m->n_fields; h++)
+        for (uint32_t i = 0; is_history(&m->fields[h]) && i < m->n_fields; i++)
+            if (m->fields[i].side == SIDE_ITEM &&
+                m->fields[i].type == FIELD_CATEGORICAL &&
+                m->fields[i].vocab == m->fields[h].vocab) {
+                *item = i;
+                *history = h;
+                n++;
+            }
+    return n == 1;
+}
+
 static enum fusor_status find_field(struct model *m, const struct tower *t,
                                     struct yaml_node *at, const char *key,
                                     uint32_t *field, struct fusor_error *err)
 {
     struct yaml_node *node = yaml_get(at, key);
     const char *name;
+    uint32_t item, history;
     int f;
 
+    if (!node && (!strcmp(key, "item") || !strcmp(key, "history")) &&
+        guess(m, &item, &history)) {
+        *field = strcmp(key, "item") ? history : item;
+        build_reads(m, *field);
+        return FUSOR_OK;
+    }
     if (!node)
         return yaml_fail(at, err, "tower %s has no %s", t->name, key);
     FUSOR_TRY(yaml_to_text(node, &name, err));

@@ -36,7 +36,6 @@ struct option_spec {
     const char *help;
 };
 
-#define OPTION_AT(T, field) offsetof(T, field)
 #define OPTION_INT(T, f, def, lo, hi, h)                          \
     {                                                             \
 #f, OPTION_TYPE_INT, offsetof(T, f), def, lo, hi, NULL, h \

@@ -30,7 +30,6 @@ enum plan_order_kind {
     PLAN_TIME     // as the rows stand
 };
 
-#define PLAN_RUN 32           /* default rows of one query in a run */
 #define PLAN_MICRO_ROWS 512   /* GEMM is at full speed from here (measured) */
 #define PLAN_MICRO_BATCHES 16 /* most by default */
 

@@ -229,7 +229,6 @@ static void name_request(struct exchange_core *c, struct exchange *x)
 static void make_active(struct exchange_core *c, struct exchange *x)
 {
     x->n_open = c->n_shards;
-    x->sent_ms = clock_now_ms(c->clock);
     x->refusals = exchange_refusals(c);
     x->status = FUSOR_OK;
     x->next = NULL;

@@ -44,9 +44,8 @@ struct exchange {
     unsigned worker;     // in this process: who waits for it
     uint32_t keys_flags; // a push's: PS_HELD where its legs' keys have it
     uint32_t n_open;     // legs not yet answered
-    int64_t sent_ms;
-    uint64_t refusals; // of the process, then
-    uint64_t let_go;   // profile_ticks() when the last leg held back left, or 0
+    uint64_t refusals;   // of the process, then
+    uint64_t let_go; // profile_ticks() when the last leg held back left, or 0
     struct account *account;  // of the core that has charged it
     enum fusor_status status; // FUSOR_OK; FUSOR_ECLOSED: refused;
                               // FUSOR_ENOMEM: its answers never fit here

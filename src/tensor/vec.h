@@ -64,8 +64,6 @@ struct vec_ops {
     void (*relu_backward)(float *dx, const float *dy, const float *y, size_t n);
     void (*sigmoid_backward)(float *dx, const float *dy, const float *y,
                              size_t n);
-    void (*softplus_backward)(float *dx, const float *dy, const float *x,
-                              size_t n);
     void (*tanh_backward)(float *dx, const float *dy, const float *y, size_t n);
     void (*gelu_backward)(float *dx, const float *dy, const float *x, size_t n);
 

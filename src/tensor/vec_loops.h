@@ -227,14 +227,6 @@ static void loop_sigmoid_backward(float *dx, const float *dy, const float *y,
         dx[i] = dy[i] * (y[i] * (1.0f - y[i]));
 }
 
-static void loop_softplus_backward(float *dx, const float *dy, const float *x,
-                                   size_t n)
-{
-    VEC_LOOP
-    for (size_t i = 0; i < n; i++)
-        dx[i] = dy[i] * math_sigmoid(x[i]);
-}
-
 static void loop_tanh_backward(float *dx, const float *dy, const float *y,
                                size_t n)
 {
@@ -305,7 +297,6 @@ const struct vec_ops VEC_TABLE = {
     VEC_OP(gelu),
     VEC_OP(relu_backward),
     VEC_OP(sigmoid_backward),
-    VEC_OP(softplus_backward),
     VEC_OP(tanh_backward),
     VEC_OP(gelu_backward),
     VEC_OP(exp_less),

@@ -34,8 +34,7 @@ struct course {
     const struct workload *fold; // of a stage out of a fold, else NULL
     enum course_phase phase;     // under way
     struct course_position position;
-    uint64_t n_units;      // of the epoch under way
-    uint64_t unit_samples; // samples of the epoch under way
+    uint64_t n_units; // of the epoch under way
     struct epoch_result epoch;
     struct profile_total spent; // over all epochs of this session
     struct profile profile;     // of the course itself, command by command

@@ -340,12 +340,12 @@ enum fusor_status messenger_receive(struct messenger *m, struct message *out,
 
 const struct clock_source *messenger_clock(struct messenger *m)
 {
-    return m->transport->ops->clock(m->transport);
+    return transport_clock(m->transport);
 }
 
 void messenger_wake(struct messenger *m)
 {
-    m->transport->ops->wake(m->transport);
+    transport_wake(m->transport);
 }
 
 size_t messenger_most(const struct messenger *m)

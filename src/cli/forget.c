@@ -149,6 +149,19 @@ static enum fusor_status clean_checkpoint(const struct forget *f,
     return rc;
 }
 
+/* What stages found for queries and rows, by their numbers, while they trained.
+ */
+static enum fusor_status clean_found(const char *run, struct fusor_error *err)
+{
+    static const char *const folders[] = {"negatives", "out_of_fold"};
+    char dir[FS_PATH_MAX];
+
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+        if (fs_is_dir(fs_join(dir, run, folders[i])))
+            FUSOR_TRY(fs_remove_tree(dir, err));
+    return FUSOR_OK;
+}
+
 static enum fusor_status clean_run(struct forget *f, const char *run,
                                    struct fusor_error *err)
 {
@@ -171,6 +184,8 @@ static enum fusor_status clean_run(struct forget *f, const char *run,
         rows += n;
     }
     fs_list_clear(&list);
+    if (rc == FUSOR_OK)
+        rc = clean_found(run, err);
     json_begin_object(&f->json, NULL);
     json_string(&f->json, "run", run);
     json_uint(&f->json, "rows", rows);
@@ -245,8 +260,10 @@ const struct verb verb_forget = {
     .about =
         "Removes the user's rows from every part, the given candidates, the "
         "values in the\nside table, the name in the vocabulary, and the rows "
-        "of embedding tables in all\ncheckpoints of the runs. Name all runs "
-        "at once: afterwards nobody knows the id.\nWhat other rows learnt "
+        "of embedding tables in all\ncheckpoints of the runs, and what their "
+        "stages found for rows and "
+        "queries (hard\nnegatives, scores out of fold). Name all runs at once: "
+        "afterwards nobody knows the id.\nWhat other rows learnt "
         "from the user stays until the model is trained again; raw\nfiles, "
         "score files and copies elsewhere are yours to clean.\n",
     .examples = "  fusor forget parts/shop --user 4711 --run runs/a --run "

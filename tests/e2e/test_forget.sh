@@ -26,6 +26,8 @@ rm -r parts/other
 
 n=$(grep -c '^zaphod' demo/ratings.csv)
 before=$(cat runs/one/checkpoints/*/*.bin | wc -c)
+mkdir runs/one/negatives runs/one/out_of_fold
+echo found >runs/one/negatives/01-00000.found
 ok "forget" "$FUSOR" forget parts/all --user zaphod-beeblebrox --run runs/one \
     --json
 shows "\"candidate_lists\": 1"
@@ -34,6 +36,8 @@ shows "\"candidate_lists\": 1"
 [ "$(value out rows)" -ge 2 ] || die "no row of the run"
 [ "$(cat runs/one/checkpoints/*/*.bin | wc -c)" -lt "$before" ] ||
     die "the checkpoints are as large as before"
+[ ! -e runs/one/negatives ] && [ ! -e runs/one/out_of_fold ] ||
+    die "what stages found is still there"
 if grep -rl zaphod parts runs; then die "the name is still there"; fi
 [ -z "$(find parts runs -name '*.part.*' -o -name '.forget*')" ] ||
     die "scratch files are left"

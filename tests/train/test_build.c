@@ -315,7 +315,9 @@ static void wrong_jobs_are_refused_with_the_reason(void)
            "more than once");
     refuse(FIELDS "towers:\n" EASE "stages: [{build: [ease], epochs: 2}]\n",
            "nothing else");
-    refuse(FIELDS "towers:\n  e: {type: ease, item: item}\n", "no history");
+    refuse(FIELDS "  more: {side: query, type: bag, of: item}\n"
+                  "towers:\n  e: {type: ease, item: item}\n",
+           "no history"); // which of the two?
     refuse(FIELDS "towers:\n  e: {type: ease, item: item, history: genres}\n",
            "no list of items");
     refuse(FIELDS "towers:\n  e: {type: ease, item: rated, history: rated}\n",

@@ -108,7 +108,8 @@ struct param_store {
 struct param_store_ops {
     /** Send the keys of a step ahead. The arrays stay the worker's and must
      * not change until the push (train) or the next call (peek).
-     * Blocks: never. */
+     * Blocks: only while it has no memory for them that pushes under way will
+     * give back. */
     enum fusor_status (*announce)(struct param_store *s, unsigned worker,
                                   enum pull_mode mode, uint64_t clock,
                                   const struct step_keys *tables,

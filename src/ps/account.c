@@ -4,15 +4,18 @@
 #include "ps/account.h"
 
 #include "base/mem.h"
+#include "ps/room.h"
 
 enum fusor_status account_init(struct account *a, struct messenger *m,
                                uint32_t n_shards, unsigned n_workers,
                                struct fusor_error *err)
 {
+    uint64_t pool = payload_pool_bound(messenger_pool(m));
+
     *a = (struct account){
         .messenger = m,
         .n_shards = n_shards,
-        .replies_most = payload_pool_bound(messenger_pool(m)) / 2,
+        .replies_most = pool / 2 - ROOM_SMALL,
     };
     a->lines = mem_alloc(n_shards, sizeof(*a->lines));
     a->pulls = mem_alloc((size_t)n_workers * n_shards, sizeof(*a->pulls));
@@ -42,24 +45,34 @@ static atomic_uint *pulls_of(const struct account *a, uint32_t shard,
     return &a->pulls[(size_t)worker * a->n_shards + shard];
 }
 
-void account_charge(struct account *a, uint32_t shard, unsigned worker,
-                    int pull, uint64_t cost, uint64_t reply)
+void account_charge(struct account *a, uint32_t shard, uint64_t cost)
 {
     atomic_fetch_add(&a->lines[shard].used, cost);
-    if (!pull)
-        return;
-    atomic_fetch_add(pulls_of(a, shard, worker), 1);
-    atomic_fetch_add(&a->replies, reply);
 }
 
-void account_give_back(struct account *a, uint32_t shard, unsigned worker,
-                       int pull, uint64_t cost, uint64_t reply)
+void account_give_back(struct account *a, uint32_t shard, uint64_t cost)
 {
     atomic_fetch_sub(&a->lines[shard].used, cost);
-    if (!pull)
-        return;
+}
+
+void account_expect(struct account *a, int ahead, uint64_t bytes)
+{
+    atomic_fetch_add(&a->replies[ahead], bytes);
+}
+
+void account_use_up(struct account *a, int ahead, uint64_t bytes)
+{
+    atomic_fetch_sub(&a->replies[ahead], bytes);
+}
+
+void account_begin_pull(struct account *a, uint32_t shard, unsigned worker)
+{
+    atomic_fetch_add(pulls_of(a, shard, worker), 1);
+}
+
+void account_end_pull(struct account *a, uint32_t shard, unsigned worker)
+{
     atomic_fetch_sub(pulls_of(a, shard, worker), 1);
-    atomic_fetch_sub(&a->replies, reply);
 }
 
 void account_call(struct account *a)

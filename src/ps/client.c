@@ -164,13 +164,14 @@ void client_destroy(struct client *c)
     mem_free(c->dense_at);
     pthread_mutex_destroy(&c->mutex);
     lead_clear(&c->lead);
+    client_room_clear(&c->room);
     mem_free(c);
 }
 
 /* Hand-over between threads. */
 
 /* Why a wait came back with nothing. */
-static enum fusor_status why_stopped(struct client *c, struct fusor_error *err)
+enum fusor_status client_stopped(struct client *c, struct fusor_error *err)
 {
     struct fusor_error why;
 
@@ -198,6 +199,7 @@ void client_stop(struct client *c, const struct fusor_error *why)
     for (unsigned w = 0; w < c->config.n_workers; w++)
         queue_close(c->workers[w].inbox);
     messenger_wake(c->config.messenger); // who leads looks at its inbox
+    client_room_changed(c);
 }
 
 struct exchange *client_take_free(struct client *c, struct client_worker *w,
@@ -218,6 +220,7 @@ void client_give_back(struct client *c, struct client_worker *w,
     exchange_reset(x, c->config.n_shards);
     x->next = w->free;
     w->free = x;
+    client_room_changed(c);
 }
 
 enum fusor_status client_submit(struct client *c, struct client_worker *w,
@@ -228,7 +231,7 @@ enum fusor_status client_submit(struct client *c, struct client_worker *w,
         return FUSOR_OK;
     if (queue_put(c->submissions, x) != 0) {
         client_give_back(c, w, x);
-        return why_stopped(c, err);
+        return client_stopped(c, err);
     }
     lead_call(&c->lead);
     messenger_wake(c->config.messenger);
@@ -263,6 +266,8 @@ enum fusor_status client_accept(struct client *c, struct client_worker *w,
     if (x->header.kind == WIRE_PUSH) {
         w->pushes_open--;
         w->push_bytes -= client_push_bytes(c, x);
+        if (!w->pushes_open)
+            atomic_store(&w->owed, 0);
         if (x->let_go > w->let_go)
             w->let_go = x->let_go;
         client_give_back(c, w, x);
@@ -283,7 +288,7 @@ enum fusor_status client_take_one(struct client *c, struct client_worker *w,
 {
     struct exchange *x = client_lead_wait(c, w);
 
-    return x ? client_accept(c, w, x, err) : why_stopped(c, err);
+    return x ? client_accept(c, w, x, err) : client_stopped(c, err);
 }
 
 static void client_store_destroy(struct param_store *store)
@@ -321,6 +326,8 @@ enum fusor_status client_create(const struct client_config *config,
         bucket_map_default(config->n_shards, c->map);
     messenger_keep_pieces(config->messenger, WIRE_VALUES);
     rc = lead_init(&c->lead, err);
+    if (rc == FUSOR_OK)
+        rc = client_room_init(&c->room, err);
     if (rc == FUSOR_OK)
         rc = init_all(c, err);
     if (rc != FUSOR_OK) {

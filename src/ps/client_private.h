@@ -37,8 +37,10 @@ struct client_worker {
     unsigned first, n_ahead;
     struct announced *valued; // the step whose values are in use
     unsigned pushes_open;
-    uint64_t push_bytes; // of them
-    uint64_t let_go;     // the latest of pushes that came back (exchange.h)
+    uint64_t push_bytes;   // of them
+    _Atomic uint64_t owed; // 1 + the index of the last of them; 0: none
+    atomic_int lacks;      // waits for room for a request
+    uint64_t let_go;       // the latest of pushes that came back (exchange.h)
     struct exchange *free;
     float *dense;    // [n_dense]
     float *residual; // [n_dense] shard by shard: what rounding has left over
@@ -53,6 +55,13 @@ struct client_worker {
     enum pull_mode cached; // what its values were read for
 };
 
+struct client_room { // for compute threads that lack some
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    atomic_uint n_lacking;
+    int made;
+};
+
 struct client {
     struct param_store store; // first: the contract's handle
     struct client_config config;
@@ -63,9 +72,10 @@ struct client {
     uint16_t map[BUCKET_COUNT];
     struct block_segment **segments; // [n_shards][n_segments]
     size_t *n_segments;
-    uint64_t *dense_size;    // [n_shards]
-    uint64_t *dense_at;      // [n_shards] sum of those before
-    struct lead lead;        // who may use messenger, core and submissions
+    uint64_t *dense_size; // [n_shards]
+    uint64_t *dense_at;   // [n_shards] sum of those before
+    struct lead lead;     // who may use messenger, core and submissions
+    struct client_room room;
     struct fusor_error lost; // why a compute thread could not receive
     atomic_int stopped;
     int resting;           // the network thread rested last, and may go on
@@ -119,6 +129,9 @@ void client_blame_credit(struct profile *p, uint32_t phase, uint64_t began,
 /** Count the bytes of the requests of an exchange. */
 void client_count_sent(const struct client *c, const struct client_worker *w,
                        const struct exchange *x);
+
+/** Why a wait came back with nothing. */
+enum fusor_status client_stopped(struct client *c, struct fusor_error *err);
 
 /* client_lead.c */
 /** Send it from this thread if nobody else uses the endpoint.
@@ -182,15 +195,26 @@ uint64_t client_push_bytes(const struct client *c, const struct exchange *x);
 enum fusor_status client_check_part(const struct client *c, const char *what,
                                     uint32_t shard, uint64_t size,
                                     struct fusor_error *err);
+/** The same of all shards' parts. @param sizes [n_shards] */
+enum fusor_status client_check_parts(const struct client *c, const char *what,
+                                     const size_t *sizes,
+                                     struct fusor_error *err);
 /** The failure of a step that does not fit into this process. */
 enum fusor_status client_fail_step(const struct client *c, const char *what,
                                    uint64_t need, struct fusor_error *err);
-/** The buffers of a push, as soon as there is room.
+/** Buffers for the requests of an exchange, as soon as there is room.
  * @param sizes [n_shards]
+ * @param what such as "gradients"
  * @return also FUSOR_ENOMEM: there will be none */
-enum fusor_status client_take_push(struct client *c, struct client_worker *w,
-                                   struct exchange *x, const size_t *sizes,
+enum fusor_status client_take_parts(struct client *c, struct client_worker *w,
+                                    struct exchange *x, const size_t *sizes,
+                                    const char *what, struct fusor_error *err);
+/** Something was given back, or a thread will give nothing back for now: who
+ * lacks room looks again. */
+void client_room_changed(struct client *c);
+enum fusor_status client_room_init(struct client_room *r,
                                    struct fusor_error *err);
+void client_room_clear(struct client_room *r); // of zeros is fine
 
 /* client_push.c */
 /** Wait until no more than `most` pushes are open. */

@@ -21,16 +21,17 @@ static enum fusor_status write_keys(struct client *c, struct client_worker *w,
 {
     uint32_t n_tables = c->config.params->n_tables, n = c->config.n_shards;
     struct payload_writer writer[SHARD_MAX];
+    size_t sizes[SHARD_MAX];
 
     for (uint32_t s = 0; s < n; s++) {
-        size_t room = 8 + payload_section_bytes(n_tables, 8);
-
+        sizes[s] = 8 + payload_section_bytes(n_tables, 8);
         for (uint32_t t = 0; t < n_tables; t++)
-            room += payload_section_bytes(a->tables[t].n_of[s], 8);
-        FUSOR_TRY(payload_buffer_take(messenger_pool(c->config.messenger), room,
-                                      &a->exchange->legs[s].out, err));
-        payload_writer_init_buffer(&writer[s], a->exchange->legs[s].out);
+            sizes[s] += payload_section_bytes(a->tables[t].n_of[s], 8);
     }
+    FUSOR_TRY(client_check_parts(c, "keys", sizes, err));
+    FUSOR_TRY(client_take_parts(c, w, a->exchange, sizes, "keys", err));
+    for (uint32_t s = 0; s < n; s++)
+        payload_writer_init_buffer(&writer[s], a->exchange->legs[s].out);
     for (uint32_t t = 0; t < n_tables; t++) {
         const struct table_split *split = &a->tables[t];
         const uint32_t *n_of = peek ? split->want_of : split->n_of;
@@ -74,7 +75,6 @@ static enum fusor_status expect_answers(const struct client *c,
 
         leg->causes = payload_buffer_cost(size);
         FUSOR_TRY(client_check_part(c, "values", s, size, err));
-        FUSOR_TRY(client_check_part(c, "keys", s, leg->out->size, err));
     }
     return FUSOR_OK;
 }

@@ -87,7 +87,10 @@ static enum fusor_status take_buffers(struct writing *p,
 
     for (uint32_t s = 0; s < p->c->config.n_shards; s++)
         sizes[s] = push_size(p, s);
-    FUSOR_TRY(client_take_push(p->c, p->w, p->x, sizes, err));
+    if (p->c->config.encoding == ENCODING_F32) // else it gets smaller
+        FUSOR_TRY(client_check_parts(p->c, "gradients", sizes, err));
+    FUSOR_TRY(client_take_parts(p->c, p->w, p->x, sizes, "gradients", err));
+    profile_enter(client_profile(p->c, p->w), PROFILE_PUSH);
     for (uint32_t s = 0; s < p->c->config.n_shards; s++) {
         payload_writer_init_buffer(&p->out[s], p->x->legs[s].out);
         p->x->legs[s].out->size = sizes[s];
@@ -338,6 +341,7 @@ enum fusor_status client_push(struct param_store *store, unsigned worker,
         return fusor_fail(err, FUSOR_EINVAL,
                           "a push without values to train on");
     exchange_use_up(w->valued->exchange, c->config.n_shards);
+    client_room_changed(c);
     FUSOR_TRY(client_wait_acks(c, w, PUSHES_MAX - 1, err));
     profile_enter(client_profile(c, w), PROFILE_PUSH);
     p.x = client_take_free(c, w, err);
@@ -356,6 +360,8 @@ enum fusor_status client_push(struct param_store *store, unsigned worker,
         return rc;
     w->pushes_open++;
     w->push_bytes += client_push_bytes(c, p.x);
+    atomic_store(&w->owed, w->index);
+    client_room_changed(c);
     return FUSOR_OK;
 }
 

@@ -10,9 +10,11 @@ uint64_t credit_share(uint64_t pool_bytes, uint32_t n)
 
 enum credit_verdict credit_judge(const struct credit_facts *f)
 {
+    if (f->crowds)
+        return CREDIT_HOLD;
     if (f->oldest)
         return CREDIT_GO;
-    if (f->behind || !f->heard || f->crowds)
+    if (f->behind || !f->heard)
         return CREDIT_HOLD;
     if (f->credit == 0)
         return CREDIT_GO;

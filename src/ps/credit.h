@@ -11,14 +11,18 @@
  *
  * The oldest outstanding request of every lease goes whatever the credit says,
  * which is why nobody waits for ever. Requests of a lease are in the order of
- * their units, a unit's pull before its push, and a pull is over when its
- * values are used. Take the lease whose oldest request is of the lowest unit u:
- * all pushes of lower units are taken, or one of them were somebody's oldest.
- * So the clock allows u's values, the lease computes on them, which gives their
- * memory back, and its push is the oldest then. Where a shard waits for the
- * parts of all leases (staleness 0), each of them has its push of u taken
- * already or gets there in the same way. So all units below u + 1 are taken
- * some time.
+ * their units, a unit's pull before its push, and a pull is over when its push
+ * has left, if its memory came back before. Take the lease whose oldest request
+ * is of the lowest unit u: all pushes of lower units are taken, or one of them
+ * were somebody's oldest. So the clock allows u's values, the lease computes on
+ * them, which gives their memory back, and its push is the oldest then. Where a
+ * shard waits for the parts of all leases (staleness 0), each of them has its
+ * push of u taken already or gets there in the same way. So all units below u +
+ * 1 are taken some time.
+ *
+ * Where the answers of a process do not fit there together, its leases take
+ * turns: the others' are used up before, or their pushes wait for nothing but
+ * this lease's. One alone always goes.
  *
  * A process that has not heard of a shard yet has one request a lease there. An
  * answer without a credit puts no bound on it.
@@ -45,7 +49,7 @@ struct credit_facts {
     uint64_t cost;   // what it adds
     int oldest;      // of its lease
     int behind;      // an older one of its lease is held back
-    int crowds;      // its answer would take what the process has for pushes
+    int crowds;      // no room in its own process, where others' answers are
 };
 
 enum credit_verdict { CREDIT_GO, CREDIT_HOLD };

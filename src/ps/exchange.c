@@ -40,6 +40,7 @@ void exchange_reset(struct exchange *x, uint32_t n_shards)
         given |= exchange_give_back(x, i);
         leg_reset(&x->legs[i]);
     }
+    exchange_forget_replies(x);
     if (given)
         account_call(x->account);
     memset(x, 0, sizeof(*x));
@@ -47,13 +48,12 @@ void exchange_reset(struct exchange *x, uint32_t n_shards)
 
 void exchange_use_up(struct exchange *x, uint32_t n_shards)
 {
-    int given = 0;
-
     for (uint32_t i = 0; i < n_shards; i++) {
         body_drop(&x->legs[i].reply);
-        given |= exchange_give_back(x, i);
+        exchange_give_bytes_back(x, i);
     }
-    if (given)
+    exchange_forget_replies(x);
+    if (x->account)
         account_call(x->account);
 }
 
@@ -356,6 +356,9 @@ void exchange_core_on_message(struct exchange_core *c,
             return;
         }
         leg->clock = msg->header.clock;
+        if (msg->size > WIRE_CHUNK_BYTES / 8)
+            c->account.lines[msg->from.number].lends =
+                msg->buffer && msg->buffer->read_only;
         messenger_let_go(c->messenger); // it is to go as soon as it is used
     }
     if (msg->header.kind == WIRE_REFUSED)

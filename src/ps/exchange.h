@@ -45,6 +45,8 @@ struct exchange {
     uint32_t keys_flags; // a push's: PS_HELD where its legs' keys have it
     uint32_t n_open;     // legs not yet answered
     uint64_t refusals;   // of the process, then
+    uint64_t expects;    // bytes of answers, while the account has them
+    int ahead;           // as those of a step ahead
     uint64_t let_go; // profile_ticks() when the last leg held back left, or 0
     struct account *account;  // of the core that has charged it
     enum fusor_status status; // FUSOR_OK; FUSOR_ECLOSED: refused;
@@ -60,7 +62,9 @@ void exchange_destroy(struct exchange *x, uint32_t n_shards);
  * Before its core ends. */
 void exchange_reset(struct exchange *x, uint32_t n_shards);
 
-/** The answers have been used: let go of them and give their credit back. */
+/** The answers have been used: let go of them and give their bytes back. What
+ * is next of the lease goes when the push has left, or it could take the room
+ * that the push needs: exchange_reset(). */
 void exchange_use_up(struct exchange *x, uint32_t n_shards);
 /** What the answers take. */
 uint64_t exchange_reply_bytes(const struct exchange *x, uint32_t n_shards);

@@ -28,12 +28,31 @@ static void look_around(const struct exchange_core *c, const struct exchange *x,
     }
 }
 
-static int crowds(const struct exchange_core *c, const struct exchange *x,
-                  uint32_t shard)
+/* What its answers take in this process: those of near shards are lent. */
+static uint64_t expected_bytes(const struct exchange_core *c,
+                               const struct exchange *x)
 {
-    return is_pull(x) &&
-           atomic_load(&c->account.replies) + x->legs[shard].causes >
-               c->account.replies_most;
+    uint64_t sum = 0;
+
+    for (uint32_t s = 0; s < c->n_shards; s++)
+        if (!c->account.lines[s].lends)
+            sum += x->legs[s].causes;
+    return sum;
+}
+
+/* Would its answers leave too little room in this process? All parts of an
+ * exchange are let in together, so that no two wait for each other with half of
+ * theirs. One that is alone in hand always fits or never. What is ahead does
+ * not count against what is in hand, for it may be answered only after that. */
+static int crowds(const struct exchange_core *c, const struct exchange *x,
+                  int ahead)
+{
+    uint64_t there = atomic_load(&c->account.replies[ahead]), more;
+
+    if (!is_pull(x) || x->expects || (!ahead && !there))
+        return 0;
+    more = expected_bytes(c, x);
+    return more && there + more > c->account.replies_most;
 }
 
 int exchange_may_go(const struct exchange_core *c, const struct exchange *x,
@@ -44,11 +63,12 @@ int exchange_may_go(const struct exchange_core *c, const struct exchange *x,
                              .credit = line->credit,
                              .used = atomic_load(&line->used),
                              .cost = cost_of(&x->legs[shard]),
-                             .crowds = crowds(c, x, shard)};
+                             .crowds = crowds(c, x, 0) || crowds(c, x, 1)};
 
     if (atomic_load(&c->account.n_held) == 0 && credit_judge(&f) == CREDIT_GO)
         return 1; // nobody is before it, oldest or not
     look_around(c, x, shard, &f);
+    f.crowds = crowds(c, x, !f.oldest);
     return credit_judge(&f) == CREDIT_GO;
 }
 
@@ -60,8 +80,28 @@ void exchange_charge(struct exchange_core *c, struct exchange *x,
     x->account = &c->account;
     leg->counts = 1;
     leg->cost = cost_of(leg);
-    account_charge(&c->account, shard, x->worker, is_pull(x), leg->cost,
-                   leg->causes);
+    account_charge(&c->account, shard, leg->cost);
+    if (!is_pull(x))
+        return;
+    if (!x->expects) {
+        struct credit_facts f = {0};
+
+        look_around(c, x, shard, &f);
+        x->ahead = !f.oldest;
+        x->expects = expected_bytes(c, x);
+        account_expect(&c->account, x->ahead, x->expects);
+    }
+    account_begin_pull(&c->account, shard, x->worker);
+}
+
+void exchange_give_bytes_back(struct exchange *x, uint32_t shard)
+{
+    struct exchange_leg *leg = &x->legs[shard];
+
+    if (!leg->counts)
+        return;
+    account_give_back(x->account, shard, leg->cost);
+    leg->cost = 0;
 }
 
 int exchange_give_back(struct exchange *x, uint32_t shard)
@@ -70,10 +110,18 @@ int exchange_give_back(struct exchange *x, uint32_t shard)
 
     if (!leg->counts)
         return 0;
+    exchange_give_bytes_back(x, shard);
     leg->counts = 0;
-    account_give_back(x->account, shard, x->worker, is_pull(x), leg->cost,
-                      leg->causes);
+    if (is_pull(x))
+        account_end_pull(x->account, shard, x->worker);
     return 1;
+}
+
+void exchange_forget_replies(struct exchange *x)
+{
+    if (x->expects)
+        account_use_up(x->account, x->ahead, x->expects);
+    x->expects = 0;
 }
 
 int exchange_hold(struct exchange_core *c, struct exchange *x, uint32_t shard)

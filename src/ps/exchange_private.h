@@ -33,6 +33,10 @@ int exchange_may_go(const struct exchange_core *c, const struct exchange *x,
 /** It leaves: from now on it counts. */
 void exchange_charge(struct exchange_core *c, struct exchange *x,
                      uint32_t shard);
+/** It counts, but takes nothing any more. Threads: any. */
+void exchange_give_bytes_back(struct exchange *x, uint32_t shard);
+/** Its answers take no room in this process any more. Threads: any. */
+void exchange_forget_replies(struct exchange *x);
 /** It does not count any more. Threads: any.
  * @return 0: it did not before */
 int exchange_give_back(struct exchange *x, uint32_t shard);

@@ -50,6 +50,13 @@ for transport in shm zmq; do
     [ "$found" = "$want" ] || die "little memory gives other bits: $found"
 done
 
+# Two threads whose pushes do not fit together take turns.
+for transport in shm zmq; do
+    ok "one process, $transport" ranks 1 1 "turns-$transport" --threads 2 \
+        --set cluster.staleness=-1 --set cluster.message_memory=4MiB \
+        --set cluster.transport=$transport
+done
+
 # ends CODE TEXT RUN MORE... : one line of fusor's with TEXT, on stderr
 ends() {
     code=0 want_code=$1 text=$2

@@ -43,6 +43,15 @@ static void nothing_overtakes_what_is_held_back(void)
     CHECK(credit_judge(&f) == CREDIT_HOLD);
 }
 
+static void what_crowds_its_own_process_waits(void)
+{
+    struct credit_facts f = {.heard = 1, .cost = 1, .crowds = 1};
+
+    CHECK(credit_judge(&f) == CREDIT_HOLD);
+    f.oldest = 1;
+    CHECK(credit_judge(&f) == CREDIT_HOLD);
+}
+
 static void without_a_word_there_is_no_bound_and_no_haste(void)
 {
     struct credit_facts f = {.cost = 1};
@@ -86,6 +95,8 @@ int main(void)
          the_oldest_of_a_lease_always_goes},
         {"nothing overtakes what is held back",
          nothing_overtakes_what_is_held_back},
+        {"what crowds its own process waits",
+         what_crowds_its_own_process_waits},
         {"without a word there is no bound, and no haste",
          without_a_word_there_is_no_bound_and_no_haste},
         {"requests are in the order of their units",

@@ -284,6 +284,24 @@ static void the_buffer_of_a_message_may_be_kept(void)
     close_all();
 }
 
+static void a_message_may_be_let_go_of_before_the_next(void)
+{
+    struct message m;
+
+    open_all();
+    REQUIRE(!say(1, shard, 1, 2000000));
+    pass(2);
+    REQUIRE(messenger_receive(ends[0], &m, 0, NULL) == FUSOR_OK);
+    payload_buffer_ref(m.buffer);
+    messenger_let_go(ends[0]);
+    CHECK(atomic_load(&m.buffer->refs) == 1 && m.size == 2000000);
+    payload_buffer_unref(m.buffer);
+    messenger_let_go(ends[0]); // nothing is there
+    CHECK(messenger_receive(ends[0], &m, 0, NULL) == FUSOR_EAGAIN);
+    CHECK(messenger_most(ends[0]) == MAX_BYTES);
+    close_all();
+}
+
 static void a_peer_that_has_gone_is_said_and_forgotten(void)
 {
     struct peer gone = {PEER_WORKER, 0, 1};
@@ -446,6 +464,8 @@ int main(void)
         {"an outbox is bounded", an_outbox_is_bounded},
         {"the buffer of a message may be kept",
          the_buffer_of_a_message_may_be_kept},
+        {"a message may be let go of before the next",
+         a_message_may_be_let_go_of_before_the_next},
         {"a peer that has gone is said and forgotten",
          a_peer_that_has_gone_is_said_and_forgotten},
         {"dropping a peer empties its outbox",

@@ -1,5 +1,5 @@
 /* Tests of job/messages: weights that no message can carry are refused before
- * the job begins. What a unit needs is in tests/e2e/test_messages.sh. */
+ * the job begins. What a unit needs is in tests/e2e/test_too_little.sh. */
 #include "job/messages.h"
 
 #include <string.h>

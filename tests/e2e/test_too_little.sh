@@ -1,0 +1,61 @@
+#!/bin/sh
+# Messages may take less memory than a unit, a message or a step needs: the job
+# ends at once with a line that says what to do, not with a wait that nobody
+# explains.
+. "$(dirname "$0")/lib.sh"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+ok "generate" "$FUSOR" generate -o demo --users 4000 --items 300 \
+    --events 24000 -q
+ok "prepare" "$FUSOR" prepare demo --protocol time-split -o parts/wide -q
+job job.yaml wide 1
+sed -i 's/^tables:.*/tables: {user: 600, item: 600, genres: 8}/' job.yaml
+sed -i 's|^train:.*|train: {global_batch: 1024, micro_batches: 4, epochs: 1}|' job.yaml
+echo 'cluster: {staleness: 0, placement: split, threads: 1}' >>job.yaml
+
+# ranks WORKERS SERVERS RUN MORE... : a push is 1.7 MiB, of two workers
+ranks() {
+    n=$(($1 + $2)) servers=$2 run=$3
+    shift 3
+    mpirun --oversubscribe -n "$n" "$FUSOR" train job.yaml -q \
+        --servers "$servers" --run-dir "runs/$run" "$@" </dev/null
+}
+
+# ends CODE TEXT RUN MORE... : one line of fusor's with TEXT, on stderr
+ends() {
+    code=0 want_code=$1 text=$2
+    shift 2
+    "$@" >out 2>err || code=$?
+    [ "$code" = "$want_code" ] || die "exit code $code, not $want_code: $*"
+    grep -F "$text" err | grep -q 'cluster.message_memory' ||
+        die "no \"$text\" in the error: $*"
+    echo "ok: $(grep -m 1 -F "$text" err)"
+}
+ends 4 'the gradients of one unit take' ranks 4 1 unit \
+    --set cluster.message_memory=4MiB
+ends 4 'a message of' ranks 2 1 message --set cluster.message_memory=4MiB \
+    --set train.global_batch=4096
+ends 4 "a step's values take" ranks 1 4 step --set cluster.staleness=-1 \
+    --set cluster.message_memory=4MiB --set train.global_batch=4096 \
+    --set cluster.transport=zmq
+
+# Weights of 1.5 MiB, from three workers.
+wide='{type: mlp, inputs: [user, item, genres], units: [320]}'
+ends 4 'the gradients of one unit take' ranks 3 1 dense \
+    --set cluster.message_memory=4MiB --set towers.deep="$wide"
+grep -q 'shard 0: 0 pulls' runs/dense/logs/server-0.log ||
+    die "the weights do not fit, and that was not seen before the first step"
+ends 2 'the weights alone' mpirun --oversubscribe -n 4 "$FUSOR" train \
+    job.yaml --check --servers 1 --set cluster.message_memory=4MiB \
+    --set towers.deep="$wide"
+ok "a prediction" mpirun --oversubscribe -n 4 "$FUSOR" train job.yaml \
+    --dry-run --servers 1 --set cluster.message_memory=4MiB \
+    --set towers.deep="$wide"
+says 'cluster.message_memory is 4.0 MiB, and the gradients of a unit take'
+ok "it fits" mpirun --oversubscribe -n 4 "$FUSOR" train job.yaml --check \
+    --servers 1 --set cluster.message_memory=6MiB --set towers.deep="$wide"
+
+ok "the setting" "$FUSOR" train job.yaml --print-config
+shows 'message_memory: 2147483648  # default'
+fails 2 'message_memory' "$FUSOR" train job.yaml --check \
+    --set cluster.message_memory=1MiB

@@ -7,6 +7,8 @@
 set -eu
 
 : "${FUSOR:?the path of the program fusor}"
+# Open MPI refuses to run as root unless told twice.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
@@ -34,12 +36,12 @@ ok() {
 
 # fails CODE TEXT COMMAND... : one line that contains TEXT, nothing on stdout.
 fails() {
-    want=$1
+    wanted=$1
     text=$2
     shift 2
     code=0
     "$@" >"$work/out" 2>"$work/err" || code=$?
-    [ "$code" = "$want" ] || die "exit code $code, not $want: $*"
+    [ "$code" = "$wanted" ] || die "exit code $code, not $wanted: $*"
     [ ! -s "$work/out" ] || die "something on stdout: $*"
     [ "$(wc -l <"$work/err")" = 1 ] || die "not one line on stderr: $*"
     grep -qF -e "$text" "$work/err" || die "no \"$text\" in the error: $*"
@@ -96,6 +98,19 @@ EOF
 # value FILE KEY : the first number after "KEY": in a JSON file.
 value() {
     sed -n "s/.*\"$2\": *\([-+0-9.eE]*\).*/\1/p" "$1" | head -1
+}
+
+# digest RUN : of its newest checkpoint, left in $found.
+digest() {
+    ok "digest of $1" "$FUSOR" inspect "$1" --digest --json
+    found=$(sed -n 's/.*"digest": *"\([0-9a-f]*\)".*/\1/p' out)
+    [ "${#found}" = 16 ] || die "no digest of $1"
+}
+
+# same RUN : its digest is $want.
+same() {
+    digest "$1"
+    [ "$found" = "$want" ] || die "$1 has $found, not $want"
 }
 
 # corpus FOLDER : 60 documents about ten subjects each, and 40 queries, which

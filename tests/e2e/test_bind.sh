@@ -2,7 +2,6 @@
 # Threads are bound as cluster.bind says, the first lines say how, and the
 # result is the same. A host with two memory nodes is described to hwloc.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 demo loo-full
 job job.yaml loo-full 1
@@ -12,22 +11,11 @@ on_two() {
     env 'HWLOC_SYNTHETIC=numa:2 core:1 pu:1' HWLOC_THISSYSTEM=1 "$@"
 }
 
-digest() {
-    ok "digest of $1" "$FUSOR" inspect "$1" --digest --json
-    found=$(sed -n 's/.*"digest": *"\([0-9a-f]*\)".*/\1/p' out)
-    [ "${#found}" = 16 ] || die "no digest of $1"
-}
-
-same() {
-    digest "$1"
-    [ "$found" = "$unbound" ] || die "$1 has $found, not bound $unbound"
-}
-
 ok "nothing" "$FUSOR" train job.yaml --run-dir runs/none \
     --set cluster.bind=none
 says 'binds nothing, as cluster.bind says'
 digest runs/none
-unbound=$found
+want=$found
 ok "cores" "$FUSOR" train job.yaml --run-dir runs/core \
     --set cluster.bind=core --threads 2
 says 'binds each thread to a core'

@@ -3,7 +3,6 @@
 # any number of threads and processes, staleness, stages, and what is refused.
 jobs=$(cd "$(dirname "$0")/../../cluster/jobs" && pwd)
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 ok "generate" "$FUSOR" generate -o demo --users 200 --items 60 --events 6000 \
     --finished -q

@@ -3,7 +3,6 @@
 # servers and a stop in between change nothing, and what cannot be is refused.
 . "$(dirname "$0")/lib.sh"
 
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 # `kind` tells the label four times in five; a `ticket` says nothing, but few
 # rows share one, so that its weight can hold their labels.

@@ -3,7 +3,6 @@
 # with them: written by scores, joined by train, evaluate, explain, recommend
 # and fuse, in one process and under mpirun; and what is wrong with files.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 demo loo-full
 job first.yaml loo-full 2
@@ -44,12 +43,6 @@ judge() {
     ok "evaluate $1" "$FUSOR" evaluate "$1" --metrics "$2" --json
     judged=$(value out value)
     [ -n "$judged" ] || die "no $2 of $1"
-}
-
-digest() {
-    ok "digest of $1" "$FUSOR" inspect "$1" --digest --json
-    found=$(sed -n 's/.*"digest": *"\([0-9a-f]*\)".*/\1/p' out)
-    [ "${#found}" = 16 ] || die "no digest of $1"
 }
 
 # Its fused scores alone are the model again.

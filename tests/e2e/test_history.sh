@@ -3,7 +3,6 @@
 # included: the same scores as from a folder without validation rows, in one
 # process, from streamed parts, from a staged copy, and under mpirun.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 demo loo-full
 ok "prepare without validation" "$FUSOR" prepare demo --protocol loo-full \

@@ -2,7 +2,6 @@
 # A model of several labels, some rows without one of them: training in one
 # process and under mpirun, what is printed of each, and who asks for which.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 ok "generate" "$FUSOR" generate -o demo --users 200 --items 60 --events 6000 \
     --finished -q

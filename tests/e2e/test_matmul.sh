@@ -3,7 +3,6 @@
 # which are not those of f32, and quality does not suffer. A CPU that cannot
 # says so in one line.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 demo loo-full
 cat >job.yaml <<EOF
@@ -22,13 +21,6 @@ train: {global_batch: 1024, epochs: 2, seed: 5, matmul: bf16}
 evaluate: [auc]
 cluster: {staleness: 0, threads: 1}
 EOF
-
-# digest RUN : of its newest checkpoint.
-digest() {
-    ok "digest of $1" "$FUSOR" inspect "$1" --digest --json
-    found=$(sed -n 's/.*"digest": *"\([0-9a-f]*\)".*/\1/p' out)
-    [ "${#found}" = 16 ] || die "no digest of $1"
-}
 
 (
     export FUSOR_CPU=avx2

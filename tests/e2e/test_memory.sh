@@ -2,7 +2,6 @@
 # What --dry-run predicts is what processes take, alone and under mpirun: within
 # half and twice, which a part forgotten or counted twice leaves.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 ok "generate" "$FUSOR" generate -o demo --users 20000 --items 5000 \
     --events 200000 -q

@@ -2,19 +2,6 @@
 # A text tower that learns without a judgement: documents asked for by their
 # titles, to be found by their bodies; alike on any cluster.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-
-# digest RUN : of its newest checkpoint.
-digest() {
-    ok "digest of $1" "$FUSOR" inspect "$1" --digest --json
-    found=$(sed -n 's/.*"digest": *"\([0-9a-f]*\)".*/\1/p' out)
-    [ "${#found}" = 16 ] || die "no digest of $1"
-}
-
-same() {
-    digest "$1"
-    [ "$found" = "$want" ] || die "$1 has $found, one thread $want"
-}
 
 # metric RUN METRIC : of its test rows.
 metric() {

@@ -2,7 +2,6 @@
 # Under mpirun only training is shared by the ranks: every other command is
 # done, and says what it has to say, once.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 # ranks COMMAND... : by three ranks.
 ranks() {

@@ -2,7 +2,6 @@
 # Ratings expected from neighbours: by user, by item, by edges of a file; alone,
 # under a fusion and out of fold; the same on a cluster.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 demo kfold-random
 cat >job.yaml <<'EOF2'

@@ -4,7 +4,6 @@
 # on two servers alike.
 . "$(dirname "$0")/lib.sh"
 
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 demo kfold-random
 cat >job.yaml <<'EOF'
 data: {prepared: parts/kfold-random, fold: 0, valid: 20%}

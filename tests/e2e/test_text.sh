@@ -2,19 +2,6 @@
 # Towers that are trained on texts: two towers of words, pooled and through a
 # network, alike on any cluster, and searched with.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-
-# digest RUN : of its newest checkpoint.
-digest() {
-    ok "digest of $1" "$FUSOR" inspect "$1" --digest --json
-    found=$(sed -n 's/.*"digest": *"\([0-9a-f]*\)".*/\1/p' out)
-    [ "${#found}" = 16 ] || die "no digest of $1"
-}
-
-same() {
-    digest "$1"
-    [ "$found" = "$want" ] || die "$1 has $found, one thread $want"
-}
 
 # above FILE METRIC LEAST
 above() {

@@ -3,7 +3,6 @@
 # run and with privacy: what works gives the same bits everywhere, what cannot
 # be is one line.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 ok "generate" "$FUSOR" generate -o demo --users 200 --items 60 --events 4000 \
     --finished -q
@@ -30,13 +29,6 @@ cluster: {staleness: 0, threads: 1}
 EOF2
 stages='stages=[{train: [mf, deep, wide]},
     {train: [fusion], rows: out_of_fold(3), epochs: 4}]'
-
-# digest RUN : of its newest checkpoint.
-digest() {
-    ok "digest of $1" "$FUSOR" inspect "$1" --digest --json
-    found=$(sed -n 's/.*"digest": *"\([0-9a-f]*\)".*/\1/p' out)
-    [ "${#found}" = 16 ] || die "no digest of $1"
-}
 
 # Labels over folds: means of each label's metrics, a comparison of two such.
 ok "folds" "$FUSOR" train job.yaml --folds 0,1 --run-dir folds

@@ -3,7 +3,6 @@
 # ends at once with a line that says what to do, not with a wait that nobody
 # explains.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 ok "generate" "$FUSOR" generate -o demo --users 4000 --items 300 \
     --events 24000 -q
@@ -43,8 +42,10 @@ ends 4 "a step's values take" ranks 1 4 step --set cluster.staleness=-1 \
 wide='{type: mlp, inputs: [user, item, genres], units: [320]}'
 ends 4 'the gradients of one unit take' ranks 3 1 dense \
     --set cluster.message_memory=4MiB --set towers.deep="$wide"
-grep -q 'shard 0: 0 pulls' runs/dense/logs/server-0.log ||
+# A server that mpirun ends first does not get to its counts.
+if grep -q 'shard 0: [1-9][0-9]* pulls' runs/dense/logs/server-0.log; then
     die "the weights do not fit, and that was not seen before the first step"
+fi
 ends 2 'the weights alone' mpirun --oversubscribe -n 4 "$FUSOR" train \
     job.yaml --check --servers 1 --set cluster.message_memory=4MiB \
     --set towers.deep="$wide"

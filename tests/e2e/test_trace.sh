@@ -2,7 +2,6 @@
 # a process dies. Every event stands in braces of its own; python3, where there
 # is one, says whether the file is JSON.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 # events FILE : one event a line.
 events() {

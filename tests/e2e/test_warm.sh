@@ -2,7 +2,6 @@
 # Beginning with values of another run: in one process, and under mpirun with
 # another number of servers; what does not fit is one line.
 . "$(dirname "$0")/lib.sh"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 demo loo-full
 
@@ -24,13 +23,6 @@ evaluate: [ndcg@10]
 cluster: {staleness: 0, placement: split, threads: 1}
 $3
 END
-}
-
-# digest RUN : of its newest checkpoint.
-digest() {
-    ok "digest of $1" "$FUSOR" inspect "$1" --digest --json
-    found=$(sed -n 's/.*"digest": *"\([0-9a-f]*\)".*/\1/p' out)
-    [ "${#found}" = 16 ] || die "no digest of $1"
 }
 
 sequences masked.yaml "mask: 0.3" ""

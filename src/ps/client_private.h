@@ -209,8 +209,8 @@ enum fusor_status client_fail_step(const struct client *c, const char *what,
 enum fusor_status client_take_parts(struct client *c, struct client_worker *w,
                                     struct exchange *x, const size_t *sizes,
                                     const char *what, struct fusor_error *err);
-/** Something was given back, or a thread will give nothing back for now: who
- * lacks room looks again. */
+/** Something was given back, or a thread gives nothing back until others do:
+ * who lacks room looks again. */
 void client_room_changed(struct client *c);
 enum fusor_status client_room_init(struct client_room *r,
                                    struct fusor_error *err);

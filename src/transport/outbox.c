@@ -85,10 +85,10 @@ static int replace_waiting(struct outbox *box,
     if (!o)
         return 0;
     if (o->source.next == 0) {
+        box->bytes += size_of(source) - size_of(&o->source);
         if (source->body)
             payload_buffer_ref(source->body);
         payload_buffer_unref(o->source.body);
-        box->bytes += size_of(source) - size_of(&o->source);
         o->source = *source;
     }
     return 1;

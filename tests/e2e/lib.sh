@@ -95,6 +95,27 @@ evaluate: [auc, logloss]
 EOF
 }
 
+# wide_job EPOCHS BATCH MICRO_BATCHES : job.yaml, at staleness 0, of rows so
+# wide that messages are large.
+wide_job() {
+    ok "generate" "$FUSOR" generate -o demo --users 4000 --items 300 \
+        --events 24000 -q
+    ok "prepare" "$FUSOR" prepare demo --protocol time-split -o parts/wide -q
+    job job.yaml wide "$1"
+    sed -i 's/^tables:.*/tables: {user: 600, item: 600, genres: 8}/' job.yaml
+    sed -i "s/^train:.*/train: {global_batch: $2, micro_batches: $3, epochs: $1}/" \
+        job.yaml
+    echo 'cluster: {staleness: 0, placement: split, threads: 1}' >>job.yaml
+}
+
+# train_ranks WORKERS SERVERS RUN MORE... : job.yaml under mpirun
+train_ranks() {
+    n=$(($1 + $2)) servers=$2 run=$3
+    shift 3
+    mpirun --oversubscribe -n "$n" "$FUSOR" train job.yaml -q \
+        --servers "$servers" --run-dir "runs/$run" "$@" </dev/null
+}
+
 # value FILE KEY : the first number after "KEY": in a JSON file.
 value() {
     sed -n "s/.*\"$2\": *\([-+0-9.eE]*\).*/\1/p" "$1" | head -1

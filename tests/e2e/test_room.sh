@@ -4,21 +4,7 @@
 # one does not depend on who works.
 . "$(dirname "$0")/lib.sh"
 
-ok "generate" "$FUSOR" generate -o demo --users 4000 --items 300 \
-    --events 24000 -q
-ok "prepare" "$FUSOR" prepare demo --protocol time-split -o parts/wide -q
-job job.yaml wide 2
-sed -i 's/^tables:.*/tables: {user: 600, item: 600, genres: 8}/' job.yaml
-sed -i 's|^train:.*|train: {global_batch: 256, micro_batches: 2, epochs: 2}|' job.yaml
-echo 'cluster: {staleness: 0, placement: split, threads: 1}' >>job.yaml
-
-# ranks WORKERS SERVERS RUN MORE...
-ranks() {
-    n=$(($1 + $2)) servers=$2 run=$3
-    shift 3
-    mpirun --oversubscribe -n "$n" "$FUSOR" train job.yaml -q \
-        --servers "$servers" --run-dir "runs/$run" "$@" </dev/null
-}
+wide_job 2 256 2
 
 # last RUN KEY : of the last epoch; sum RUN KEY : of all
 epochs() {
@@ -39,40 +25,40 @@ same() {
     [ "$found" = "$first" ] || die "$2 has $found, $1 $first"
 }
 
-ok "no cap" ranks 1 1 free
+ok "no cap" train_ranks 1 1 free
 rows=$(last free rows)
 [ "$rows" -gt 3000 ] || die "only $rows rows"
 [ "$(sum free rows_evicted)" = 0 ] || die "rows went without a reason"
 
 # The cap: 4,000 rows of 600 floats and their state take 27 MiB.
 code=0
-ranks 1 1 full --set memory.per_server=24MiB >out 2>err || code=$?
+train_ranks 1 1 full --set memory.per_server=24MiB >out 2>err || code=$?
 [ "$code" = 4 ] || die "exit code $code at the cap"
 says 'memory.per_server'
 echo "ok: the cap ends the job: $(grep -m 1 per_server err)"
 for how in evict_oldest evict_lowest; do
-    ok "$how" ranks 2 1 "$how" --set memory.per_server=24MiB \
+    ok "$how" train_ranks 2 1 "$how" --set memory.per_server=24MiB \
         --set memory.when_full="$how"
     [ "$(sum "$how" rows_evicted)" -gt 100 ] || die "$how: none went"
     [ "$(last "$how" rows)" -lt "$rows" ] || die "$how: all are there"
 done
 
 # Age and admission do not depend on workers, servers, or there being any.
-ok "idle rows" ranks 1 1 idle --set memory.idle=6
+ok "idle rows" train_ranks 1 1 idle --set memory.idle=6
 [ "$(sum idle rows_evicted)" -gt 100 ] || die "no idle row went"
 ok "rows of a checkpoint" "$FUSOR" inspect runs/idle --json
 [ "$(value out user)" -lt 3000 ] || die "idle rows stay: $(value out user)"
-ok "idle rows of more" ranks 2 2 idle22 --set memory.idle=6
+ok "idle rows of more" train_ranks 2 2 idle22 --set memory.idle=6
 same idle idle22
 ok "idle rows alone" "$FUSOR" train job.yaml -q --run-dir runs/idle0 \
     --set memory.idle=6
 same idle idle0
 sed -i 's/^tables:.*/tables: {user: {dim: 600, admit: {count: 3}}, item: 600, genres: 8}/' \
     job.yaml
-ok "counted keys" ranks 1 1 admit
+ok "counted keys" train_ranks 1 1 admit
 [ "$(last admit rows)" -lt "$rows" ] || die "every key got its row"
 [ "$(sum admit rows_refused)" -gt 100 ] || die "no gradient was dropped"
-ok "counted keys of more" ranks 2 2 admit22
+ok "counted keys of more" train_ranks 2 2 admit22
 same admit admit22
 ok "counted keys alone" "$FUSOR" train job.yaml -q --run-dir runs/admit0
 same admit admit0

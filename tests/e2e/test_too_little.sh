@@ -4,21 +4,8 @@
 # explains.
 . "$(dirname "$0")/lib.sh"
 
-ok "generate" "$FUSOR" generate -o demo --users 4000 --items 300 \
-    --events 24000 -q
-ok "prepare" "$FUSOR" prepare demo --protocol time-split -o parts/wide -q
-job job.yaml wide 1
-sed -i 's/^tables:.*/tables: {user: 600, item: 600, genres: 8}/' job.yaml
-sed -i 's|^train:.*|train: {global_batch: 1024, micro_batches: 4, epochs: 1}|' job.yaml
-echo 'cluster: {staleness: 0, placement: split, threads: 1}' >>job.yaml
-
-# ranks WORKERS SERVERS RUN MORE... : a push is 1.7 MiB, of two workers
-ranks() {
-    n=$(($1 + $2)) servers=$2 run=$3
-    shift 3
-    mpirun --oversubscribe -n "$n" "$FUSOR" train job.yaml -q \
-        --servers "$servers" --run-dir "runs/$run" "$@" </dev/null
-}
+# Each of two workers pushes 1.7 MiB.
+wide_job 1 1024 4
 
 # ends CODE TEXT RUN MORE... : one line of fusor's with TEXT, on stderr
 ends() {
@@ -30,17 +17,17 @@ ends() {
         die "no \"$text\" in the error: $*"
     echo "ok: $(grep -m 1 -F "$text" err)"
 }
-ends 4 'the gradients of one unit take' ranks 4 1 unit \
+ends 4 'the gradients of one unit take' train_ranks 4 1 unit \
     --set cluster.message_memory=4MiB
-ends 4 'a message of' ranks 2 1 message --set cluster.message_memory=4MiB \
+ends 4 'a message of' train_ranks 2 1 message --set cluster.message_memory=4MiB \
     --set train.global_batch=4096
-ends 4 "a step's values take" ranks 1 4 step --set cluster.staleness=-1 \
+ends 4 "a step's values take" train_ranks 1 4 step --set cluster.staleness=-1 \
     --set cluster.message_memory=4MiB --set train.global_batch=4096 \
     --set cluster.transport=zmq
 
 # Weights of 1.5 MiB, from three workers.
 wide='{type: mlp, inputs: [user, item, genres], units: [320]}'
-ends 4 'the gradients of one unit take' ranks 3 1 dense \
+ends 4 'the gradients of one unit take' train_ranks 3 1 dense \
     --set cluster.message_memory=4MiB --set towers.deep="$wide"
 # A server that mpirun ends first does not get to its counts.
 if grep -q 'shard 0: [1-9][0-9]* pulls' runs/dense/logs/server-0.log; then
